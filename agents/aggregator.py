@@ -1,0 +1,176 @@
+"""An aggregator: one curve upstream for many resources below, and the award shared out again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import ClassVar, Literal
+
+from agents.award import Award, award_in
+from agents.membership import Book, Membership, party_signals, read_deliveries, stub_commitment
+from agents.resource import Place, Resource
+from sim.clock import Calendar, Interval
+from sim.curves import OfferCurve, aggregate, disaggregate
+from sim.feeder import Floats
+from sim.forms import window_of
+from sim.market.problem import Offer
+from sim.participant import Ids, Participant, Registry
+from sim.tariff import price_per_kwh
+from sim.tolerances import POWER_KW
+from sim.wire.bags import ENERGY, EnergyContract, Role
+from sim.wire.messages import Alarm, ContractContent, ContractStatus, Event, Message
+from sim.wire.messages import Contract as WireContract
+
+
+def towards_zero(powers_kw: Sequence[float], total_kw: float) -> list[float]:
+    """Powers changed to sum to ``total_kw``: whoever stands on the side that is too large gives way, pro rata.
+
+    Withdrawals shrink where the total must rise, injections where it must fall; where that side has nothing left to give,
+    the rest is given up.
+    """
+    gap_kw = total_kw - sum(powers_kw)
+    if gap_kw == 0:
+        return list(powers_kw)
+    side_kw = sum(p for p in powers_kw if p * gap_kw < 0)
+    kept = 1 - min(gap_kw / -side_kw, 1.0) if side_kw else 1.0
+    return [p * kept if p * gap_kw < 0 else p for p in powers_kw]
+
+
+def share_out(offers: Sequence[Offer], award: Award) -> dict[str, Award]:
+    """The members' awards: each on its own curve at the price, plateaus shared, curtailment pro rata.
+
+    Without a price (nobody trades) each stays at its baseline as far as the total allows.
+    """
+    if award.price_per_kwh is None:
+        powers = towards_zero([offer.uncoordinated_kw for offer in offers], award.cleared_kw)
+        return {o.era: Award(p, None, firm=award.firm) for o, p in zip(offers, powers, strict=True)}
+    price = award.price_per_kwh
+    curves = [offer.curve for offer in offers]
+    low, high = sum(c.low(price) for c in curves), sum(c.high(price) for c in curves)
+    within = min(max(award.cleared_kw, low), high)
+    on_curve: Floats = disaggregate(curves, within, price)
+    powers = towards_zero(on_curve.tolist(), award.cleared_kw) if award.curtailed_kw else on_curve.tolist()
+    return {
+        offer.era: Award(
+            p, price, _offset_kw(offer.curve, p, price), p - q if abs(p - q) > POWER_KW else 0.0, firm=award.firm
+        )
+        for offer, p, q in zip(offers, powers, on_curve.tolist(), strict=True)
+    }
+
+
+def _offset_kw(curve: OfferCurve, p_kw: float, price_per_kwh: float) -> float:
+    low_kw = curve.low(price_per_kwh)
+    return p_kw - low_kw if curve.high(price_per_kwh) - low_kw > POWER_KW and p_kw - low_kw > POWER_KW else 0.0
+
+
+class Aggregator(Resource):
+    """A market to its members and a resource to its market; its sites stand below one grid node."""
+
+    kind = "aggregator"
+    role: ClassVar[Role] = "AGGREGATOR"
+    resource_type: ClassVar[Literal["PORTFOLIO"]] = "PORTFOLIO"
+
+    def __init__(
+        self,
+        registry: Registry,
+        era: str,
+        ids: Ids,
+        *,
+        place: Place,
+        calendar: Calendar,
+        membership: Callable[[Participant], Membership],
+        utility: str,
+        capacity_kw: tuple[float, float],
+    ) -> None:
+        super().__init__(registry, era, ids, place=place, calendar=calendar, device=None)
+        self.membership = membership(self)
+        self._utility = utility
+        self._capacity_kw = capacity_kw
+        self._lock_contract = ids.fresh()
+        self._parts: dict[int, list[Offer]] = {}
+        self._shares: dict[int, dict[str, Award]] = {}
+        self._locking: dict[str, int] = {}
+        self.reactions |= {
+            "discover": lambda m: (self.membership.on_discover(m),),
+            "init": lambda m: (self.membership.on_init(m),),
+            "confirm": self.on_member_confirm,
+        }
+
+    def capability(self) -> OfferCurve:
+        """All that the members' connections allow together."""
+        low_kw, high_kw = self._capacity_kw
+        return OfferCurve.of([(0.0, low_kw), (0.0, high_kw)], who=self.era)
+
+    def on_init(self, message: Message) -> Iterable[Event]:
+        """An approval: of a member by the utility, or of ourselves by the market."""
+        if message.sender == self._utility:
+            return (self.membership.on_approved(message),)
+        return super().on_init(message)
+
+    def on_member_confirm(self, message: Message) -> Iterable[Event]:
+        """A member's committed curve."""
+        self.membership.on_confirm(message)
+        return ()
+
+    def offer(self, interval: Interval, now_s: int) -> Offer | None:
+        """The sum of the members' curves; the members' gate closes with it."""
+        del now_s
+        self.membership.closed_s = interval.start_s
+        parts = list(self.membership.books.get(interval.index, Book()).offers.values())
+        if not parts:
+            return None
+        self._parts[interval.index] = parts
+        curve = aggregate([part.curve for part in parts])
+        return Offer(self.era, self.place.node, curve, sum(part.uncoordinated_kw for part in parts))
+
+    def on_confirm(self, message: Message) -> Iterable[Event]:
+        """Our own award, to be shared out; or the lock that lets us tell the members."""
+        if message.sender == self._utility:
+            index = self._locking.pop(message.message_id)
+            return self.membership.awards(self.calendar.interval(index), self._shares[index])
+        index, award = award_in(message, self.calendar)
+        self.awarded[index] = award
+        self._shares[index] = share_out(self._parts.pop(index), award)
+        return (self._lock(index),)
+
+    def _lock(self, index: int) -> Message:
+        hours = self.calendar.interval(index).hours
+        locks = tuple(
+            stub_commitment(self.membership.members[era].meter, "lock", "PENDING", award.cleared_kw * hours)
+            for era, award in self._shares[index].items()
+        )
+        contract = WireContract(
+            id=self._lock_contract,
+            status=ContractStatus(code="DRAFT"),
+            commitments=locks,
+            contractAttributes=EnergyContract(
+                ENERGY, templateId="meter-lock", status="PENDING", timeWindow=window_of(self.calendar, index)
+            ),
+        )
+        question = self.request("confirm", self._utility, ContractContent(contract=contract), self.ids.fresh())
+        self._locking[question.message_id] = index
+        return question
+
+    def on_dispatch(self, alarm: Alarm) -> Iterable[Event]:
+        """Nothing to command: the members have devices."""
+        self._committed.pop(alarm.index, None)
+        self._parts.pop(alarm.index, None)
+        return ()
+
+    def on_status(self, message: Message) -> Iterable[Event]:
+        """Readings of all members: settle with each."""
+        index, readings = read_deliveries(message, self.calendar)
+        awards = self._shares.pop(index, {})
+        if readings is None:
+            return ()
+        interval = self.calendar.interval(index)
+        minute = self.calendar.minute_of_day(interval.start_s)
+        prices = (price_per_kwh(self.tariffs["IMPORT"], minute), price_per_kwh(self.tariffs["EXPORT"], minute))
+        signals: dict[str, Mapping[str, Decimal]] = {}
+        for era, member in self.membership.members.items():
+            energy_wh = readings.get(member.meter)
+            if era in awards or energy_wh:
+                signals[era] = party_signals(
+                    energy_wh=energy_wh or 0, award=awards.get(era), prices=prices, hours=interval.hours
+                )
+        return self.membership.settle(interval, signals, last=index == self.calendar.count - 1)

@@ -1,0 +1,56 @@
+"""What a gate gave one participant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msgspec import UNSET
+
+from sim.clock import Calendar
+from sim.forms import given
+from sim.wire.bags import EnergyContract, PriceSignal
+from sim.wire.messages import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """What was cleared for one participant in one interval.
+
+    cleared_kw: + injected.  price_per_kwh: where the participant stands; None where there is none.
+    offset_kw: commanded inside the participant's plateau.  curtailed_kw: commanded outside its curve.
+    firm: the set-point is also the most that may be injected, because a limit above is near.
+    """
+
+    cleared_kw: float
+    price_per_kwh: float | None
+    offset_kw: float = 0.0
+    curtailed_kw: float = 0.0
+    firm: bool = False
+
+
+def signal_of(award: Award, node: str) -> PriceSignal:
+    """The award as it travels in an ``on_confirm``."""
+    return PriceSignal(
+        signalId="market-clearing-price",
+        signalType="PRICE",
+        clearedPowerKW=award.cleared_kw,
+        price=given(award.price_per_kwh),
+        offsetKW=award.offset_kw or UNSET,
+        curtailedKW=award.curtailed_kw or UNSET,
+        firm=award.firm or UNSET,
+        gridNode=node,
+    )
+
+
+def award_in(message: Message, calendar: Calendar) -> tuple[int, Award]:
+    """Interval and award that an ``on_confirm`` carries."""
+    attributes = message.contract.contractAttributes
+    assert isinstance(attributes, EnergyContract)
+    assert attributes.timeWindow is not UNSET
+    assert attributes.inputSignals is not UNSET
+    signal = attributes.inputSignals[0]
+    price = None if signal.price is UNSET else signal.price
+    award = Award(
+        signal.clearedPowerKW, price, signal.offsetKW or 0.0, signal.curtailedKW or 0.0, firm=bool(signal.firm)
+    )
+    return calendar.index_at(calendar.seconds(attributes.timeWindow.start)), award

@@ -1,0 +1,78 @@
+"""A home battery that buys below and sells above what its stored energy is worth."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from agents.resource import Place, Resource
+from agents.twins.battery import BatteryTwin
+from sim.clock import Calendar, Interval
+from sim.curves import OfferCurve
+from sim.device import Device
+from sim.market.problem import Offer
+from sim.participant import Ids, Registry
+from sim.tariff import price_per_kwh
+
+
+def threshold_curve(
+    *, low_kw: float, high_kw: float, charge_below_per_kwh: float, discharge_above_per_kwh: float, who: str
+) -> OfferCurve:
+    """Charge at ``low_kw`` ≤ 0 up to one price, discharge at ``high_kw`` ≥ 0 from another on, rest between them."""
+    points = [
+        (charge_below_per_kwh, low_kw),
+        (charge_below_per_kwh, 0.0),
+        (discharge_above_per_kwh, 0.0),
+        (discharge_above_per_kwh, high_kw),
+    ]
+    return OfferCurve.of(points, who=who)
+
+
+class Battery(Resource):
+    """A battery with two thresholds around a water value.
+
+    The water value W is what one more stored kWh is worth: between the highest tariff price of the day (empty: it saves an
+    import at the peak) and the lowest (full: it can always be had again), linear in the state of charge.  It charges below
+    ``η_c W`` and discharges above ``W / η_d + wear``; the gap between pays for losses and wear (Bellman condition of a
+    store with a linear value function).
+    """
+
+    kind = "battery"
+    resource_type: ClassVar[Literal["BATTERY"]] = "BATTERY"
+
+    def __init__(
+        self,
+        registry: Registry,
+        era: str,
+        ids: Ids,
+        *,
+        place: Place,
+        calendar: Calendar,
+        device: Device,
+        wear_per_kwh: float,
+    ) -> None:
+        super().__init__(registry, era, ids, place=place, calendar=calendar, device=device)
+        self._wear_per_kwh = wear_per_kwh
+
+    def offer(self, interval: Interval, now_s: int) -> Offer:
+        """Charge, rest or discharge by price; nobody's wish without a price, so the baseline is to rest."""
+        del now_s
+        assert self.device is not None
+        twin = self.device.twin
+        assert isinstance(twin, BatteryTwin)
+        low_kw, high_kw = twin.range_kw(interval.hours)
+        worth = self.water_value_per_kwh(twin.soc)
+        curve = threshold_curve(
+            low_kw=low_kw,
+            high_kw=high_kw,
+            charge_below_per_kwh=worth * twin.charge_efficiency,
+            discharge_above_per_kwh=worth / twin.discharge_efficiency + self._wear_per_kwh,
+            who=self.era,
+        )
+        return Offer(self.era, self.place.node, curve, 0.0)
+
+    def water_value_per_kwh(self, soc: float) -> float:
+        """Worth of one more stored kWh at this state of charge; 0 while no tariff is known."""
+        prices = [price_per_kwh(tariff, minute) for tariff in self.tariffs.values() for minute in range(0, 24 * 60, 15)]
+        if not prices:
+            return 0.0
+        return max(prices) + (min(prices) - max(prices)) * soc

@@ -1,0 +1,106 @@
+"""An electric car that needs its energy by a deadline and takes it where it is cheapest."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import ClassVar, Literal
+
+from agents.resource import Place, Resource
+from agents.twins.ev import EVTwin
+from sim.clock import Calendar, Interval
+from sim.curves import OfferCurve
+from sim.device import Device
+from sim.feeder import Floats
+from sim.market.problem import Offer
+from sim.participant import Ids, Registry
+from sim.tariff import price_per_kwh
+
+
+def charging_curve(
+    *, need_kwh: float, now_kwh: float, later: list[tuple[float, float]], hours: float, who: str
+) -> OfferCurve:
+    """The curve of a car that minimises the cost of ``need_kwh`` (grid side) over this interval and later ones.
+
+    now_kwh: most that this interval can take.  later: (forecast price, most that it can take) of each later interval.
+    At price p the car leaves to later whatever fits into intervals forecast to be cheaper than p, and takes the rest now:
+    ``P(p) = -clip(need - Σ_{π < p} capacity, 0, now) / hours``.  What fits nowhere later is taken at any price; a need
+    that cannot be met at all is therefore bid whole, at any price.
+    Source: parametric solution of the charging LP with one energy constraint (a fractional knapsack).
+    """
+
+    def p_kw(left_kwh: float) -> float:
+        return -min(max(left_kwh, 0.0), now_kwh) / hours
+
+    points = [(min((price for price, _ in later), default=0.0), p_kw(need_kwh))]
+    left_kwh = need_kwh
+    for price, slots in groupby(sorted(later), key=lambda slot: slot[0]):
+        left_kwh -= sum(capacity for _, capacity in slots)
+        if p_kw(left_kwh) > points[-1][1]:
+            points += [(price, points[-1][1]), (price, p_kw(left_kwh))]
+        if left_kwh <= 0:
+            break
+    return OfferCurve.of(points, who=who)
+
+
+class EV(Resource):
+    """A car that charges only (no V2G) and forecasts prices from its tariff and a belief of its own.
+
+    belief_per_kwh: what this driver expects the local price to lie above the tariff, by interval, shape [count + one day].
+    Drivers who all expect the same would all wait for the same quarter of an hour.
+    """
+
+    kind = "ev"
+    resource_type: ClassVar[Literal["EV"]] = "EV"
+
+    def __init__(
+        self,
+        registry: Registry,
+        era: str,
+        ids: Ids,
+        *,
+        place: Place,
+        calendar: Calendar,
+        device: Device,
+        belief_per_kwh: Floats,
+    ) -> None:
+        super().__init__(registry, era, ids, place=place, calendar=calendar, device=device)
+        self._belief_per_kwh = belief_per_kwh.tolist()
+
+    def offer(self, interval: Interval, now_s: int) -> Offer | None:
+        """Charge by price while plugged in; stay out while away or when the need is met."""
+        assert self.device is not None
+        twin = self.device.twin
+        assert isinstance(twin, EVTwin)
+        number = twin.plugged(now_s)
+        if number is None or twin.sessions[number].departure_s <= interval.start_s:
+            return None
+        need_kwh = twin.missing_kwh(number) / twin.charge_efficiency
+        if need_kwh == 0:
+            return None
+        rating_kw, departure_s = -twin.min_kw, twin.sessions[number].departure_s
+        now_kwh = rating_kw * self._plugged_hours(interval, departure_s)
+        curve = charging_curve(
+            need_kwh=need_kwh,
+            now_kwh=now_kwh,
+            later=self._later(interval, departure_s, rating_kw),
+            hours=interval.hours,
+            who=self.era,
+        )
+        return Offer(self.era, self.place.node, curve, -min(need_kwh, now_kwh) / interval.hours)
+
+    def _later(self, interval: Interval, departure_s: int, rating_kw: float) -> list[tuple[float, float]]:
+        last = self.calendar.index_at(departure_s - 1)
+        slots = [self.calendar.interval(index) for index in range(interval.index + 1, last + 1)]
+        return [(self.forecast_per_kwh(slot), rating_kw * self._plugged_hours(slot, departure_s)) for slot in slots]
+
+    def forecast_per_kwh(self, interval: Interval) -> float:
+        """Local price that this driver expects in an interval."""
+        belief = self._belief_per_kwh[interval.index % len(self._belief_per_kwh)]
+        tariff = self.tariffs.get("IMPORT")
+        if tariff is None:
+            return float(belief)
+        return float(price_per_kwh(tariff, self.calendar.minute_of_day(interval.start_s)) + belief)
+
+    @staticmethod
+    def _plugged_hours(interval: Interval, departure_s: int) -> float:
+        return max(min(interval.end_s, departure_s) - interval.start_s, 0) / 3600

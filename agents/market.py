@@ -1,0 +1,358 @@
+"""The market clearing agent: collects curves, clears them when the gate closes, and holds no position."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+import numpy as np
+from msgspec import UNSET
+
+from agents.award import Award
+from agents.membership import Book, Membership, party_signals, read_deliveries, stub_commitment
+from sim.clock import Calendar, Interval
+from sim.contracts.contract import Contract, Settlement, lines
+from sim.curves import clear
+from sim.errors import MarketError
+from sim.forms import aggregation_request, aggregation_result, window_of
+from sim.ledger import Ledger
+from sim.market.certificate import Certificate, certify
+from sim.market.policies import Policy
+from sim.market.problem import Clearing, Limit, Offer, Problem
+from sim.participant import Ids, Participant, Registry
+from sim.wire.bags import ENERGY, EnergyContract, GridConstraints, GridNode
+from sim.wire.messages import (
+    AggregateContent,
+    AggregatedContent,
+    Alarm,
+    CatalogsContent,
+    Commitment,
+    ContractContent,
+    ContractStatus,
+    DiscoverContent,
+    Event,
+    Message,
+    PublishContent,
+    SearchIntent,
+)
+from sim.wire.messages import Contract as WireContract
+
+SETUP_TTL_S = 60
+ROUNDS_KEPT = 3
+"""A round is needed until its interval has been settled, which is when the gate after next closes."""
+
+
+class Stage(StrEnum):
+    """Where a market round stands."""
+
+    GATE_CLOSED = "GATE_CLOSED"
+    CLEARED = "CLEARED"
+    FAILED = "FAILED"
+    PUBLISHED = "PUBLISHED"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a market clears: its policy, what it falls back on, and the bounds of its prices per kWh.
+
+    firm_share: share of an export limit from which on set-points below it are also the most that may be injected.
+    """
+
+    policy: Policy
+    fallback: Policy
+    k: float
+    price_floor: float
+    price_cap: float
+    firm_share: float
+    confirm_s: int
+    gate_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One gate: the problem, its outcome, and whether the fallback had to serve."""
+
+    stage: Stage
+    problem: Problem | None = None
+    clearing: Clearing | None = None
+    certificate: Certificate | None = None
+    fallback: bool = False
+
+
+Clear = Callable[[Problem, Policy], tuple[Clearing, Certificate]]
+
+
+def clear_and_certify(problem: Problem, policy: Policy) -> tuple[Clearing, Certificate]:
+    """Clear by a policy and check the outcome independently of how it was found."""
+    clearing = policy.clear(problem)
+    return clearing, certify(problem, clearing)
+
+
+class Market(Participant):
+    """Runs one round an interval: OPEN → GATE_CLOSED → CLEARED or FAILED → PUBLISHED.
+
+    supplier: ERA of the retailer whose curve stands for the upstream grid.  clear: how problems are solved, exchangeable for
+    tests and for timing.
+    """
+
+    kind = "market"
+
+    def __init__(
+        self,
+        registry: Registry,
+        era: str,
+        ids: Ids,
+        *,
+        rules: Rules,
+        membership: Callable[[Participant], Membership],
+        utility: str,
+        catalogue: str,
+        supplier: str,
+        root_node: str,
+        calendar: Calendar,
+        currency: str,
+        rent: Contract,
+        ledger: Ledger,
+        clear: Clear = clear_and_certify,
+    ) -> None:
+        super().__init__(registry, era, ids)
+        self.rules = rules
+        self.membership = membership(self)
+        self.rounds: dict[int, Round] = {}
+        self.held: list[int] = []
+        """Intervals that were not settled because their metering is not valid."""
+        self._utility = utility
+        self._catalogue = catalogue
+        self._supplier = supplier
+        self._root_node = root_node
+        self._calendar = calendar
+        self._currency = currency
+        self._rent = rent
+        self._rent_settlement = Settlement()
+        self._ledger = ledger
+        self._clear = clear
+        self._transaction = ids.fresh()
+        self._lock_contract = ids.fresh()
+        self._limits: tuple[Limit, ...] = ()
+        self._closing: dict[str, int] = {}
+        self._awards: dict[int, dict[str, Award]] = {}
+        self._retail_prices = (0.0, 0.0)
+        self.reactions |= {
+            "catalog/on_publish": lambda _: (),
+            "discover": lambda m: (self.membership.on_discover(m),),
+            "init": lambda m: (self.membership.on_init(m),),
+            "on_init": lambda m: (self.membership.on_approved(m),),
+            "confirm": self.on_confirm,
+            "gate": self.on_gate,
+            "on_discover": self.on_nodes,
+            "aggregate": self.on_aggregate,
+            "on_aggregate": self.on_aggregated,
+            "on_confirm": self.on_locked,
+            "on_status": self.on_status,
+        }
+
+    def on_start(self, _: Alarm) -> Iterable[Event]:
+        """Publish the offer, and set the first gate."""
+        content = PublishContent(catalogs=(self.membership.catalog(),))
+        return (
+            self.request("catalog/publish", self._catalogue, content, self._transaction, SETUP_TTL_S),
+            Alarm(-self.rules.gate_s, "gate", 0),
+        )
+
+    def on_confirm(self, message: Message) -> Iterable[Event]:
+        """A committed curve; the answer comes when the gate has closed."""
+        self.membership.on_confirm(message)
+        return ()
+
+    # the gate
+
+    def on_gate(self, alarm: Alarm) -> Iterable[Event]:
+        """Close the gate, ask for the limits of the grid nodes, and set the next gate."""
+        interval = self._calendar.interval(alarm.index)
+        self.membership.closed_s = interval.start_s
+        self.rounds[interval.index] = Round(Stage.GATE_CLOSED)
+        self.rounds.pop(interval.index - ROUNDS_KEPT, None)
+        content = DiscoverContent(intent=SearchIntent(textSearch="GridNode"))
+        question = self.request("discover", self._catalogue, content, self._transaction)
+        self._closing[question.message_id] = interval.index
+        yield question
+        if interval.index + 1 < self._calendar.count:
+            yield Alarm(interval.end_s - self.rules.gate_s, "gate", interval.index + 1)
+
+    def on_nodes(self, message: Message) -> Iterable[Event]:
+        """The limits in force: put the problem of this gate to the aggregation endpoint, which is ours."""
+        assert isinstance(message.content, CatalogsContent)
+        index = self._closing.pop(message.message_id)
+        nodes = [
+            resource.resourceAttributes
+            for catalog in message.content.catalogs
+            for resource in catalog.resources or ()
+            if isinstance(resource.resourceAttributes, GridNode)
+        ]
+        limits = (Limit(self._root_node, None), *(_limit(node, self._root_node) for node in nodes))
+        book = self.membership.books.get(index, Book())
+        problem = self._problem(tuple(book.offers.values()), limits)
+        self.rounds[index] = Round(Stage.GATE_CLOSED, problem)
+        request = aggregation_request(problem, window_of(self._calendar, index), self._currency)
+        question = self.request("aggregate", self.era, AggregateContent(aggregationRequest=request), self._transaction)
+        self._closing[question.message_id] = index
+        return (question,)
+
+    def _problem(self, offers: tuple[Offer, ...], limits: tuple[Limit, ...]) -> Problem:
+        present = any(offer.era == self._supplier for offer in offers)
+        return Problem(
+            offers=offers,
+            limits=limits,
+            k=self.rules.k,
+            price_floor=self.rules.price_floor,
+            price_cap=self.rules.price_cap,
+            slack=self._supplier if present else None,
+        )
+
+    def on_aggregate(self, message: Message) -> Iterable[Event]:
+        """Clear and certify.  A policy that fails, or breaks what it promises, gives way to the fallback."""
+        index = self._closing[message.message_id]
+        problem = self.rounds[index].problem
+        assert problem is not None
+        clearing, certificate, fallback = self._solve(problem)
+        self.rounds[index] = Round(Stage.CLEARED, problem, clearing, certificate, fallback)
+        result = aggregation_result(problem, clearing, certificate)
+        return (self.answer(message, AggregatedContent(aggregationResult=result)),)
+
+    def _solve(self, problem: Problem) -> tuple[Clearing, Certificate, bool]:
+        policy = self.rules.policy
+        try:
+            clearing, certificate = self._clear(problem, policy)
+        except MarketError:
+            return (*self._clear(problem, self.rules.fallback), True)
+        if any(violation.condition in policy.promises for violation in certificate.violations):
+            return (*self._clear(problem, self.rules.fallback), True)
+        return clearing, certificate, False
+
+    def on_aggregated(self, message: Message) -> Iterable[Event]:
+        """The outcome: have the energy of every meter locked, so that no kWh is sold twice."""
+        assert isinstance(message.content, AggregatedContent)
+        index = self._closing.pop(message.message_id)
+        interval = self._calendar.interval(index)
+        firm = self._firm_nodes(index)
+        awards = {
+            s.era: Award(
+                s.setpointKW,
+                None if s.price is UNSET else s.price,
+                s.offsetKW or 0.0,
+                s.curtailedKW or 0.0,
+                firm=self.membership.members[s.era].node in firm,
+            )
+            for s in message.content.aggregationResult.setpoints
+        }
+        self._awards[index] = awards
+        locks = tuple(
+            stub_commitment(
+                self.membership.members[era].meter,
+                self.membership.members[era].open_role.offer_id,
+                "PENDING",
+                award.cleared_kw * interval.hours,
+            )
+            for era, award in awards.items()
+        )
+        if not locks:
+            return ()
+        question = self.request("confirm", self._utility, self._lock(index, locks), self._transaction)
+        self._closing[question.message_id] = index
+        return (question,)
+
+    def _firm_nodes(self, index: int) -> list[str]:
+        """Nodes below a limit that reverse flow comes near to, if the policy looks at limits at all.
+
+        What is offered there is a forecast; more sun than that must not push the flow over a limit nobody priced in.
+        """
+        done = self.rounds[index]
+        if done.clearing is None or done.problem is None or "limits" not in self.rules.policy.promises:
+            return []
+        tree = done.problem.tree
+        export_kw = tree.power_kw(np.array(list(done.clearing.setpoint_kw.values())))
+        near: list[bool] = []
+        for node in range(len(tree.names)):
+            own = bool(node and export_kw[node] > self.rules.firm_share * tree.upper_kw[node])
+            near.append(own or (node > 0 and near[tree.parent[node]]))
+        return [name for name, is_near in zip(tree.names, near, strict=True) if is_near]
+
+    def _lock(self, index: int, locks: tuple[Commitment, ...]) -> ContractContent:
+        attributes = EnergyContract(
+            ENERGY, templateId="meter-lock", status="PENDING", timeWindow=window_of(self._calendar, index)
+        )
+        contract = WireContract(
+            id=self._lock_contract,
+            status=ContractStatus(code="DRAFT"),
+            commitments=locks,
+            contractAttributes=attributes,
+        )
+        return ContractContent(contract=contract)
+
+    def on_locked(self, message: Message) -> Iterable[Event]:
+        """Locked: publish price and power to every member."""
+        index = self._closing.pop(message.message_id)
+        done = self.rounds[index]
+        self.rounds[index] = Round(Stage.PUBLISHED, done.problem, done.clearing, done.certificate, done.fallback)
+        return self.membership.awards(self._calendar.interval(index), self._awards[index])
+
+    def on_nack(self, message: Message) -> Iterable[Event]:
+        """A refused lock fails the round: nobody is awarded, and every device falls back on its safe default."""
+        index = self._closing.pop(message.message_id, None)
+        if index is not None:
+            done = self.rounds[index]
+            self.rounds[index] = Round(Stage.FAILED, done.problem, done.clearing, done.certificate, done.fallback)
+            self._awards.pop(index, None)
+            self.membership.books.pop(index, None)
+        return ()
+
+    # money
+
+    def on_status(self, message: Message) -> Iterable[Event]:
+        """Readings of all members for one interval: settle it, unless the wires had no valid state."""
+        index, readings = read_deliveries(message, self._calendar)
+        interval = self._calendar.interval(index)
+        awards = self._awards.pop(index, {})
+        if readings is None:
+            self.held.append(index)
+            return ()
+        prices = self.retail_prices(index)
+        self._settle_rent(interval)
+        signals: dict[str, Mapping[str, Decimal]] = {}
+        for era, member in self.membership.members.items():
+            energy_wh = readings.get(member.meter)
+            if era in awards or energy_wh:
+                signals[era] = party_signals(
+                    energy_wh=energy_wh, award=awards.get(era), prices=prices, hours=interval.hours
+                )
+        return self.membership.settle(interval, signals, last=index == self._calendar.count - 1)
+
+    def retail_prices(self, index: int) -> tuple[float, float]:
+        """The retailer's import and export price in an interval, as its own curve said; the last known if it was silent."""
+        problem = self.rounds[index].problem if index in self.rounds else None
+        for offer in () if problem is None else problem.offers:
+            if offer.era == self._supplier:
+                idle = clear(offer.curve)
+                self._retail_prices = (idle.price_hi, idle.price_lo)
+        return self._retail_prices
+
+    def _settle_rent(self, interval: Interval) -> None:
+        clearing = self.rounds[interval.index].clearing
+        if clearing is None or self.rounds[interval.index].stage is not Stage.PUBLISHED:
+            return
+        rent = sum(clearing.adder_per_kwh[node] * clearing.flow_kw[node] for node in clearing.adder_per_kwh)
+        values = {"rent": Decimal(f"{rent * interval.hours:.6f}")}
+        self._rent_settlement.accrue(self._rent, lines(self._rent, values))
+        self._ledger.post(self._rent_settlement.post(interval.index, self._rent))
+
+
+def _limit(node: GridNode, root: str) -> Limit:
+    constraints: GridConstraints = node.gridConstraints
+    return Limit(
+        node.nodeId,
+        root if node.gridNode is UNSET else node.gridNode,
+        float("inf") if constraints.maxForwardFlowKW is UNSET else constraints.maxForwardFlowKW,
+        float("inf") if constraints.maxReverseFlowKW is UNSET else constraints.maxReverseFlowKW,
+    )

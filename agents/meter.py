@@ -1,0 +1,104 @@
+"""The meter operator: reads every meter when an interval has ended and tells those whom it concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from agents.membership import stub_commitment
+from agents.utility import SITES_METER, SUPPLY_METER
+from sim.clock import Calendar
+from sim.device import Meters
+from sim.forms import window_of
+from sim.participant import Ids, Participant, Registry
+from sim.wire.bags import ENERGY, EnergyDelivery, MeterReading
+from sim.wire.messages import (
+    Alarm,
+    Contract,
+    ContractContent,
+    ContractStatus,
+    Descriptor,
+    Event,
+    Message,
+    Performance,
+)
+
+
+class MeterOperator(Participant):
+    """Sends ``on_status`` unasked: to each owner its own reading, to each host its members', to the utility the sums.
+
+    hosts: meters that each host settles.  grid nodes get the reading of their own transformer.
+    """
+
+    kind = "meter"
+
+    def __init__(
+        self,
+        registry: Registry,
+        era: str,
+        ids: Ids,
+        *,
+        meters: Meters,
+        hosts: Mapping[str, Sequence[str]],
+        utility: str,
+        calendar: Calendar,
+    ) -> None:
+        super().__init__(registry, era, ids)
+        self._meters = meters
+        self._hosts = hosts
+        self._utility = utility
+        self._calendar = calendar
+        self._transaction = ids.fresh()
+        self._services: dict[str, str] = {}
+        self.reactions |= {"read": self.on_read}
+
+    def on_start(self, _: Alarm) -> Iterable[Event]:
+        """Read first when the first interval has ended."""
+        return (Alarm(self._calendar.interval_s, "read", 0),)
+
+    def on_read(self, alarm: Alarm) -> Iterable[Event]:
+        """Read and report one interval."""
+        interval = self._calendar.interval(alarm.index)
+        sites = {era: energy_wh / 1000 for era, energy_wh in self._meters.energy_wh.items()}
+        for era, energy_kwh in sites.items():
+            yield self._report(era, {era: energy_kwh}, alarm.index)
+        for host, eras in self._hosts.items():
+            yield self._report(host, {era: sites[era] for era in eras}, alarm.index)
+        for node, reading in self._meters.nodes.items():
+            yield self._report(node, {node: -reading.energy_kwh}, alarm.index)
+        totals = {SUPPLY_METER: -self._meters.supply_kwh, SITES_METER: sum(self._meters.energy_wh.values()) / 1000}
+        yield self._report(self._utility, totals, alarm.index)
+        if alarm.index + 1 < self._calendar.count:
+            yield Alarm(interval.end_s + self._calendar.interval_s, "read", alarm.index + 1)
+
+    def _report(self, recipient: str, energy_kwh: Mapping[str, float], index: int) -> Message:
+        service = self._services.get(recipient)
+        if service is None:
+            service = self._services[recipient] = self.ids.fresh()
+        contract = Contract(
+            id=service,
+            status=ContractStatus(code="ACTIVE"),
+            commitments=(stub_commitment(recipient, "metering", "ACTIVE", 0.0),),
+            performance=tuple(self._performance(meter, value, index) for meter, value in energy_kwh.items()),
+        )
+        content = ContractContent(contract=contract)
+        return Message("on_status", self.era, recipient, self._transaction, self.ids.fresh(), content)
+
+    def _performance(self, meter: str, energy_kwh: float, index: int) -> Performance:
+        valid = self._meters.valid
+        reading = MeterReading(
+            timeWindow=window_of(self._calendar, index),
+            consumedEnergy=max(-energy_kwh, 0.0) if valid else 0.0,
+            producedEnergy=max(energy_kwh, 0.0) if valid else 0.0,
+            unit="kWh",
+            quality="ACTUAL" if valid else "MISSING",
+        )
+        return Performance(
+            id=f"{meter}/{index}",
+            status=Descriptor(code="COMPLETED" if valid else "FAILED"),
+            performanceAttributes=EnergyDelivery(
+                ENERGY,
+                deliveryStatus="COMPLETED" if valid else "FAILED",
+                meterId=meter,
+                meterReadings=(reading,),
+            ),
+        )

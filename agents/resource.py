@@ -1,0 +1,277 @@
+"""What every energy resource does on the wire, whatever it wants.
+
+A resource discovers its market, joins it with a contract, commits one offer curve an interval, learns what was cleared, and
+commands its device.  A kind of resource adds one thing: the curve (``offer``).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from msgspec import UNSET, UnsetType
+
+from agents.award import Award, award_in
+from sim.clock import Calendar, Interval
+from sim.curves import OfferCurve, clip
+from sim.device import Device
+from sim.forms import curve_body, window_of
+from sim.market.problem import Offer
+from sim.participant import Ids, Participant, Registry
+from sim.wire.bags import (
+    ENERGY,
+    ContractRole,
+    EnergyContract,
+    EnergyOffer,
+    EnergyResource,
+    Role,
+    RoleInputs,
+    Tariff,
+    TimeWindow,
+)
+from sim.wire.messages import (
+    Alarm,
+    CatalogsContent,
+    Commitment,
+    CommitmentStatus,
+    Contract,
+    ContractContent,
+    ContractStatus,
+    Descriptor,
+    DiscoverContent,
+    Event,
+    Message,
+    Quantity,
+    SearchIntent,
+)
+from sim.wire.messages import Offer as WireOffer
+from sim.wire.messages import (
+    Resource as WireResource,
+)
+
+SETUP_TTL_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a resource stands on the network and in the grid.
+
+    host: market or aggregator it trades with.  catalogue: where tariffs are published.  meter, node: its meter and the
+    transformer above it.
+    """
+
+    host: str
+    catalogue: str
+    meter: str
+    node: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the host's offer and the approval said: identifiers, times before delivery in seconds, caps in kW ≥ 0."""
+
+    offer_id: str
+    template_id: str
+    contract_id: str
+    confirm_s: int
+    gate_s: int
+    import_cap_kw: float = 0.0
+    export_cap_kw: float = 0.0
+
+
+class Resource(Participant):
+    """A resource that trades one curve an interval.  Subclasses implement ``offer``."""
+
+    role: ClassVar[Role] = "PROSUMER"
+    resource_type: ClassVar[Literal["LOAD", "SOLAR", "BATTERY", "EV", "PORTFOLIO", "GRID_SUPPLY"]]
+
+    def __init__(
+        self, registry: Registry, era: str, ids: Ids, *, place: Place, calendar: Calendar, device: Device | None
+    ) -> None:
+        super().__init__(registry, era, ids)
+        self.place = place
+        self.calendar = calendar
+        self.device = device
+        self.tariffs: dict[str, Tariff] = {}
+        self.terms: Terms | None = None
+        self.balance = 0.0
+        """What settlements have brought (+) or cost (−) so far, in the contract's currency."""
+        self._transaction = ids.fresh()
+        self._committed: dict[int, Offer] = {}
+        self.awarded: dict[int, Award] = {}
+        """What each gate gave, by interval."""
+        self.reactions |= {
+            "on_discover": self.on_discover,
+            "on_init": self.on_init,
+            "commit": self.on_commit,
+            "on_confirm": self.on_confirm,
+            "dispatch": self.on_dispatch,
+            "on_status": self.on_status,
+            "on_update": self.on_update,
+        }
+
+    @abstractmethod
+    def offer(self, interval: Interval, now_s: int) -> Offer | None:
+        """What this resource would do in ``interval`` at each price, decided at ``now_s``; None to stay out."""
+
+    def capability(self) -> OfferCurve:
+        """The curve shown when joining: all that the device could ever do, at any price."""
+        low, high = (0.0, 0.0) if self.device is None else (self.device.twin.min_kw, self.device.twin.max_kw)
+        return OfferCurve.of([(0.0, low), (0.0, high)] if high > low else [(0.0, low)], who=self.era)
+
+    def setpoint_kw(self, offer: Offer, award: Award) -> float:
+        """The command that follows from an award; a kind whose device is not scheduled to the kW overrides it."""
+        del offer
+        return award.cleared_kw
+
+    # joining
+
+    def on_start(self, _: Alarm) -> Iterable[Event]:
+        """Ask the catalogue for tariffs and the host for its offer."""
+        for recipient, text in ((self.place.catalogue, "Tariff"), (self.place.host, "EnergyOffer")):
+            content = DiscoverContent(intent=SearchIntent(textSearch=text))
+            yield self.request("discover", recipient, content, self._transaction, SETUP_TTL_S)
+
+    def on_discover(self, message: Message) -> Iterable[Event]:
+        """Remember tariffs; apply for the open role that fits."""
+        assert isinstance(message.content, CatalogsContent)
+        offers = [o for catalog in message.content.catalogs for o in (catalog.offers or ())]
+        for offer in offers:
+            if isinstance(offer.offerAttributes, Tariff):
+                self.tariffs[offer.offerAttributes.direction] = offer.offerAttributes
+        if self.terms is not None:
+            return ()
+        return [self._apply(o, o.offerAttributes) for o in offers if self._fits(o)][:1]  # type: ignore[arg-type]
+
+    def _fits(self, offer: WireOffer) -> bool:
+        return isinstance(offer.offerAttributes, EnergyOffer) and offer.offerAttributes.openRole == self.role
+
+    def _apply(self, offer: WireOffer, terms: EnergyOffer) -> Message:
+        self.terms = Terms(
+            offer_id=offer.id,
+            template_id=terms.templateId,
+            contract_id=self.ids.fresh(),
+            confirm_s=int(terms.confirmBefore[2:-1]),
+            gate_s=int(terms.gateBefore[2:-1]),
+        )
+        inputs = RoleInputs(
+            sourceMeterId=self.place.meter, offerCurve=curve_body(self.capability(), self.place.currency)
+        )
+        contract = self._contract(inputs, UNSET)
+        return self.request("init", self.place.host, ContractContent(contract=contract), self._transaction, SETUP_TTL_S)
+
+    def on_init(self, message: Message) -> Iterable[Event]:
+        """Remember the approved caps; commit curves from the first interval on."""
+        assert self.terms is not None
+        attributes = message.contract.contractAttributes
+        assert isinstance(attributes, EnergyContract)
+        caps = attributes.inputParameters
+        assert caps is not UNSET
+        self.terms = Terms(
+            self.terms.offer_id,
+            self.terms.template_id,
+            self.terms.contract_id,
+            self.terms.confirm_s,
+            self.terms.gate_s,
+            caps.approvedMaxImportKW or 0.0,
+            caps.approvedMaxExportKW or 0.0,
+        )
+        return (Alarm(-self.terms.confirm_s, "commit", 0),)
+
+    # one interval
+
+    def on_commit(self, alarm: Alarm) -> Iterable[Event]:
+        """Commit the curve for the interval, and think of the next one."""
+        assert self.terms is not None
+        interval = self.calendar.interval(alarm.index)
+        events: list[Event] = [Alarm(interval.start_s, "dispatch", interval.index)]
+        offer = self.offer(interval, alarm.at_s)
+        if offer is not None:
+            curve = clip(offer.curve, self.terms.import_cap_kw, self.terms.export_cap_kw)
+            baseline = min(max(offer.uncoordinated_kw, -self.terms.import_cap_kw), self.terms.export_cap_kw)
+            offer = Offer(offer.era, offer.node, curve, baseline)
+            self._committed[interval.index] = offer
+            events.append(self._confirm(offer, interval))
+        if interval.index + 1 < self.calendar.count:
+            events.append(Alarm(interval.end_s - self.terms.confirm_s, "commit", interval.index + 1))
+        return events
+
+    def _confirm(self, offer: Offer, interval: Interval) -> Message:
+        assert self.terms is not None
+        inputs = RoleInputs(offerCurve=curve_body(offer.curve, self.place.currency), baselineKW=offer.uncoordinated_kw)
+        # A market answers when its gate has closed, so the message must hold until delivery begins.
+        return self.request(
+            "confirm",
+            self.place.host,
+            ContractContent(contract=self._contract(inputs, window_of(self.calendar, interval.index))),
+            self._transaction,
+            self.terms.confirm_s,
+        )
+
+    def on_confirm(self, message: Message) -> Iterable[Event]:
+        """Learn what was cleared."""
+        index, award = award_in(message, self.calendar)
+        self.awarded[index] = award
+        return ()
+
+    def on_dispatch(self, alarm: Alarm) -> Iterable[Event]:
+        """Command the device.  Without an award it does what its curve asks for nearest to zero: the safe default."""
+        offer = self._committed.pop(alarm.index, None)
+        award = self.awarded.get(alarm.index)
+        if self.device is not None:
+            self.device.command(self._command_kw(offer, award))
+        return ()
+
+    def _command_kw(self, offer: Offer | None, award: Award | None) -> float:
+        if offer is None:
+            return 0.0
+        if award is None:
+            award = Award(min(max(0.0, offer.curve.min_kw), offer.curve.max_kw), None, firm=True)
+        return self.setpoint_kw(offer, award)
+
+    def on_status(self, _: Message) -> Iterable[Event]:
+        """A meter reading of ours: taken note of; the device itself is read directly."""
+        return ()
+
+    def on_update(self, message: Message) -> Iterable[Event]:
+        """A settlement cycle: what it brought or cost."""
+        for settlement in message.contract.settlements or ():
+            self.balance += settlement.settlementAttributes.amount
+        return ()
+
+    def _contract(self, inputs: RoleInputs, window: TimeWindow | UnsetType) -> Contract:
+        assert self.terms is not None
+        curve = inputs.offerCurve
+        assert curve is not UNSET
+        largest = max(curve.maxExport, curve.minExport, key=abs)
+        commitment = Commitment(
+            status=CommitmentStatus(descriptor=Descriptor(code="DRAFT")),
+            resources=(
+                WireResource(
+                    id=self.era,
+                    quantity=Quantity(value=largest, unitCode="KW"),
+                    resourceAttributes=EnergyResource(
+                        ENERGY,
+                        resourceType=self.resource_type,
+                        meterId=self.place.meter,
+                        gridNode=self.place.node,
+                    ),
+                ),
+            ),
+            offer=WireOffer(id=self.terms.offer_id, resourceIds=(self.era,)),
+        )
+        return Contract(
+            id=self.terms.contract_id,
+            status=ContractStatus(code="DRAFT"),
+            commitments=(commitment,),
+            contractAttributes=EnergyContract(
+                ENERGY,
+                templateId=self.terms.template_id,
+                status="PENDING",
+                roles=(ContractRole(role=self.role, filled=True, filledBy=self.era, roleInputs=inputs),),
+                timeWindow=window,
+            ),
+        )

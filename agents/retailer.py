@@ -1,0 +1,86 @@
+"""The retailer: supply without end at one price, demand without end at another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar, Literal
+
+from agents.resource import SETUP_TTL_S, Place, Resource
+from sim.clock import Calendar, Interval
+from sim.curves import OfferCurve
+from sim.market.problem import Offer
+from sim.participant import Ids, Registry
+from sim.tariff import price_per_kwh
+from sim.wire.bags import Role, Tariff
+from sim.wire.messages import (
+    Alarm,
+    Catalog,
+    Descriptor,
+    Event,
+    Message,
+    Provider,
+    PublishContent,
+    uri,
+)
+from sim.wire.messages import Offer as WireOffer
+
+
+class Retailer(Resource):
+    """Trades upstream of the feeder: sells at the import tariff, buys at the export tariff, up to ``capacity_kw``.
+
+    The wedge between the two prices is what a local market has to share.
+    """
+
+    kind = "retailer"
+    role: ClassVar[Role] = "SELLER"
+    resource_type: ClassVar[Literal["GRID_SUPPLY"]] = "GRID_SUPPLY"
+
+    def __init__(
+        self,
+        registry: Registry,
+        era: str,
+        ids: Ids,
+        *,
+        place: Place,
+        calendar: Calendar,
+        own_tariffs: tuple[Tariff, Tariff],
+        capacity_kw: float,
+    ) -> None:
+        super().__init__(registry, era, ids, place=place, calendar=calendar, device=None)
+        self._import_tariff, self._export_tariff = own_tariffs
+        self._capacity_kw = capacity_kw
+        self.reactions["catalog/on_publish"] = self.on_published
+
+    def on_start(self, alarm: Alarm) -> Iterable[Event]:
+        """Publish the tariffs, then join like any resource."""
+        offers = tuple(
+            WireOffer(id=f"{self.era}/{tariff.direction.lower()}", resourceIds=(self.era,), offerAttributes=tariff)
+            for tariff in (self._import_tariff, self._export_tariff)
+        )
+        catalog = Catalog(
+            id=f"{self.era}/tariffs",
+            descriptor=Descriptor(name="Tariff"),
+            provider=Provider(id=self.era, descriptor=Descriptor(name=self.era)),
+            bppId=self.era,
+            bppUri=uri(self.era),
+            offers=offers,
+        )
+        content = PublishContent(catalogs=(catalog,))
+        yield self.request("catalog/publish", self.place.catalogue, content, self.ids.fresh(), SETUP_TTL_S)
+        yield from super().on_start(alarm)
+
+    def on_published(self, _: Message) -> Iterable[Event]:
+        """The catalogue has taken the tariffs."""
+        return ()
+
+    def capability(self) -> OfferCurve:
+        """Everything up to the capacity, both ways."""
+        return OfferCurve.of([(0.0, -self._capacity_kw), (0.0, self._capacity_kw)], who=self.era)
+
+    def offer(self, interval: Interval, now_s: int) -> Offer:
+        """Withdraw up to the export price, inject from the import price on."""
+        del now_s
+        minute = self.calendar.minute_of_day(interval.start_s)
+        buy, sell = price_per_kwh(self._export_tariff, minute), price_per_kwh(self._import_tariff, minute)
+        points = [(buy, -self._capacity_kw), (buy, 0.0), (sell, 0.0), (sell, self._capacity_kw)]
+        return Offer(self.era, self.place.node, OfferCurve.of(points, who=self.era), 0.0)

@@ -1,0 +1,33 @@
+"""A curtailable photovoltaic plant."""
+
+from __future__ import annotations
+
+import math
+
+from sim.clock import Interval
+from sim.feeder import Floats
+
+
+class SolarTwin:
+    """A plant whose inverter can be held below what the sun offers.
+
+    sun_kw: power available by interval, shape [1 + count]; element 0 belongs to the interval before the run.
+    """
+
+    min_kw = 0.0
+    q_kvar = 0.0
+    soc = math.nan
+
+    def __init__(self, sun_kw: Floats, rated_kw: float) -> None:
+        self._sun_kw = sun_kw.tolist()
+        self.max_kw = rated_kw
+        self.available_kw = 0.0
+
+    def sun_kw(self, index: int) -> float:
+        """Available power in interval ``index``, counted from −1."""
+        return float(self._sun_kw[index + 1])
+
+    def advance(self, setpoint_kw: float, interval: Interval) -> float:
+        """Inject what the sun offers, but not more than ``setpoint_kw``."""
+        self.available_kw = self.sun_kw(interval.index)
+        return min(self.available_kw, max(setpoint_kw, 0.0))

@@ -1,0 +1,156 @@
+"""The distribution utility: approves meters, locks energy, and pays for what the wires lose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from msgspec import UNSET
+
+from sim.clock import Calendar
+from sim.contracts.contract import Contract, Settlement, lines
+from sim.ledger import Ledger
+from sim.participant import Ids, Participant, Registry
+from sim.tariff import price_per_kwh
+from sim.tolerances import POWER_KW
+from sim.wire.bags import ENERGY, EnergyContract, EnergyResource, InputParameters, Tariff
+from sim.wire.codes import Code, Refusal
+from sim.wire.messages import Commitment, ContractContent, ContractStatus, Event, Message
+from sim.wire.messages import Contract as WireContract
+
+SUPPLY_METER = "supply"
+"""Meter at the upstream grid: consumed is what the feeder imported."""
+SITES_METER = "sites"
+"""Sum of all participants' meters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What a meter may do: greatest import and export in kW, both ≥ 0."""
+
+    import_cap_kw: float
+    export_cap_kw: float
+
+
+class Utility(Participant):
+    """Approves the meters it knows, and locks no more energy on a meter than its connection can carry.
+
+    wheeling_per_kwh: charge announced with every approval.  losses: contract by which it buys what flowed in and nobody has
+    paid for, at these import and export ``tariffs``.  supplier_meter: meter whose locks say what the retailer was paid for.
+    """
+
+    kind = "utility"
+
+    def __init__(
+        self,
+        registry: Registry,
+        era: str,
+        ids: Ids,
+        *,
+        connections: Mapping[str, Connection],
+        wheeling_per_kwh: float,
+        calendar: Calendar,
+        supplier_meter: str,
+        losses: Contract,
+        ledger: Ledger,
+        tariffs: tuple[Tariff, Tariff],
+    ) -> None:
+        super().__init__(registry, era, ids)
+        self._connections = connections
+        self._wheeling_per_kwh = wheeling_per_kwh
+        self._calendar = calendar
+        self._supplier_meter = supplier_meter
+        self._losses = losses
+        self._settlement = Settlement()
+        self._ledger = ledger
+        self._import_tariff, self._export_tariff = tariffs
+        self._locked_kwh: dict[tuple[int, str], float] = {}
+        self.reactions |= {"init": self.on_init, "confirm": self.on_confirm, "on_status": self.on_status}
+
+    def on_init(self, message: Message) -> Iterable[Event]:
+        """Approve the meter within its connection."""
+        resource = message.contract.commitments[0].resources[0].resourceAttributes
+        meter = resource.meterId if isinstance(resource, EnergyResource) else ""
+        connection = self._connections.get(meter)
+        if connection is None:
+            where = "/message/contract/commitments/0/resources/0/resourceAttributes/meterId"
+            raise Refusal(Code.NET_ENTITY_NOT_FOUND, where, f"{self.era} has no meter {meter!r}")
+        approval = InputParameters(
+            approvedMaxImportKW=connection.import_cap_kw,
+            approvedMaxExportKW=connection.export_cap_kw,
+            wheelingPerKWh=self._wheeling_per_kwh,
+        )
+        return (self.answer(message, ContractContent(contract=_answered(message.contract, "PENDING", approval))),)
+
+    def on_confirm(self, message: Message) -> Iterable[Event]:
+        """Lock energy by meter for one interval; all of it, or none of it."""
+        attributes = message.contract.contractAttributes
+        if not isinstance(attributes, EnergyContract) or attributes.timeWindow is UNSET:
+            where = "/message/contract/contractAttributes/timeWindow"
+            raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, where, "a lock is for one time window")
+        interval = self._calendar.interval(self._calendar.index_at(self._calendar.seconds(attributes.timeWindow.start)))
+        wanted = [self._lock(number, c, interval.hours) for number, c in enumerate(message.contract.commitments)]
+        for number, (meter, _) in enumerate(wanted):
+            if (interval.index, meter) in self._locked_kwh:
+                where = f"/message/contract/commitments/{number}"
+                raise Refusal(Code.BIZ_CAP_EXCEEDED, where, f"energy of {meter} is locked already")
+        self._locked_kwh |= {(interval.index, meter): energy_kwh for meter, energy_kwh in wanted}
+        return (self.answer(message, ContractContent(contract=_answered(message.contract, "ACTIVE"))),)
+
+    def _lock(self, number: int, commitment: Commitment, hours: float) -> tuple[str, float]:
+        resource = commitment.resources[0]
+        where = f"/message/contract/commitments/{number}/resources/0"
+        connection = self._connections.get(resource.id)
+        if connection is None:
+            raise Refusal(Code.NET_ENTITY_NOT_FOUND, where, f"{self.era} has no meter {resource.id!r}")
+        energy_kwh = 0.0 if resource.quantity is UNSET else resource.quantity.value
+        p_kw = energy_kwh / hours
+        if not -connection.import_cap_kw - POWER_KW <= p_kw <= connection.export_cap_kw + POWER_KW:
+            what = (
+                f"{p_kw:.6f} kW at {resource.id}, approved for -{connection.import_cap_kw}..{connection.export_cap_kw}"
+            )
+            raise Refusal(Code.BIZ_CAP_EXCEEDED, f"{where}/quantity", what)
+        return resource.id, energy_kwh
+
+    def on_status(self, message: Message) -> Iterable[Event]:
+        """Readings of supply and of all sites: buy the difference from the retailer."""
+        energy_kwh: dict[str, Decimal] = {}
+        valid, index = True, 0
+        for performance in message.contract.performance or ():
+            reading = performance.performanceAttributes.meterReadings[0]
+            index = self._calendar.index_at(self._calendar.seconds(reading.timeWindow.start))
+            valid = valid and reading.quality == "ACTUAL"
+            net = Decimal(repr(reading.consumedEnergy)) - Decimal(repr(reading.producedEnergy))
+            energy_kwh[performance.performanceAttributes.meterId] = net
+        locked_kwh = self._locked_kwh.get((index, self._supplier_meter), 0.0)
+        self._locked_kwh = {key: value for key, value in self._locked_kwh.items() if key[0] > index}
+        if valid and energy_kwh:
+            minute = self._calendar.minute_of_day(index * self._calendar.interval_s)
+            values = {
+                "supply_kwh": energy_kwh[SUPPLY_METER],
+                "metered_kwh": energy_kwh[SITES_METER],
+                "cleared_kwh": Decimal(f"{locked_kwh:.6f}"),
+                "import_price": Decimal(repr(price_per_kwh(self._import_tariff, minute))),
+                "export_price": Decimal(repr(price_per_kwh(self._export_tariff, minute))),
+            }
+            self._settlement.accrue(self._losses, lines(self._losses, values))
+            self._ledger.post(self._settlement.post(index, self._losses))
+        return ()
+
+
+def _answered(contract: WireContract, status: str, inputs: InputParameters | None = None) -> WireContract:
+    attributes = contract.contractAttributes
+    assert isinstance(attributes, EnergyContract)
+    return WireContract(
+        id=contract.id,
+        status=ContractStatus(code="DRAFT" if status == "PENDING" else "ACTIVE"),
+        commitments=contract.commitments[:1],
+        contractAttributes=EnergyContract(
+            ENERGY,
+            templateId=attributes.templateId,
+            status=status,  # type: ignore[arg-type]
+            timeWindow=attributes.timeWindow,
+            inputParameters=UNSET if inputs is None else inputs,
+        ),
+    )

@@ -1,0 +1,325 @@
+"""What a run amounts to, in numbers: a fold over its tables.
+
+Powers and energies follow the run's tables: + is
+injection for participants and import for transformers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from results.run import Run
+from sim import ledger, tolerances
+
+VOLTAGE_BAND_PU = (0.9, 1.1)
+"""Voltages a customer must accept: EN 50160, 95 % of the 10-minute means of a week."""
+
+Flows = Mapping[tuple[str, str, str], Decimal]
+"""Signed money by (ERA, term, currency)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Which run this is."""
+
+    name: str
+    policy: str
+    seed: int
+    intervals: int
+    unsolved: int
+    fallbacks: int
+    uncertified: int
+    interval_min: float
+    start: str
+    time_zone: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """Where the energy came from and went, by kind of participant, in kWh; every number is positive.
+
+    self_consumption: share of the solar energy used on the feeder while it was made.  autarky: share of the withdrawn
+    energy that this covers.  Both are sums of the smaller of the two per interval, and NaN where the whole is zero.
+    """
+
+    imported_kwh: float
+    exported_kwh: float
+    withdrawn_kwh: Mapping[str, float]
+    injected_kwh: Mapping[str, float]
+    pv_available_kwh: float
+    pv_curtailed_kwh: float
+    self_consumption: float
+    autarky: float
+    losses_kwh: float
+    residual_max_w: float
+
+
+@dataclass(frozen=True, slots=True)
+class NodePrice:
+    """Prices of a node over the run [currency/kWh]; the mean is over time.  NaN where the policy has no prices."""
+
+    node: str
+    lowest: float
+    mean: float
+    highest: float
+    adder_lowest: float
+    adder_highest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transformer:
+    """What a transformer went through.  Peaks are positive in both directions; over is time or energy beyond the rating.
+
+    A flow counts as over only beyond the rated flow by more than ``tolerances.LOADING`` of it.
+    """
+
+    node: str
+    peak_import_kw: float
+    peak_export_kw: float
+    rated_import_kw: float
+    rated_export_kw: float
+    loading_max: float
+    over_import_min: float
+    over_export_min: float
+    over_import_kwh: float
+    over_export_kwh: float
+    binding_forward: int
+    binding_reverse: int
+
+
+@dataclass(frozen=True, slots=True)
+class Vehicles:
+    """Charging sessions whose departure lies in the run, and the energy they asked for, got and missed."""
+
+    sessions: int
+    finished: int
+    need_kwh: float
+    served_kwh: float
+    unserved_kwh: float
+    missed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Voltages:
+    """Extremes over all buses and intervals, and the minutes each bus spent outside the band, added up."""
+
+    lowest_pu: float
+    highest_pu: float
+    outside_bus_min: float
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What all participants of a kind together have received less what they have paid."""
+
+    kind: str
+    parties: int
+    currency: str
+    net: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """Who ends with what.
+
+    turnover: by (term, currency), each party's own payments and receipts of a term set off.
+    net: sum of all accounts by currency: zero, or money was made or lost.
+    rent: congestion rent that the clearings left.
+    """
+
+    accounts: tuple[Account, ...]
+    turnover: Mapping[tuple[str, str], Decimal]
+    net: Mapping[str, Decimal]
+    rent: float
+    postings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run in numbers."""
+
+    header: Header
+    energy: Energy
+    prices: tuple[NodePrice, ...]
+    parted_hours: float
+    transformers: tuple[Transformer, ...]
+    vehicles: Vehicles
+    voltages: Voltages
+    money: Money
+    messages: Mapping[str, int]
+    refused: Mapping[str, int]
+    seconds: Mapping[str, float]
+
+
+def summarise(run: Run) -> Summary:
+    """Fold a run's tables into numbers.  Intervals without a power flow count in no flow, loss or voltage."""
+    messages = run.manifest["messages"]
+    return Summary(
+        header=_header(run),
+        energy=_energy(run),
+        prices=tuple(_node_price(node, rows) for node, rows in run.prices.groupby("node", sort=False)),
+        parted_hours=parted(run).sum() * run.hours,
+        transformers=tuple(_transformer(node, rows, run.hours) for node, rows in run.nodes.groupby("node", sort=False)),
+        vehicles=_vehicles(run.sessions),
+        voltages=_voltages(run),
+        money=_money(run),
+        messages={action: count["ack"] + count["nack"] for action, count in messages.items()},
+        refused={action: count["nack"] for action, count in messages.items() if count["nack"]},
+        seconds=dict(run.manifest["durations"]),
+    )
+
+
+def parted(run: Run) -> pd.Series[bool]:
+    """Whether the nodes' prices differ, by interval."""
+    prices = run.prices.groupby("interval")["price_per_kwh"]
+    return (prices.max() - prices.min()) > tolerances.PRICE_PER_KWH
+
+
+def over_kw(rows: pd.DataFrame, direction: str) -> pd.Series[float]:
+    """Flow beyond the rating in kW, by row of ``nodes``; 0 up to the tolerance.  direction: ``import`` or ``export``."""
+    flow = rows["wire_lv_kw"] if direction == "import" else -rows["wire_lv_kw"]
+    rated = rows[f"rated_{direction}_kw"]
+    beyond = flow - rated
+    return beyond.where(flow > rated * (1 + tolerances.LOADING), 0.0)
+
+
+def _header(run: Run) -> Header:
+    manifest, intervals = run.manifest, run.intervals
+    return Header(
+        name=manifest["name"],
+        policy=manifest["policy"],
+        seed=manifest["seed"],
+        intervals=len(intervals),
+        unsolved=int((intervals["status"] != "OK").sum()),
+        fallbacks=int(intervals["fallback"].sum()),
+        uncertified=int((~intervals["certified"]).sum()),
+        interval_min=manifest["intervalS"] / 60,
+        start=f"{run.calendar.start:%a %Y-%m-%d %H:%M}",
+        time_zone=manifest["timeZone"],
+        currency=manifest["currency"],
+    )
+
+
+def _energy(run: Run) -> Energy:
+    intervals, metered = run.intervals, _metered(run)
+    withdrawn, injected = _by_kind(metered, -1), _by_kind(metered, +1)
+    solar = metered[metered["kind"] == "solar"]
+    spare_kw = (solar["available_kw"] - solar["delivered_kw"]).clip(lower=0)
+    used_kwh, made_kwh, needed_kwh = _used_at_once(metered)
+    return Energy(
+        imported_kwh=intervals["slack_kw"].clip(lower=0).sum() * run.hours,
+        exported_kwh=-intervals["slack_kw"].clip(upper=0).sum() * run.hours,
+        withdrawn_kwh=withdrawn,
+        injected_kwh=injected,
+        pv_available_kwh=solar["available_kw"].sum() * run.hours,
+        pv_curtailed_kwh=spare_kw.sum() * run.hours,
+        self_consumption=share(used_kwh, made_kwh),
+        autarky=share(used_kwh, needed_kwh),
+        losses_kwh=intervals["losses_kw"].sum() * run.hours,
+        residual_max_w=_largest(intervals["residual_kw"].abs() * 1000),
+    )
+
+
+def _metered(run: Run) -> pd.DataFrame:
+    """Setpoints of participants with a connection: an aggregator's row repeats what its members' meters count."""
+    connected = run.participants[run.participants["bus"] != ""]
+    rows = run.setpoints.merge(connected[["era", "kind"]], on="era")
+    return rows.assign(energy_kwh=rows["energy_wh"] / 1000)
+
+
+def _by_kind(metered: pd.DataFrame, sign: int) -> dict[str, float]:
+    energy_kwh = (metered["energy_kwh"] * sign).clip(lower=0).groupby(metered["kind"]).sum()
+    return {str(kind): float(value) for kind, value in energy_kwh.sort_values(ascending=False).items() if value > 0}
+
+
+def _used_at_once(metered: pd.DataFrame) -> tuple[float, float, float]:
+    """Solar energy used on the feeder in the interval it was made, solar energy, withdrawn energy [kWh]."""
+    interval = metered["interval"]
+    solar_kwh = metered["energy_kwh"].where(metered["kind"] == "solar", 0.0).clip(lower=0).groupby(interval).sum()
+    load_kwh = (-metered["energy_kwh"]).clip(lower=0).groupby(interval).sum()
+    return float(np.minimum(solar_kwh, load_kwh).sum()), float(solar_kwh.sum()), float(load_kwh.sum())
+
+
+def _largest(values: pd.Series[Any]) -> float:
+    return float(values.max()) if values.notna().any() else float("nan")
+
+
+def _node_price(node: object, rows: pd.DataFrame) -> NodePrice:
+    price, adder = rows["price_per_kwh"], rows["adder_per_kwh"]
+    return NodePrice(str(node), price.min(), price.mean(), price.max(), adder.min(), adder.max())
+
+
+def _transformer(node: object, rows: pd.DataFrame, hours: float) -> Transformer:
+    over_import, over_export = over_kw(rows, "import"), over_kw(rows, "export")
+    return Transformer(
+        node=str(node),
+        peak_import_kw=max(0.0, _largest(rows["wire_lv_kw"])),
+        peak_export_kw=max(0.0, _largest(-rows["wire_lv_kw"])),
+        rated_import_kw=rows["rated_import_kw"].min(),
+        rated_export_kw=rows["rated_export_kw"].min(),
+        loading_max=_largest(rows["loading"]),
+        over_import_min=(over_import > 0).sum() * hours * 60,
+        over_export_min=(over_export > 0).sum() * hours * 60,
+        over_import_kwh=over_import.sum() * hours,
+        over_export_kwh=over_export.sum() * hours,
+        binding_forward=int((rows["binding"] == "FORWARD").sum()),
+        binding_reverse=int((rows["binding"] == "REVERSE").sum()),
+    )
+
+
+def _vehicles(sessions: pd.DataFrame) -> Vehicles:
+    done = sessions[sessions["finished"]]
+    return Vehicles(
+        sessions=len(sessions),
+        finished=len(done),
+        need_kwh=done["need_kwh"].sum(),
+        served_kwh=done["served_kwh"].sum(),
+        unserved_kwh=done["unserved_kwh"].sum(),
+        missed=int((done["unserved_kwh"] > 0).sum()),
+    )
+
+
+def _voltages(run: Run) -> Voltages:
+    v_pu = run.voltages["v_pu"]
+    low, high = VOLTAGE_BAND_PU
+    return Voltages(v_pu.min(), v_pu.max(), ((v_pu < low) | (v_pu > high)).sum() * run.hours * 60)
+
+
+def _money(run: Run) -> Money:
+    flows = ledger.by_term(run.ledger)
+    parties = dict.fromkeys((run.kinds.get(era, era), currency) for era, _, currency in flows)
+    accounts = [_account(kind, currency, flows, run.kinds) for kind, currency in parties]
+    turnover: dict[tuple[str, str], Decimal] = {}
+    for (_, term, currency), amount in flows.items():
+        if amount > 0:
+            turnover[term, currency] = turnover.get((term, currency), Decimal(0)) + amount
+    return Money(
+        accounts=tuple(sorted(accounts, key=lambda account: (account.currency, account.net, account.kind))),
+        turnover=turnover,
+        net=ledger.net_by_currency(ledger.balances(run.ledger)),
+        rent=run.intervals["rent"].sum(),
+        postings=len(run.ledger),
+    )
+
+
+def _account(kind: str, currency: str, flows: Flows, kinds: Mapping[str, str]) -> Account:
+    own = {key: amount for key, amount in flows.items() if (kinds.get(key[0], key[0]), key[2]) == (kind, currency)}
+    return Account(kind, len({era for era, _, _ in own}), currency, sum(own.values(), Decimal(0)))
+
+
+def share(part: float, whole: float) -> float:
+    """Part of a whole; NaN where there is no whole."""
+    return part / whole if whole else float("nan")
+
+
+def duration(hours: float) -> str:
+    """Hours as a person says them: ``3 h 15 min``, ``45 min``, ``0 min``."""
+    whole, minutes = divmod(round(hours * 60), 60)
+    return " ".join(part for part, there in ((f"{whole} h", whole), (f"{minutes} min", minutes or not whole)) if there)

@@ -1,0 +1,156 @@
+"""What a kWh was worth where, and when the places parted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from results.metrics import duration
+from results.plots import style
+from results.plots.style import Label
+from results.run import Run
+from sim import tolerances
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """Prices and adders by interval and node.
+
+    apart: nodes that have an adder at some time, the largest first.  alike: nodes that never have one.
+    """
+
+    run: Run
+    edges: Floats
+    prices: pd.DataFrame
+    adders: pd.DataFrame
+    apart: tuple[str, ...]
+    alike: tuple[str, ...]
+
+    @property
+    def crowd(self) -> tuple[str, ...]:
+        """Nodes with adders too small for a line of their own."""
+        return self.apart[len(style.LOOKS) :]
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether there is a price anywhere."""
+        return bool(self.prices.notna().any(axis=None))
+
+    @property
+    def parted(self) -> NDArray[np.bool_]:
+        """Whether the nodes' prices differ, by interval."""
+        spread = self.prices.max(axis=1) - self.prices.min(axis=1)
+        return (spread > tolerances.PRICE_PER_KWH).to_numpy()
+
+
+def draw(run: Run, interval: int | None = None) -> Figure:
+    """Prices by node over the run between the retailer's two prices; below, each node's adder.
+
+    interval: one to mark with a dotted line.
+    """
+    day = _day(run)
+    figure, panels = style.canvas(2, 5.6, (2, 1)) if day.apart else style.canvas(1, 4.2)
+    _draw_prices(panels[0], day)
+    for ax in panels[1:]:
+        _draw_adders(ax, day)
+    for ax in panels:
+        style.mark_interval(ax, run, interval)
+    style.headline(figure, _claim(day), run)
+    style.time_axis(panels[-1], run.calendar)
+    return figure
+
+
+def _day(run: Run) -> _Day:
+    every = range(run.calendar.count)
+    prices = run.prices.pivot(index="interval", columns="node", values="price_per_kwh").reindex(every)
+    adders = run.prices.pivot(index="interval", columns="node", values="adder_per_kwh").reindex(every)
+    size = adders.abs().max().fillna(0.0)
+    below = [str(node) for node in dict.fromkeys(run.prices["node"]) if node != run.root]
+    apart = [node for node in below if size[node] > tolerances.PRICE_PER_KWH]
+    alike = [node for node in below if node not in apart]
+    ranked = sorted(apart, key=lambda node: -size[node])
+    return _Day(run, style.edges_s(run), prices, adders, tuple(ranked), tuple(alike))
+
+
+def _claim(day: _Day) -> str:
+    run, currency = day.run, day.run.manifest["currency"]
+    if not day.is_priced:
+        return f"No prices: policy {run.manifest['policy']} publishes none"
+    if not day.apart:
+        low, high = np.nanmin(day.prices.to_numpy()), np.nanmax(day.prices.to_numpy())
+        where = "One price everywhere," if day.alike else f"{style.short(run.root)} is the only node: its price runs"
+        return f"{where} from {style.plain(low, 3)} to {style.plain(high, 3)} {currency}/kWh"
+    node = day.apart[0]
+    low, high = min(day.adders[node].min(), 0), max(day.adders[node].max(), 0)
+    bounds = " to ".join(style.signed(bound) for bound in (low, high) if abs(bound) > tolerances.PRICE_PER_KWH)
+    return (
+        f"Prices part for {duration(day.parted.sum() * run.hours)}; at {style.short(node)} by {bounds} {currency}/kWh"
+    )
+
+
+def _draw_prices(ax: Axes, day: _Day) -> None:
+    style.shade(ax, day.parted, day.edges, "prices part")
+    labels, names = _draw_tariff(ax, day), _draw_lines(ax, day, day.prices)
+    # Many nodes are named once, beside their adders: most of the time their prices are one line.
+    labels += names if len(names) <= 3 else []
+    if day.is_priced:
+        root = day.prices[day.run.root]
+        # On top: below it, the lines of the other nodes show exactly where they part from it.
+        ax.stairs(root, day.edges, baseline=None, color=style.INK, linewidth=1.6, zorder=4)
+        labels.append(Label(_last(root), _names([style.short(day.run.root), *day.alike])))
+    elif not labels:
+        style.note(ax, "no prices, and no retailer")
+    ax.set_ylabel(f"price, {day.run.manifest['currency']}/kWh")
+    ax.margins(y=0.1)
+    style.end_labels(ax, labels)
+
+
+def _names(nodes: list[str]) -> str:
+    both = ", ".join(nodes)
+    return both if len(nodes) == 1 or len(both) <= 22 else f"{style.short(nodes[0])} + {len(nodes) - 1} more"
+
+
+def _draw_tariff(ax: Axes, day: _Day) -> list[Label]:
+    labels = []
+    for column, text in (("import_price", "retailer sells"), ("export_price", "retailer buys")):
+        price = day.run.intervals[column]
+        if price.notna().any():
+            ax.stairs(price, day.edges, baseline=None, color=style.MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
+            labels.append(Label(_last(price), text, style.MUTED))
+    return labels
+
+
+def _draw_adders(ax: Axes, day: _Day) -> None:
+    style.shade(ax, day.parted, day.edges)
+    ax.axhline(0, color=style.INK, linewidth=0.8)
+    labels = _draw_lines(ax, day, day.adders)
+    ax.set_ylabel(f"adder to the price\nabove, {day.run.manifest['currency']}/kWh")
+    ax.margins(y=0.15)
+    style.end_labels(ax, labels)
+
+
+def _draw_lines(ax: Axes, day: _Day, values: pd.DataFrame) -> list[Label]:
+    """One line per node; nodes beyond the number of looks stand behind in grey under one name."""
+    for node in day.crowd:
+        ax.stairs(values[node], day.edges, baseline=None, color=style.FAINT, linewidth=0.8)
+    labels = []
+    for node, look in zip(day.apart, style.LOOKS, strict=False):
+        ax.stairs(
+            values[node], day.edges, baseline=None, color=look.color, linestyle=look.dashes, linewidth=1.9, zorder=3
+        )
+        labels.append(Label(_last(values[node]), style.short(node), look.color))
+    if day.crowd:
+        labels.append(Label(_last(values[day.crowd[0]]), f"{len(day.crowd)} more nodes", style.MUTED))
+    return labels
+
+
+def _last(values: pd.Series[float]) -> float:
+    known = values.dropna()
+    return float(known.iloc[-1]) if len(known) else float("nan")

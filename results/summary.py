@@ -1,0 +1,209 @@
+"""The text a person reads when a run ends: the numbers of ``results.metrics``, set in type."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from results.metrics import (
+    VOLTAGE_BAND_PU,
+    Energy,
+    Header,
+    Money,
+    Summary,
+    Transformer,
+    Vehicles,
+    Voltages,
+    duration,
+    share,
+    summarise,
+)
+
+__all__ = ["Summary", "render", "summarise"]
+
+Row = TypeVar("Row")
+
+WIDTH = 100
+"""Columns of the text."""
+LABEL = 11
+"""Columns of a block's name."""
+ROWS = 6
+"""Nodes that a table of the text shows before it counts the rest."""
+LIST_LINES = 3
+"""Lines that a list of the text may take."""
+
+
+def render(summary: Summary) -> str:
+    """The summary as aligned text: at most 45 lines of 100 columns, without a newline at the end."""
+    blocks = (
+        ("energy", _energy_lines(summary.energy)),
+        ("prices", _price_lines(summary)),
+        ("wires", _transformer_lines(summary.transformers)),
+        ("vehicles", _vehicle_lines(summary.vehicles)),
+        ("voltage", _voltage_lines(summary.voltages)),
+        (f"money {summary.header.currency}", _money_lines(summary.money)),
+        ("messages", _message_lines(summary)),
+        ("time", _time_lines(summary.seconds)),
+    )
+    lines = list(_header_lines(summary.header))
+    for title, block in blocks:
+        lines += [f"{label:<{LABEL}}{line}".rstrip() for label, line in zip(_labels(title), block, strict=False)]
+    return "\n".join(lines)
+
+
+def _labels(title: str) -> Iterator[str]:
+    yield title
+    while True:
+        yield ""
+
+
+def _header_lines(header: Header) -> Iterator[str]:
+    yield (
+        f"{header.name}: policy {header.policy}, seed {header.seed}, {header.intervals} intervals of "
+        f"{header.interval_min:g} min from {header.start} {header.time_zone}"
+    )
+    notes = {
+        "without a power flow": header.unsolved,
+        "cleared by the fallback policy": header.fallbacks,
+        "not certified": header.uncertified,
+    }
+    if any(notes.values()):
+        yield "intervals " + " · ".join(f"{what}: {count}" for what, count in notes.items() if count)
+
+
+def _energy_lines(energy: Energy) -> Iterator[str]:
+    fed_kwh = sum(energy.injected_kwh.values()) + energy.imported_kwh
+    yield (
+        f"imported {energy.imported_kwh:,.1f} kWh · exported {energy.exported_kwh:,.1f} kWh · "
+        f"losses {energy.losses_kwh:,.1f} kWh ({_percent(share(energy.losses_kwh, fed_kwh))} of all supply)"
+    )
+    yield from _listed("withdrawn  ", _quantities(energy.withdrawn_kwh, ",.1f"), "kWh")
+    yield from _listed("injected   ", _quantities(energy.injected_kwh, ",.1f"), "kWh")
+    if energy.pv_available_kwh:
+        yield (
+            f"solar: {energy.pv_curtailed_kwh:,.1f} of {energy.pv_available_kwh:,.1f} kWh curtailed · "
+            f"self-consumption {_percent(energy.self_consumption)} · autarky {_percent(energy.autarky)}"
+        )
+    yield f"largest residual of the power flow {energy.residual_max_w:.3f} W"
+
+
+def _price_lines(summary: Summary) -> Iterator[str]:
+    priced = [price for price in summary.prices if not np.isnan(price.mean)]
+    if not priced:
+        yield "none: this policy publishes no prices"
+        return
+    unit = f"{summary.header.currency}/kWh"
+    yield f"{unit:<28}{'lowest':>10}{'mean':>10}{'highest':>10}{'lowest adder':>15}{'highest adder':>15}"
+    shown = _shown(priced, lambda price: max(-price.adder_lowest, price.adder_highest))
+    for price in shown:
+        yield (
+            f"{_clip(price.node, 27):<28}{price.lowest:>10.4f}{price.mean:>10.4f}{price.highest:>10.4f}"
+            f"{price.adder_lowest:>+15.4f}{price.adder_highest:>+15.4f}"
+        )
+    rest = f" · and {len(priced) - len(shown)} nodes with smaller adders" if len(shown) < len(priced) else ""
+    yield f"nodes part for {duration(summary.parted_hours)}{rest}"
+
+
+def _transformer_lines(transformers: Sequence[Transformer]) -> Iterator[str]:
+    if not transformers:
+        yield "no transformer is watched"
+        return
+    yield (
+        f"{'kW, peak of rated':<22}{'import':>14}{'export':>14}{'loading':>9}{'over, in/out':>18}{'bound fwd/rev':>15}"
+    )
+    shown = _shown(transformers, lambda transformer: transformer.loading_max)
+    yield from map(_transformer_line, shown)
+    if len(shown) < len(transformers):
+        yield f"and {len(transformers) - len(shown)} transformers with less load"
+
+
+def _transformer_line(item: Transformer) -> str:
+    over_kwh = item.over_import_kwh + item.over_export_kwh
+    over = f"{item.over_import_min:.0f}/{item.over_export_min:.0f} min {over_kwh:.1f} kWh"
+    return (
+        f"{_clip(item.node, 21):<22}{_of(item.peak_import_kw, item.rated_import_kw):>14}"
+        f"{_of(item.peak_export_kw, item.rated_export_kw):>14}{_percent(item.loading_max):>9}"
+        f"{over:>18}{f'{item.binding_forward}/{item.binding_reverse}':>15}"
+    )
+
+
+def _vehicle_lines(vehicles: Vehicles) -> Iterator[str]:
+    if not vehicles.sessions:
+        yield "no sessions"
+        return
+    yield (
+        f"{vehicles.sessions} sessions, {vehicles.finished} finished · served {vehicles.served_kwh:,.1f} of "
+        f"{vehicles.need_kwh:,.1f} kWh · unserved {vehicles.unserved_kwh:,.1f} kWh in {vehicles.missed}"
+    )
+
+
+def _voltage_lines(voltages: Voltages) -> Iterator[str]:
+    low, high = VOLTAGE_BAND_PU
+    yield (
+        f"{voltages.lowest_pu:.3f} to {voltages.highest_pu:.3f} pu · "
+        f"{voltages.outside_bus_min:,.0f} bus-minutes outside {low} to {high}"
+    )
+
+
+def _money_lines(money: Money) -> Iterator[str]:
+    if not money.postings:
+        yield "no postings"
+        return
+    nets = [f"{account.kind} ({account.parties}) {account.net:+,.2f}" for account in money.accounts]
+    yield from _listed("net        ", nets)
+    turnover = [f"{term} {amount:,.2f}" for (term, _), amount in money.turnover.items()]
+    yield from _listed("by term    ", turnover)
+    sums = ", ".join(f"{net:.2f} {currency}" for currency, net in money.net.items())
+    yield f"{money.postings:,} postings sum to {sums} · congestion rent of the clearings {money.rent:,.2f}"
+
+
+def _message_lines(summary: Summary) -> Iterator[str]:
+    refused = ", ".join(f"{action} {count:,}" for action, count in summary.refused.items())
+    yield f"{sum(summary.messages.values()):,} delivered · " + (f"refused: {refused}" if refused else "none refused")
+    yield from _listed("", _quantities(summary.messages, ",d"))
+
+
+def _time_lines(seconds: Mapping[str, float]) -> Iterator[str]:
+    total_s = sum(seconds.values())
+    parts = sorted(seconds.items(), key=lambda part: -part[1])
+    shares = [f"{part} {part_s:,.1f} ({_percent(share(part_s, total_s))})" for part, part_s in parts]
+    yield from _listed(f"{total_s:,.1f} s: ", shares)
+
+
+def _shown(rows: Sequence[Row], weight: Callable[[Row], float]) -> list[Row]:
+    """The heaviest rows, in their own order."""
+    heaviest = sorted(range(len(rows)), key=lambda i: (-np.nan_to_num(weight(rows[i]), nan=-np.inf), i))[:ROWS]
+    return [rows[i] for i in sorted(heaviest)]
+
+
+def _listed(title: str, items: Sequence[str], unit: str = "") -> list[str]:
+    """Items on as many lines as they need, broken between items and indented under the first; at most ``LIST_LINES``."""
+    text = "\xa0· ".join(item.replace(" ", "\xa0") for item in items) + (f"\xa0{unit}" if items and unit else "")
+    lines = textwrap.wrap(
+        title.replace(" ", "\xa0") + (text or "none"),
+        WIDTH - LABEL,
+        subsequent_indent="\xa0" * len(title),
+        break_on_hyphens=False,
+        max_lines=LIST_LINES,
+        placeholder=" …",
+    )
+    return [line.replace("\xa0", " ") for line in lines]
+
+
+def _quantities(values: Mapping[str, float], form: str) -> list[str]:
+    return [f"{name} {value:{form}}" for name, value in values.items()]
+
+
+def _percent(share: float) -> str:
+    return "–" if np.isnan(share) else f"{100 * share:.1f} %"
+
+
+def _of(value: float, whole: float) -> str:
+    return f"{value:.1f}" + (f"/{whole:.1f}" if np.isfinite(whole) else "")
+
+
+def _clip(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

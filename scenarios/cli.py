@@ -1,0 +1,202 @@
+"""The command line.  Data goes to standard output, talk to standard error.
+
+Exit status: 0 fine, 1 the thing examined is at fault, 2 the call or its input cannot be used.  Heavy modules are imported by
+the command that needs them, so that ``degsim --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sim.errors import DegsimError, MessageError
+
+OK, AT_FAULT, UNUSABLE = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the console script."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except DegsimError as error:
+        print(f"degsim: {error}", file=sys.stderr)  # noqa: T201
+        return UNUSABLE
+    except BrokenPipeError:
+        # Whoever read us (head, less) has seen enough.
+        sys.stderr.close()
+        return OK
+    except KeyboardInterrupt:
+        print("degsim: interrupted; nothing was written", file=sys.stderr)  # noqa: T201
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="degsim", description=__doc__.splitlines()[0] if __doc__ else None)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = _command(commands, "run", _run, "run a scenario and write a run folder")
+    run.add_argument("scenario", type=Path, metavar="SCENARIO.yaml")
+    run.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="override any key, repeatable")
+    run.add_argument("--seed", type=int, metavar="N")
+    run.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: results/runs/NAME-POLICY-seedN)")
+    clear = _command(commands, "clear", _clear, "clear aggregate messages: one market each, no simulation")
+    clear.add_argument("files", nargs="+", metavar="AGGREGATE.json", help="- reads standard input")
+    clear.add_argument("--policy", default="locational", metavar="NAME")
+    settle = _command(commands, "settle", _settle, "compute the revenue flows of a contract from its signals")
+    settle.add_argument("contract", metavar="CONTRACT.json")
+    settle.add_argument("--signals", required=True, metavar="SIGNALS.json")
+    verify = _command(commands, "verify", _verify, "audit a finished run")
+    verify.add_argument("run", type=Path, metavar="RUN")
+    plot = _command(commands, "plot", _plot, "draw pictures of a finished run into its folder plots/")
+    plot.add_argument("run", type=Path, metavar="RUN")
+    plot.add_argument("names", nargs="*", metavar="NAME", help="default: all; see degsim list plots")
+    plot.add_argument("--interval", type=int, metavar="N")
+    plot.add_argument("--format", default="png", choices=("png", "svg"))
+    known = _command(commands, "list", _list, "list what can be named in a scenario or a command")
+    known.add_argument("kind", nargs="?", metavar="KIND")
+    schema = _command(commands, "schema", _schema, "write JSON Schemas of scenarios and messages")
+    schema.add_argument("--out", type=Path, metavar="DIR", help="default: the scenario's schema to standard output")
+    return parser
+
+
+def _command(commands: Any, name: str, function: Any, help_text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=help_text, description=help_text)
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201
+
+
+def _out(text: str) -> None:
+    print(text)  # noqa: T201
+
+
+def _run(options: argparse.Namespace) -> int:
+    from scenarios.reader import read  # noqa: PLC0415
+
+    overrides = [*options.set, *([] if options.seed is None else [f"seed={options.seed}"])]
+    scenario = read(options.scenario, overrides)
+
+    from results.metrics import summarise  # noqa: PLC0415
+    from results.run import Run  # noqa: PLC0415
+    from results.summary import render  # noqa: PLC0415
+    from scenarios import runner  # noqa: PLC0415
+    from scenarios.progress import Progress  # noqa: PLC0415
+
+    folder = options.out or runner.default_folder(scenario)
+    with Progress(scenario) as progress:
+        runner.execute(scenario, folder, progress)
+    run = Run(folder)
+    if scenario.outputs.plots:
+        _draw(run, scenario.outputs.plots, None, "png")
+    _out(render(summarise(run)))
+    _say(f"run folder: {folder}")
+    return OK
+
+
+def _clear(options: argparse.Namespace) -> int:
+    from sim.market.wire_form import clear_message  # noqa: PLC0415
+
+    from scenarios.catalog import policy  # noqa: PLC0415
+
+    chosen = policy(options.policy)
+    for name in options.files:
+        _out(json.dumps(clear_message(_json(name), chosen, _source(name))))
+    return OK
+
+
+def _settle(options: argparse.Namespace) -> int:
+    from sim.contracts.settle import read_json, settle, write_json  # noqa: PLC0415
+
+    source = _source(options.contract)
+    contract = read_json(_text(options.contract), source)
+    signals = read_json(_text(options.signals), _source(options.signals))
+    _out(write_json(settle(contract, signals, source)))
+    return OK
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from results.run import Run  # noqa: PLC0415
+    from results.verify import render, verify  # noqa: PLC0415
+
+    report = verify(Run(options.run))
+    _out(render(report))
+    return AT_FAULT if report.findings else OK
+
+
+def _plot(options: argparse.Namespace) -> int:
+    from results.plots import PLOTS  # noqa: PLC0415
+    from results.run import Run  # noqa: PLC0415
+
+    _draw(Run(options.run), options.names or tuple(PLOTS), options.interval, options.format)
+    return OK
+
+
+def _draw(run: Any, names: Sequence[str], interval: int | None, form: str) -> None:
+    from results.plots import save  # noqa: PLC0415
+
+    for name in names:
+        _say(str(save(run, name, run.path / "plots", form, interval)))
+
+
+def _list(options: argparse.Namespace) -> int:
+    from scenarios.catalog import LISTS  # noqa: PLC0415
+    from sim.errors import nearest  # noqa: PLC0415
+
+    if options.kind is None:
+        _out("\n".join(LISTS))
+        return OK
+    if options.kind not in LISTS:
+        raise MessageError(options.kind, f"nothing of that kind can be listed, {nearest(options.kind, LISTS)}")
+    entries = LISTS[options.kind]()
+    width = max(map(len, entries))
+    _out("\n".join(f"{name:{width}}  {summary}" for name, summary in entries.items()))
+    return OK
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from scenarios.spec import Scenario  # noqa: PLC0415
+    from sim.wire.codec import schema  # noqa: PLC0415
+    from sim.wire.messages import ACTIONS  # noqa: PLC0415
+
+    schemas = {"scenario": Scenario.model_json_schema()}
+    if options.out is None:
+        _out(json.dumps(schemas["scenario"], indent=2))
+        return OK
+    schemas |= {action.replace("/", "_"): schema(action) for action in ACTIONS}
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name, content in schemas.items():
+        path = options.out / f"{name}.schema.json"
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        _say(str(path))
+    return OK
+
+
+def _source(name: str) -> str:
+    return "standard input" if name == "-" else name
+
+
+def _text(name: str) -> str:
+    try:
+        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise MessageError(name, "there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise MessageError(_source(name), f"cannot be read: {error}") from None
+
+
+def _json(name: str) -> Any:
+    try:
+        return json.loads(_text(name))
+    except ValueError as error:
+        raise MessageError(_source(name), f"is not JSON: {error}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""From a population in the scenario to participants with devices: one function a kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from agents.battery import Battery
+from agents.ev import EV
+from agents.household import Household
+from agents.resource import Place, Resource
+from agents.solar import Solar
+from agents.twins.battery import BatteryTwin
+from agents.twins.ev import EVTwin, Session
+from agents.twins.load import LoadTwin
+from agents.twins.solar import SolarTwin
+from scenarios.spec import (
+    BatterySpec,
+    EVSpec,
+    HouseholdSpec,
+    Lognormal,
+    Normal,
+    PopulationSpec,
+    SolarSpec,
+    Uniform,
+)
+from sim.clock import DAY_S, Calendar
+from sim.device import Device, Twin
+from sim.feeder import Floats
+from sim.participant import Ids, Registry
+from sim.rng import stream
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weather:
+    """What the world does to devices: profiles by interval, shape [1 + count, columns]; row 0 precedes the run."""
+
+    load_kw: Floats
+    load_kvar: Floats
+    pv_pu: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where one participant of a population stands.
+
+    number: of the participant in its population.  column: of the customer whose profile belongs to the site.
+    """
+
+    era: str
+    number: int
+    column: int
+    bus: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all participants of a run share."""
+
+    registry: Registry
+    calendar: Calendar
+    weather: Weather
+    seed: int
+
+    def device(self, seat: Seat, twin: Twin) -> Device:
+        """A device at the seat's bus."""
+        return Device(seat.era, seat.bus, seat.place.node, twin)
+
+    def common(self, seat: Seat, twin: Twin) -> dict[str, Any]:
+        """The constructor arguments that all kinds share."""
+        return {
+            "registry": self.registry,
+            "era": seat.era,
+            "ids": Ids(self.seed, seat.era),
+            "place": seat.place,
+            "calendar": self.calendar,
+            "device": self.device(seat, twin),
+        }
+
+
+def draw(value: float | Normal | Lognormal | Uniform, rng: np.random.Generator) -> float:
+    """A number, or a draw from a distribution of the scenario."""
+    match value:
+        case Normal():
+            while True:
+                x = float(rng.normal(value.mean, value.sd))
+                if value.low <= x <= value.high:
+                    return x
+        case Lognormal():
+            return min(value.scale * float(rng.lognormal(value.mean_log, value.sd_log)), value.high)
+        case Uniform():
+            return float(rng.uniform(value.low, value.high))
+        case _:
+            return float(value)
+
+
+def household(spec: HouseholdSpec, seat: Seat, ground: Ground) -> Resource:
+    """A household that follows its site's own profile."""
+    weather, column = ground.weather, seat.column
+    twin = LoadTwin(
+        weather.load_kw[:, column] * spec.scale, weather.load_kvar[:, column] * spec.scale, spec.connection_kw
+    )
+    return Household(**ground.common(seat, twin))
+
+
+def solar(spec: SolarSpec, seat: Seat, ground: Ground) -> Resource:
+    """A plant under one of the data set's skies."""
+    peak_kw = draw(spec.peak_kw, stream(ground.seed, seat.era, "peak"))
+    column = int(stream(ground.seed, seat.era, "sky").integers(ground.weather.pv_pu.shape[1]))
+    twin = SolarTwin(ground.weather.pv_pu[:, column] * peak_kw, peak_kw)
+    return Solar(**ground.common(seat, twin), reserve_per_kwh=spec.reserve_per_kwh)
+
+
+def battery(spec: BatterySpec, seat: Seat, ground: Ground) -> Resource:
+    """A home battery."""
+    twin = BatteryTwin(
+        capacity_kwh=draw(spec.capacity_kwh, stream(ground.seed, seat.era, "capacity")),
+        charge_kw=spec.charge_kw,
+        discharge_kw=spec.discharge_kw,
+        charge_efficiency=spec.charge_efficiency,
+        discharge_efficiency=spec.discharge_efficiency,
+        soc=spec.initial_soc,
+    )
+    return Battery(**ground.common(seat, twin), wear_per_kwh=spec.wear_per_kwh)
+
+
+def ev(spec: EVSpec, seat: Seat, ground: Ground) -> Resource:
+    """A car with its stays at home during the run."""
+    twin = EVTwin(
+        capacity_kwh=spec.capacity_kwh,
+        charge_kw=spec.charge_kw,
+        charge_efficiency=spec.charge_efficiency,
+        target_soc=spec.target_soc,
+        sessions=sessions(spec, seat.era, ground),
+    )
+    calendar = ground.calendar
+    slots = calendar.count + DAY_S // calendar.interval_s
+    belief = stream(ground.seed, seat.era, "belief").normal(0.0, spec.belief_sd_per_kwh, slots)
+    return EV(**ground.common(seat, twin), belief_per_kwh=belief)
+
+
+def sessions(spec: EVSpec, era: str, ground: Ground) -> tuple[Session, ...]:
+    """Stays that overlap the run, one a night, in whole minutes; a car is gone at the latest when it comes back again."""
+    calendar, rng = ground.calendar, stream(ground.seed, era, "sessions")
+    start = calendar.local(0)
+    midnight_s = -(start.hour * 3600 + start.minute * 60 + start.second)
+    most_kwh = spec.target_soc * spec.capacity_kwh
+    stays: list[Session] = []
+    for day in range(-1, math.ceil(calendar.duration_s / DAY_S) + 1):
+        arrival_s = midnight_s + day * DAY_S + _seconds(draw(spec.arrival_h, rng))
+        departure_s = midnight_s + (day + 1) * DAY_S + _seconds(draw(spec.departure_h, rng))
+        need_kwh = min(draw(spec.distance_km, rng) * spec.consumption_kwh_per_km, most_kwh)
+        if stays and arrival_s < stays[-1].departure_s:
+            stays[-1] = Session(stays[-1].arrival_s, arrival_s, stays[-1].need_kwh)
+        stays.append(Session(arrival_s, departure_s, need_kwh))
+    return tuple(stay for stay in stays if stay.departure_s > 0 and stay.arrival_s < calendar.duration_s)
+
+
+def _seconds(hours: float) -> int:
+    return round(hours * 60) * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of participant that a population can have."""
+
+    name: str
+    spec: type[PopulationSpec]
+    build: Callable[[Any, Seat, Ground], Resource]
+    summary: str
+
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("household", HouseholdSpec, household, "inelastic load with a measured profile"),
+        Kind("solar", SolarSpec, solar, "rooftop photovoltaic plant, curtailable"),
+        Kind("battery", BatterySpec, battery, "home battery with two thresholds around a water value"),
+        Kind("ev", EVSpec, ev, "electric car with a deadline"),
+    )
+}

@@ -1,0 +1,39 @@
+"""A progress bar that speaks simulated time."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Self
+
+from tqdm import tqdm
+
+from scenarios.build import calendar_of
+from scenarios.spec import Scenario
+
+
+class Progress:
+    """Counts intervals on standard error, with the simulated local time and the time still to wait."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._calendar = calendar_of(scenario)
+        self._bar = tqdm(
+            total=self._calendar.count,
+            desc=scenario.name,
+            file=sys.stderr,
+            unit="interval",
+            bar_format="{desc} {percentage:3.0f}% |{bar:24}| {postfix} {n}/{total} intervals, {remaining} to go",
+        )
+
+    def __call__(self, seconds: int) -> None:
+        """An interval has ended at this simulated second."""
+        self._bar.set_postfix_str(self._calendar.local(seconds).strftime("%a %H:%M"), refresh=False)
+        self._bar.update()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()

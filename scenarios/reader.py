@@ -1,0 +1,147 @@
+"""From a YAML file to a ``Scenario``: every problem at once, each with its path and a remedy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from scenarios.spec import Scenario
+from sim.errors import Fault, ScenarioError, nearest
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> Scenario:
+    """The scenario in this file, with ``a.b=value`` overrides applied.
+
+    In a path, a list's element is named by its number, or by its ``name`` or ``kind``.  Raises ``ScenarioError``.
+    """
+    source = path.name
+    document = _load(path)
+    faults: list[Fault] = []
+    for override in overrides:
+        try:
+            _override(document, override)
+        except ValueError as error:
+            faults.append(Fault(f"--set {override}", str(error)))
+    if faults:
+        raise ScenarioError(source, tuple(faults))
+    try:
+        return Scenario.model_validate(document)
+    except ValidationError as error:
+        raise ScenarioError(source, tuple(_faults(error, document))) from error
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ScenarioError(str(path), "there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(str(path), f"cannot be read: {error}") from None
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = "" if mark is None else f" at line {mark.line + 1}, column {mark.column + 1}"
+        raise ScenarioError(path.name, f"is not YAML{where}: {getattr(error, 'problem', error)}") from None
+    if not isinstance(document, dict):
+        raise ScenarioError(path.name, f"a scenario is a mapping of keys, this file holds {_kind(document)}")
+    return document
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
+def _override(document: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    keys = [key for key in re.split(r"[.\[\]]+", path) if key]
+    if not equals or not keys:
+        raise ValueError("expected path=value, such as market.policy=pay-as-clear")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ValueError(f"{text!r} is not a YAML value") from None
+    place: Any = document
+    for key in keys[:-1]:
+        place = place.setdefault(key, {}) if isinstance(place, dict) else _element(place, key)
+        if not isinstance(place, dict | list):
+            raise ValueError(f"{key} is a value, nothing lies below it")
+    if isinstance(place, dict):
+        place[keys[-1]] = value
+    else:
+        place[place.index(_element(place, keys[-1]))] = value
+
+
+def _element(place: list[Any], key: str) -> Any:
+    if key.isdecimal() and int(key) < len(place):
+        return place[int(key)]
+    names = [element.get("name", element.get("kind")) for element in place if isinstance(element, dict)]
+    if names.count(key) != 1:
+        raise ValueError(f"{key}: expected a number below {len(place)} or one of {', '.join(map(str, names))}")
+    return next(e for e in place if isinstance(e, dict) and e.get("name", e.get("kind")) == key)
+
+
+def _faults(error: ValidationError, document: Mapping[str, Any]) -> Iterable[Fault]:
+    for problem in error.errors(include_url=False):
+        location = _location(problem["loc"], document)
+        if problem["type"] == "extra_forbidden":
+            known = _known_keys(problem["loc"][:-1])
+            yield Fault(location, "unknown key", nearest(str(problem["loc"][-1]), known))
+        elif problem["type"] == "value_error":
+            text = str(problem["ctx"]["error"])
+            where, colon, what = text.partition(": ")
+            own = bool(colon) and re.fullmatch(r"[a-z_.]+", where) is not None
+            yield Fault(
+                where if own and not location else location or "scenario", what if own and not location else text
+            )
+        elif problem["type"] == "missing":
+            yield Fault(location, "is missing")
+        else:
+            yield Fault(location, f"{problem['msg']}, got {problem['input']!r}")
+
+
+def _location(loc: Sequence[int | str], document: Mapping[str, Any]) -> str:
+    """The YAML path of a pydantic location, whose tags of unions are not keys of the file."""
+    text = ""
+    place: Any = document
+    for number, part in enumerate(loc):
+        last = number == len(loc) - 1
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif isinstance(place, Mapping) and (part in place or last):
+            text += f".{part}" if text else part
+        else:
+            continue
+        place = place[part] if _has(place, part) else place
+    return text
+
+
+def _has(place: Any, part: int | str) -> bool:
+    if isinstance(place, Mapping):
+        return part in place
+    return isinstance(place, list) and isinstance(part, int) and part < len(place)
+
+
+def _known_keys(loc: Sequence[int | str]) -> list[str]:
+    """The keys that the model at a pydantic location knows."""
+    candidates: list[Any] = [Scenario]
+    for part in loc:
+        models = [m for c in candidates for m in _models(c)]
+        fields = [f for m in models for n, f in m.model_fields.items() if part in (n, f.alias)]
+        if fields:
+            candidates = [f.annotation for f in fields]
+        elif isinstance(part, str):
+            tagged = [m for m in models if any(part in get_args(f.annotation) for f in m.model_fields.values())]
+            candidates = tagged or candidates
+    return sorted({f.alias or n for c in candidates for m in _models(c) for n, f in m.model_fields.items()})
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models(argument)]

@@ -1,0 +1,92 @@
+"""One run from scenario to run folder.  Nothing is left behind unless all of it is there."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from results.run import MANIFEST, write
+from scenarios.build import Built, build
+from scenarios.recorder import Recorder
+from scenarios.spec import Scenario
+from scenarios.timing import Stopwatch
+from sim.errors import ScenarioError
+
+RUNS = Path("results/runs")
+JOURNAL = "journal.jsonl"
+LOCK = Path(__file__).parents[1] / "requirements.lock"
+MATTERS = ("degsim", "mesa", "msgspec", "numpy", "pandapower", "pandas", "pyarrow", "pydantic", "scipy", "simpy")
+"""Packages whose versions can change a result."""
+
+
+def default_folder(scenario: Scenario) -> Path:
+    """Where a run goes when nobody says: the same scenario, policy and seed always to the same place."""
+    policy = scenario.market.policy.replace(":", "-")
+    return RUNS / f"{scenario.name}-{policy}-seed{scenario.seed}"
+
+
+def execute(scenario: Scenario, folder: Path, progress: Callable[[int], None] = lambda _: None) -> Path:
+    """Run a scenario into a folder, replacing an earlier run there.
+
+    progress: called with the simulated second after every interval.  Raises ``DegsimError`` for a scenario that cannot run and
+    for a folder that holds something else; then the folder is as it was.
+    """
+    if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).exists():
+        raise ScenarioError(str(folder), "is neither empty nor a run; choose another --out")
+    draft = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        _write(scenario, draft, progress)
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def _write(scenario: Scenario, folder: Path, progress: Callable[[int], None]) -> None:
+    stopwatch = Stopwatch()
+    with (folder / JOURNAL).open("wb") as sink, stopwatch.part("set-up"):
+        built = build(scenario, sink, stopwatch)
+        try:
+            recorder = Recorder(built)
+            with stopwatch.part("agents and messages"):
+                built.world.run(stopwatch.wrap("record", recorder.observe), progress)
+            with stopwatch.part("record"):
+                tables = recorder.tables()
+        finally:
+            built.world.close()
+    with stopwatch.part("tables"):
+        write(folder, manifest(built, stopwatch.seconds), tables)
+
+
+def manifest(built: Built, durations: Mapping[str, float]) -> dict[str, Any]:
+    """Everything that is needed to understand the run, and to do it again."""
+    scenario, world = built.scenario, built.world
+    actions: dict[str, dict[str, int]] = {}
+    for (action, verdict), count in sorted(world.bus.counts.items()):
+        actions.setdefault(action, {"ack": 0, "nack": 0})[verdict.lower()] = count
+    return {
+        "degsim": version("degsim"),
+        "name": scenario.name,
+        "policy": scenario.market.policy,
+        "seed": scenario.seed,
+        "start": world.calendar.timestamp(0),
+        "intervalS": world.calendar.interval_s,
+        "count": world.calendar.count,
+        "timeZone": scenario.time_zone,
+        "currency": scenario.tariffs.currency,
+        "journalHead": world.journal.head,
+        "journalBytes": world.journal.size,
+        "heldIntervals": built.market.held,
+        "messages": actions,
+        "durations": {part: round(seconds, 3) for part, seconds in durations.items()},
+        "scenario": scenario.model_dump(mode="json", by_alias=True),
+        "versions": {package: version(package) for package in MATTERS},
+        "lockSha256": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,
+    }

@@ -1,0 +1,273 @@
+"""The scenario file: what may stand in it, with units, bounds and defaults."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=60)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
+
+
+class Model(BaseModel):
+    """Base of every part of a scenario: closed to unknown keys, frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Normal(Model):
+    """Normal distribution, drawn again until a draw lies within ``low`` and ``high``."""
+
+    distribution: Literal["normal"]
+    mean: Finite
+    sd: NonNegative
+    low: Finite
+    high: Finite
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low} must be below high {self.high}")
+        if not self.low - 4 * self.sd <= self.mean <= self.high + 4 * self.sd:
+            raise ValueError(f"mean {self.mean} lies so far outside {self.low}..{self.high} that no draw would be kept")
+        return self
+
+
+class Lognormal(Model):
+    """``scale`` times a lognormal draw with these parameters of its logarithm, at most ``high``."""
+
+    distribution: Literal["lognormal"]
+    mean_log: Finite
+    sd_log: NonNegative
+    scale: Positive = 1.0
+    high: Positive
+
+
+class Uniform(Model):
+    """Uniform distribution over ``low`` to ``high``."""
+
+    distribution: Literal["uniform"]
+    low: Finite
+    high: Finite
+
+
+Distribution = Annotated[Normal | Lognormal | Uniform, Field(discriminator="distribution")]
+
+
+class Limits(Model):
+    """What a transformer may carry, as shares of its rating in kVA, and what is kept free.
+
+    The market's limits in kW at the low-voltage side follow from these and the transformer's own losses.  margin is kept
+    free for line losses, reactive power of the customers and wrong forecasts.
+    """
+
+    import_share: NonNegative = 1.0
+    export_share: NonNegative = 1.0
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    power_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+class FeederSpec(Model):
+    """The wires: a feeder by name or by path of a pandapower JSON file.
+
+    transformer_type: a pandapower standard type to put in the place of the feeder's transformer.  profiles: data set that
+    households and roofs follow.
+    """
+
+    name: str
+    profiles: str = "simbench-semiurb4"
+    transformer_type: str | None = None
+    limits: Limits = Limits()
+
+
+class SiteSpec(Model):
+    """One connection point by name and bus."""
+
+    era: Name
+    bus: str
+
+
+class PopulationSpec(Model):
+    """What every population has: how many, what they are called, where they stand, through whom they trade.
+
+    count: default one at every site.  sites: names of the sites to choose from, default all; the choice depends on the seed
+    and the population's name alone.  host: an aggregator's name, default the market itself.  connection_kw: what each meter's
+    connection carries in either direction (63 A at three phases and 400 V: 43.6 kW).
+    """
+
+    name: Name | None = None
+    count: Annotated[int, Field(ge=0)] | None = None
+    sites: tuple[str, ...] | None = None
+    host: Name | None = None
+    connection_kw: Positive = 43.6
+
+
+class HouseholdSpec(PopulationSpec):
+    """Inelastic households that follow the profiles of the feeder's own customers; scale multiplies them."""
+
+    kind: Literal["household"]
+    scale: NonNegative = 1.0
+
+
+class SolarSpec(PopulationSpec):
+    """Rooftop plants: peak_kw of DC-to-AC rating; reserve_per_kwh is the price below which they stop."""
+
+    kind: Literal["solar"]
+    peak_kw: Positive | Distribution
+    reserve_per_kwh: Finite = 0.0
+
+
+class BatterySpec(PopulationSpec):
+    """Home batteries; efficiencies hold one way each, wear_per_kwh is added to what a discharged kWh must bring."""
+
+    kind: Literal["battery"]
+    capacity_kwh: Positive | Distribution
+    charge_kw: Positive
+    discharge_kw: Positive
+    charge_efficiency: Annotated[float, Field(gt=0, le=1)] = 0.95
+    discharge_efficiency: Annotated[float, Field(gt=0, le=1)] = 0.95
+    initial_soc: Share = 0.5
+    wear_per_kwh: NonNegative = 0.0
+
+
+class EVSpec(PopulationSpec):
+    """Electric cars that come home, need what the day's driving took, and leave again.
+
+    arrival_h, departure_h: local hours of the day, 0..24; a car that comes on one day leaves on the next.  distance_km: driven
+    per day; consumption_kwh_per_km: taken from the battery.  belief_sd_per_kwh: spread of what drivers expect the local price
+    to lie above the tariff.
+    """
+
+    kind: Literal["ev"]
+    capacity_kwh: Positive
+    charge_kw: Positive
+    charge_efficiency: Annotated[float, Field(gt=0, le=1)] = 0.9
+    target_soc: Annotated[float, Field(gt=0, le=1)] = 1.0
+    arrival_h: Normal | Uniform = Field(discriminator="distribution")
+    departure_h: Normal | Uniform = Field(discriminator="distribution")
+    distance_km: Positive | Distribution
+    consumption_kwh_per_km: Positive
+    belief_sd_per_kwh: NonNegative = 0.0
+
+
+Population = Annotated[HouseholdSpec | SolarSpec | BatterySpec | EVSpec, Field(discriminator="kind")]
+
+
+class AggregatorSpec(Model):
+    """An aggregator that populations can name as their host."""
+
+    name: Name
+    fee_per_kwh: NonNegative = 0.0
+
+
+class TariffElementSpec(Model):
+    """A price per kWh, from one local time of day to another; without times, always."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    price: Finite
+    start: TimeOfDay = Field("00:00", alias="from")
+    end: TimeOfDay = Field("24:00", alias="to")
+
+
+class TariffsSpec(Model):
+    """Money: the retailer's prices, and what grid, market and state take per kWh; tax_rate is a share of the energy price."""
+
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    imports: Annotated[tuple[TariffElementSpec, ...], Field(alias="import", min_length=1)]
+    exports: Annotated[tuple[TariffElementSpec, ...], Field(alias="export", min_length=1)]
+    wheeling_per_kwh: NonNegative = 0.0
+    fee_per_kwh: NonNegative = 0.0
+    penalty_per_kwh: NonNegative = 0.0
+    tax_rate: NonNegative = 0.0
+
+
+class MarketSpec(Model):
+    """How the market clears.  confirm_s, gate_s: seconds before delivery by which curves are due and the gate closes.
+
+    policy, fallback: a name from ``degsim list policies`` or ``module:function``.  k: where in an interval of equilibrium
+    prices the price lies.  firm_share: from this share of an export limit on, cleared power is also the most that may be
+    injected below it; before, more sun than forecast is welcome.
+    """
+
+    policy: str = "locational"
+    fallback: str = "curtail-only"
+    k: Share = 0.5
+    price_floor: Finite = -1.0
+    price_cap: Finite = 5.0
+    firm_share: Share = 0.6
+    confirm_s: Annotated[int, Field(ge=60)] = 300
+    gate_s: Annotated[int, Field(ge=30)] = 120
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.price_floor < self.price_cap:
+            raise ValueError(f"price_floor {self.price_floor} must be below price_cap {self.price_cap}")
+        if not self.gate_s < self.confirm_s:
+            raise ValueError(
+                f"the gate closes {self.gate_s} s before delivery, before curves are due ({self.confirm_s} s)"
+            )
+        return self
+
+
+class WireSpec(Model):
+    """The in-process network: seconds from sending to delivery."""
+
+    latency_s: Annotated[int, Field(ge=0, le=5)] = 1
+
+
+class OutputsSpec(Model):
+    """What a run writes besides its journal and tables: plots by name."""
+
+    plots: tuple[str, ...] = ()
+
+
+class Scenario(Model):
+    """A whole scenario.  start is local time in time_zone."""
+
+    name: Name
+    description: str = ""
+    start: datetime
+    time_zone: str
+    interval_min: Annotated[int, Field(ge=2, le=1440)]
+    duration_h: Annotated[int, Field(ge=1)]
+    seed: Annotated[int, Field(ge=0)] = 1
+    feeder: FeederSpec
+    sites: tuple[SiteSpec, ...] | None = None
+    populations: Annotated[tuple[Population, ...], Field(min_length=1)]
+    aggregators: tuple[AggregatorSpec, ...] = ()
+    tariffs: TariffsSpec
+    market: MarketSpec = MarketSpec()
+    wire: WireSpec = WireSpec()
+    outputs: OutputsSpec = OutputsSpec()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _start_is_local(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("start"), datetime) and data["start"].tzinfo is not None:
+            raise ValueError("start: give local time without an offset; time_zone says the rest")
+        return data
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if 1440 % self.interval_min:
+            raise ValueError(f"interval_min: {self.interval_min} minutes do not divide a day of 1440")
+        if self.duration_h * 60 % self.interval_min:
+            raise ValueError(
+                f"duration_h: {self.duration_h} h are no whole number of {self.interval_min}-minute intervals"
+            )
+        if self.market.confirm_s + 120 >= self.interval_min * 60:
+            raise ValueError(
+                f"market.confirm_s: curves due {self.market.confirm_s} s ahead leave no room in {self.interval_min} minutes"
+            )
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"time_zone: {self.time_zone!r} is not an IANA time zone, such as Europe/Berlin") from None
+        return self

@@ -1,0 +1,122 @@
+"""The contracts of a local market, as data: who pays whom, by which formula.
+
+Signals of one interval, by name: ``energy_kwh`` metered and ``cleared_kwh`` cleared, both + when injected;
+``price_per_kwh`` where the party stands; ``import_price`` and ``export_price`` of the retailer per kWh.
+"""
+
+from __future__ import annotations
+
+from sim.contracts.contract import Role, Template, Term
+from sim.contracts.formula import compile_formula
+
+PARTY_SIGNALS = ("energy_kwh", "cleared_kwh", "price_per_kwh", "import_price", "export_price")
+WIRES_SIGNALS = ("supply_kwh", "cleared_kwh", "metered_kwh", "import_price", "export_price")
+
+_CLEARED = "cleared_kwh * price_per_kwh"
+_RETAIL = "max(energy_kwh, 0) * export_price - max(-energy_kwh, 0) * import_price"
+_DEVIATION = (
+    "max(energy_kwh - cleared_kwh, 0) * (export_price - penalty_per_kwh)"
+    " + min(energy_kwh - cleared_kwh, 0) * (import_price + penalty_per_kwh)"
+)
+
+
+def _term(name: str, payer: Role, payee: Role, formula: str) -> Term:
+    return Term(name, payer, payee, compile_formula(formula, who=name))
+
+
+def _wheeling(party: Role) -> Term:
+    return _term("wheeling", party, Role.GRID_OPERATOR, "max(-energy_kwh, 0) * wheeling_per_kwh")
+
+
+def cleared_prosumer(host: Role) -> Template:
+    """A site that trades through ``host`` at the cleared price.
+
+    Energy is paid as cleared; what the meter says differently is bought from or sold to the grid operator at the retailer's
+    price, a penalty apart; wheeling on what is drawn; tax on what energy costs.
+    """
+    party = Role.PROSUMER
+    return Template(
+        id=f"prosumer-of-{host.lower().replace('_', '-')}",
+        roles=(party, host, Role.GRID_OPERATOR, Role.GOVERNMENT),
+        terms=(
+            _term("energy", host, party, _CLEARED),
+            _term("deviation", Role.GRID_OPERATOR, party, _DEVIATION),
+            _wheeling(party),
+            _term("fee", party, host, "abs(cleared_kwh) * fee_per_kwh"),
+            _term("tax", party, Role.GOVERNMENT, f"tax_rate * max(-({_CLEARED}), 0)"),
+        ),
+        inputs=("wheeling_per_kwh", "fee_per_kwh", "penalty_per_kwh", "tax_rate"),
+        signals=PARTY_SIGNALS,
+        description="Energy at the cleared price; deviations with the grid operator.",
+    )
+
+
+def retail_prosumer(host: Role) -> Template:
+    """A site that pays and earns the retailer's tariff on what its meter says; the host is a party without a claim."""
+    party = Role.PROSUMER
+    return Template(
+        id=f"retail-prosumer-of-{host.lower().replace('_', '-')}",
+        roles=(party, host, Role.SELLER, Role.GRID_OPERATOR, Role.GOVERNMENT),
+        terms=(
+            _term("energy", Role.SELLER, party, _RETAIL),
+            _wheeling(party),
+            _term("tax", party, Role.GOVERNMENT, "tax_rate * max(-energy_kwh, 0) * import_price"),
+        ),
+        inputs=("wheeling_per_kwh", "tax_rate"),
+        signals=PARTY_SIGNALS,
+        description="Energy at the retailer's tariff.",
+    )
+
+
+def cleared_party(role: Role, *, fee: bool) -> Template:
+    """A party without a meter of its own (an aggregator's portfolio, the retailer) that trades at the cleared price."""
+    market = Role.MARKET_CLEARING_AGENT
+    terms = [_term("energy", market, role, _CLEARED)]
+    if fee:
+        terms.append(_term("fee", role, market, "abs(cleared_kwh) * fee_per_kwh"))
+    return Template(
+        id=f"cleared-{role.lower()}",
+        roles=(role, market),
+        terms=tuple(terms),
+        inputs=("fee_per_kwh",) if fee else (),
+        signals=PARTY_SIGNALS,
+        description="Energy at the cleared price.",
+    )
+
+
+def retail_party(role: Role) -> Template:
+    """The same party where nobody trades: its members or customers settle with the retailer, and nothing is left to pay."""
+    return Template(
+        id=f"retail-{role.lower()}",
+        roles=(role, Role.MARKET_CLEARING_AGENT),
+        terms=(),
+        signals=PARTY_SIGNALS,
+        description="No claims: customers settle with the retailer.",
+    )
+
+
+def congestion_rent() -> Template:
+    """What a market is left with where prices part belongs to the grid operator: Σ adder · flow over the nodes."""
+    return Template(
+        id="congestion-rent",
+        roles=(Role.MARKET_CLEARING_AGENT, Role.GRID_OPERATOR),
+        terms=(_term("congestion rent", Role.MARKET_CLEARING_AGENT, Role.GRID_OPERATOR, "rent"),),
+        signals=("rent",),
+        description="Congestion rent.",
+    )
+
+
+def losses_and_imbalance(accounted_kwh: str) -> Template:
+    """The grid operator buys from the retailer what flowed in and nobody has paid for, or sells what is left over.
+
+    accounted_kwh: the signal that says what the retailer has been paid for: ``cleared_kwh`` or ``metered_kwh``.
+    """
+    missing = f"supply_kwh - {accounted_kwh}"
+    formula = f"max({missing}, 0) * import_price + min({missing}, 0) * export_price"
+    return Template(
+        id=f"losses-beyond-{accounted_kwh.removesuffix('_kwh')}",
+        roles=(Role.GRID_OPERATOR, Role.SELLER),
+        terms=(_term("losses and imbalance", Role.GRID_OPERATOR, Role.SELLER, formula),),
+        signals=WIRES_SIGNALS,
+        description="Losses and imbalance of the feeder.",
+    )

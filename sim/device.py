@@ -1,0 +1,96 @@
+"""The seam between deciding and physics: a set-point goes in, delivered power and energy come out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sim.clock import Interval
+from sim.feeder import Flow
+
+
+class Twin(Protocol):
+    """Device physics, no messages.  Power + into the grid, in kW, averaged over the interval."""
+
+    min_kw: float
+    """Rating: least power, negative for a device that can withdraw."""
+    max_kw: float
+    """Rating: greatest power."""
+
+    def advance(self, setpoint_kw: float, interval: Interval) -> float:
+        """Live through one interval under a set-point; the power that physics allowed."""
+
+    @property
+    def q_kvar(self) -> float:
+        """Reactive power of the last interval, + into the grid."""
+
+    @property
+    def soc(self) -> float:
+        """State of charge 0..1 at the end of the last interval; NaN where there is none."""
+
+    @property
+    def available_kw(self) -> float:
+        """The most that could have been injected in the last interval; NaN where that means nothing."""
+
+
+@dataclass(slots=True)
+class Device:
+    """One device at one bus: its owner commands it, the world advances it.
+
+    setpoint_kw holds until the next command.  energy_wh is its meter's register, signed like power; a reading is the
+    difference of two registers, each rounded to a whole Wh, so that nothing is lost between readings.
+    """
+
+    era: str
+    bus: str
+    node: str
+    twin: Twin
+    setpoint_kw: float = 0.0
+    delivered_kw: float = 0.0
+    reading_wh: int = 0
+    _register_wh: float = field(default=0.0, repr=False)
+
+    def command(self, p_kw: float) -> None:
+        """Set the power asked for from now on."""
+        self.setpoint_kw = p_kw
+
+    def advance(self, interval: Interval) -> float:
+        """Let the twin live through an interval and read the meter.  Returns delivered kW."""
+        self.delivered_kw = self.twin.advance(self.setpoint_kw, interval)
+        before = round(self._register_wh)
+        self._register_wh += self.delivered_kw * interval.hours * 1000
+        self.reading_wh = round(self._register_wh) - before
+        return self.delivered_kw
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReading:
+    """Energy through a transformer's low-voltage side in kWh, + downstream, and loading (1.0 = rated)."""
+
+    energy_kwh: float
+    loading: float
+
+
+@dataclass(slots=True)
+class Meters:
+    """All meters of the feeder after one interval.  The world writes them, the meter operator reads them.
+
+    valid is false where the wires had no solution: nothing may be settled on such an interval.  supply_kwh is what came
+    from the upstream grid (+) or went into it (−).
+    """
+
+    energy_wh: Mapping[str, int] = field(default_factory=dict)
+    nodes: Mapping[str, NodeReading] = field(default_factory=dict)
+    supply_kwh: float = 0.0
+    valid: bool = False
+
+    def read(self, devices: Iterable[Device], flow: Flow, branch_names: tuple[str, ...], hours: float) -> None:
+        """Take the readings of the interval that has just ended."""
+        self.valid = flow.converged
+        self.energy_wh = {device.era: device.reading_wh for device in devices}
+        self.supply_kwh = flow.slack_kw * hours
+        self.nodes = {
+            name: NodeReading(float(flow.branch_lv_kw[k]) * hours, float(flow.branch_loading[k]))
+            for k, name in enumerate(branch_names)
+        }

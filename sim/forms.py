@@ -1,0 +1,122 @@
+"""Between the kernel's objects and their bodies on the wire."""
+
+from __future__ import annotations
+
+import math
+
+from msgspec import UNSET, UnsetType
+
+from sim.clock import Calendar
+from sim.curves import OfferCurve
+from sim.market.certificate import Certificate
+from sim.market.problem import Clearing, Problem
+from sim.wire.bags import CurveBody, CurvePoint, GridConstraints, TimeWindow
+from sim.wire.messages import (
+    AggregateNode,
+    AggregateParticipant,
+    AggregationRequest,
+    AggregationResult,
+    CertificateBody,
+    NodeResult,
+    Setpoint,
+    ViolationBody,
+)
+
+
+def curve_body(curve: OfferCurve, currency: str) -> CurveBody:
+    """The wire body of a curve; vertical steps are two points at one price, so LINEAR says it all."""
+    points = tuple(CurvePoint(price=price, powerKW=p_kw) for price, p_kw in curve.points())
+    return CurveBody(currency=currency, minExport=curve.min_kw, maxExport=curve.max_kw, curve=points)
+
+
+def curve_of(body: CurveBody, who: str) -> OfferCurve:
+    """The curve that a body means.  Raises ``CurveError`` naming the two points between which it falls."""
+    points = [(point.price, point.powerKW) for point in body.curve]
+    return OfferCurve.of(points, step=body.interpolation is not UNSET and body.interpolation == "STEP", who=who)
+
+
+def window_of(calendar: Calendar, index: int) -> TimeWindow:
+    """The time window of interval ``index``."""
+    interval = calendar.interval(index)
+    return TimeWindow(start=calendar.timestamp(interval.start_s), end=calendar.timestamp(interval.end_s))
+
+
+def aggregation_request(problem: Problem, window: TimeWindow, currency: str) -> AggregationRequest:
+    """The wire body of a market problem."""
+    participants = tuple(
+        AggregateParticipant(
+            era=offer.era,
+            gridNode=offer.node,
+            offerCurve=curve_body(offer.curve, currency),
+            baselineKW=UNSET if offer.baseline_kw is None else offer.baseline_kw,
+        )
+        for offer in problem.offers
+    )
+    nodes = tuple(
+        AggregateNode(
+            era=limit.node,
+            gridNode=UNSET if limit.parent is None else limit.parent,
+            gridConstraints=GridConstraints(
+                maxForwardFlowKW=finite(limit.import_limit_kw), maxReverseFlowKW=finite(limit.export_limit_kw)
+            ),
+        )
+        for limit in problem.limits
+    )
+    return AggregationRequest(
+        aggregationType="MARKET_CLEARING",
+        timeWindow=window,
+        participants=participants,
+        gridNodes=nodes,
+        k=problem.k,
+        priceFloor=finite(problem.price_floor),
+        priceCap=finite(problem.price_cap),
+        slack=UNSET if problem.slack is None else problem.slack,
+    )
+
+
+def aggregation_result(problem: Problem, clearing: Clearing, certificate: Certificate) -> AggregationResult:
+    """The wire body of a clearing with its certificate."""
+    root = problem.tree.names[0]
+    setpoints = tuple(
+        Setpoint(
+            era=era,
+            setpointKW=p_kw,
+            price=given(clearing.participant_price[era]),
+            offsetKW=clearing.offset_kw.get(era, UNSET),
+            curtailedKW=clearing.curtailed_kw.get(era, UNSET),
+        )
+        for era, p_kw in clearing.setpoint_kw.items()
+    )
+    nodes = tuple(
+        NodeResult(
+            era=node,
+            locationalPrice=given(price),
+            locationalPriceAdder=clearing.adder_per_kwh[node],
+            flowKW=clearing.flow_kw[node],
+            binding=clearing.binding[node],
+        )
+        for node, price in clearing.price_per_kwh.items()
+    )
+    violations = tuple(
+        ViolationBody(condition=v.condition, who=v.who, what=v.what, amount=v.amount) for v in certificate.violations
+    )
+    return AggregationResult(
+        clearingPrice=given(clearing.price_per_kwh[root]),
+        clearingQuantityKW=clearing.quantity_kw,
+        setpoints=setpoints,
+        gridNodes=nodes,
+        welfare=clearing.welfare,
+        certificate=CertificateBody(certified=certificate.certified, violations=violations),
+        policy=clearing.policy,
+        notes=clearing.notes or UNSET,
+    )
+
+
+def given(value: float | None) -> float | UnsetType:
+    """A value for an optional wire field: absent where there is none."""
+    return UNSET if value is None else value
+
+
+def finite(value: float) -> float | UnsetType:
+    """A value for an optional wire field: absent where it is infinite, which JSON cannot say."""
+    return value if math.isfinite(value) else UNSET

@@ -1,0 +1,62 @@
+"""What happened, one JSON object a line, in order.
+
+Every interval ends with a ``commit`` line that holds the SHA-256 of every byte before it, and the manifest of the run holds
+the SHA-256 of the whole file.  A changed byte therefore shows, and shows in which interval; cutting the tail shows against
+the manifest.  The journal holds nothing that depends on the machine or on the hour of the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, BinaryIO
+
+import msgspec
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Journal:
+    """Append-only writer of a journal.
+
+    sink: where the bytes go; written once per commit.
+    """
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink = sink
+        self._digest = hashlib.sha256()
+        self._pending: list[bytes] = []
+        self._messages = 0
+        self.size = 0
+        """Bytes written so far."""
+
+    @property
+    def head(self) -> str:
+        """SHA-256 over everything written so far, hexadecimal."""
+        return self._digest.hexdigest()
+
+    def record(self, kind: str, **fields: Any) -> None:
+        """Append one record of this kind."""
+        self._pending.append(_encode({"kind": kind, **fields}))
+
+    def message(self, seconds: int, raw: bytes, refusal: dict[str, str] | None = None) -> None:
+        """Append one delivered message, byte for byte, with its ACK or the reason of its NACK."""
+        verdict = b'"ACK"' if refusal is None else b'"NACK","error":' + _encode(refusal)
+        self._messages += 1
+        self._pending.append(
+            b'{"kind":"message","seq":%d,"t":%d,"ack":%b,"body":%b}' % (self._messages, seconds, verdict, raw)
+        )
+
+    def commit(self, interval: int) -> None:
+        """Write what is pending, then a line that seals it."""
+        self._flush()
+        self.record("commit", interval=interval, head=self.head)
+        self._flush()
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        block = b"\n".join(self._pending) + b"\n"
+        self._pending.clear()
+        self._digest.update(block)
+        self._sink.write(block)
+        self.size += len(block)

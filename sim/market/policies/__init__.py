@@ -1,0 +1,57 @@
+"""The clearing policies: one module each, one line each in the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from sim.market.policies import curtail_only, locational, none, pay_as_clear
+from sim.market.problem import ClearingPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A clearing policy and what may be expected of it.
+
+    promises: the conditions of ``certify`` that hold for every problem (with a slack, where a policy needs one).
+    pricing: whether participants pay the market's price, or the tariff of the slack.
+    """
+
+    name: str
+    clear: ClearingPolicy
+    promises: frozenset[str]
+    pricing: Literal["PAY_AS_CLEAR", "RETAIL"]
+    summary: str
+
+
+POLICIES: Mapping[str, Policy] = MappingProxyType(
+    {
+        policy.name: policy
+        for policy in (
+            Policy("none", none.clear, frozenset({"balance"}), "RETAIL", "everybody at its baseline; nothing is kept"),
+            Policy(
+                "curtail_only",
+                curtail_only.clear,
+                frozenset({"balance", "limits"}),
+                "RETAIL",
+                "baselines, cut pro rata where a limit is exceeded",
+            ),
+            Policy(
+                "pay_as_clear",
+                pay_as_clear.clear,
+                frozenset({"balance", "curves", "range", "adders"}),
+                "PAY_AS_CLEAR",
+                "one price for all; limits are not looked at",
+            ),
+            Policy(
+                "locational",
+                locational.clear,
+                frozenset({"balance", "curves", "range", "adders", "limits"}),
+                "PAY_AS_CLEAR",
+                "a price at every node; the optimum within all limits",
+            ),
+        )
+    }
+)

@@ -1,0 +1,43 @@
+"""No coordination: everybody does what it would do anyway, at retail prices, and the slack takes what is left."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from sim.curves import Floats
+from sim.market.problem import Clearing, Problem, record, slack_prices
+
+
+def clear(problem: Problem) -> Clearing:
+    """The baselines.  Without a slack nothing balances them, and there is no price."""
+    setpoint = balanced(problem, baselines(problem))
+    return record(
+        problem,
+        "none",
+        setpoint,
+        node_price=[None] * len(problem.tree.names),
+        participant_price=retail_prices(problem, setpoint),
+        held=[None] * len(problem.tree.names),
+    )
+
+
+def baselines(problem: Problem) -> Floats:
+    """What each would do if nobody coordinated; zero for the slack, which only follows."""
+    wanted = np.array([offer.uncoordinated_kw for offer in problem.offers], dtype=float)
+    return np.where(problem.is_slack, 0.0, wanted)
+
+
+def balanced(problem: Problem, setpoint_kw: Floats) -> Floats:
+    """Set-points with the slack taking the rest, whatever its curve says."""
+    return np.where(problem.is_slack, -setpoint_kw.sum(), setpoint_kw)
+
+
+def retail_prices(problem: Problem, setpoint_kw: Floats) -> list[float | None]:
+    """By offer: who withdraws pays the lowest price at which the slack injects; who injects gets the highest price at
+    which it withdraws.  None for who is idle, for the slack itself, and where the slack does neither."""
+    buying, selling = slack_prices(problem) or (math.inf, -math.inf)
+    signs = np.where(problem.is_slack, 0.0, np.sign(setpoint_kw)).tolist()
+    of_sign = {sign: price for sign, price in ((-1.0, buying), (1.0, selling)) if math.isfinite(price)}
+    return [of_sign.get(sign) for sign in signs]

@@ -1,0 +1,330 @@
+"""A market problem and its clearing: what goes into a policy and what comes out, whatever the policy.
+
+The grid is a tree of nodes; each node but the root hangs below a parent through a transformer with a limit in each
+direction.  Offers sit at nodes.  Power is + = injection; the flow of a node is + = import from its parent.
+
+A clearing always exists, because as a last resort every withdrawal may drop to zero at the price cap and every injection
+at the price floor.  Without a cap or floor the last resort has no price.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from sim.curves import CurveStack, Flags, Floats, Ints, OfferCurve, clear
+from sim.errors import Fault, MarketError, nearest
+from sim.tolerances import POWER_KW
+
+Direction: TypeAlias = Literal["FORWARD", "REVERSE"]
+"""In which direction a limit holds the flow: FORWARD is import from the parent, REVERSE is export to it."""
+
+DEFAULT_NODE = "grid"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What one participant (era) would do at each price, and at which node of the grid.
+
+    baseline_kw: what it would do if nobody coordinated; if not given, the most it could: a load takes all it can, a
+    generator gives all it can, and what could do both rests.
+    """
+
+    era: str
+    node: str
+    curve: OfferCurve
+    baseline_kw: float | None = None
+
+    @property
+    def uncoordinated_kw(self) -> float:
+        """The baseline, given or not."""
+        if self.baseline_kw is not None:
+            return self.baseline_kw
+        if self.curve.max_kw <= 0:
+            return self.curve.min_kw
+        return self.curve.max_kw if self.curve.min_kw >= 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A node of the tree, and how much may flow through the transformer above it: import >= 0, export >= 0 [kW].
+
+    Nothing lies above the root (parent None), so that its limits hold nothing back.
+    """
+
+    node: str
+    parent: str | None = None
+    import_limit_kw: float = math.inf
+    export_limit_kw: float = math.inf
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tree:
+    """The nodes in an order in which parents come before their children, so that node 0 is the root.
+
+    parent, children: by node.  lower_kw, upper_kw: the range of the sum of set-points at and below each node, that is
+    -import limit and +export limit; infinite at the root.  offer_node: node of each offer.
+    """
+
+    names: tuple[str, ...]
+    parent: tuple[int, ...]
+    children: tuple[tuple[int, ...], ...]
+    lower_kw: Floats
+    upper_kw: Floats
+    offer_node: Ints
+
+    def power_kw(self, setpoint_kw: Floats) -> Floats:
+        """The sum of set-points at and below each node; the flow through the transformer above it is minus that."""
+        total = np.bincount(self.offer_node, setpoint_kw, minlength=len(self.names)).tolist()
+        for node in range(len(total) - 1, 0, -1):
+            total[self.parent[node]] += total[node]
+        return np.array(total, dtype=float)
+
+    def below(self, node: int) -> Flags:
+        """For each offer, whether it sits at or below this node."""
+        inside = [index == node for index in range(len(self.names))]
+        for index in range(node + 1, len(inside)):
+            inside[index] = inside[self.parent[index]]
+        return np.array(inside)[self.offer_node]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Offers on a tree of limits: everything a clearing policy may look at.
+
+    limits: the nodes; without any there is one, named by the offers.  k: where in a range of prices that all clear the
+    price is chosen, 0 lowest to 1 highest.  price_floor, price_cap: last-resort prices.  slack: era of the supplier that
+    takes what the others leave, at the root.
+    Raises ``MarketError`` with every fault; its place is ``offers/3`` or ``limits/2``.
+    """
+
+    offers: tuple[Offer, ...]
+    limits: tuple[Limit, ...] = ()
+    k: float = 0.5
+    price_floor: float = -math.inf
+    price_cap: float = math.inf
+    slack: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.limits:
+            object.__setattr__(self, "limits", (Limit(self.offers[0].node if self.offers else DEFAULT_NODE),))
+        faults = (*_price_faults(self), *_limit_faults(self.limits), *_offer_faults(self))
+        if faults:
+            raise MarketError("market", faults)
+
+    @cached_property
+    def tree(self) -> Tree:
+        """The nodes, parents first, otherwise in the order given."""
+        order = _parents_first(self.limits)
+        place = {limit.node: index for index, limit in enumerate(order)}
+        parent = tuple(-1 if limit.parent is None else place[limit.parent] for limit in order)
+        return Tree(
+            tuple(place),
+            parent,
+            tuple(tuple(c for c, above in enumerate(parent) if above == node) for node in range(len(order))),
+            np.array([-math.inf, *(-limit.import_limit_kw for limit in order[1:])]),
+            np.array([math.inf, *(limit.export_limit_kw for limit in order[1:])]),
+            np.array([place[offer.node] for offer in self.offers], dtype=np.intp),
+        )
+
+    @cached_property
+    def stack(self) -> CurveStack:
+        """The curves of all offers, to be asked together."""
+        return CurveStack([offer.curve for offer in self.offers])
+
+    @cached_property
+    def is_slack(self) -> Flags:
+        """For each offer, whether it is the slack's."""
+        return np.array([offer.era == self.slack for offer in self.offers], dtype=bool)
+
+    def welfare(self, setpoint_kw: Floats) -> float:
+        """Value of all withdrawals minus cost of all injections [currency/h]; see ``CurveStack.welfare``.
+
+        What was cut beyond a curve's own range is valued at the price cap or floor; it has no value where there is none.
+        """
+        outside = setpoint_kw - np.clip(setpoint_kw, self.stack.min_kw, self.stack.max_kw)
+        last_resort = np.where(outside > 0, self.price_cap, self.price_floor)
+        cut = np.where(np.isfinite(last_resort) & (outside != 0), last_resort, 0.0) * outside
+        return float(self.stack.welfare(setpoint_kw).sum() - cut.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Clearing:
+    """The outcome of one market: set-points, prices and flows.  Powers in kW, prices in currency per kWh.
+
+    price_per_kwh: by node; None where no price is determined.  adder_per_kwh: price of the node minus that of its parent,
+    so that adders add up along a path; 0 where either has no price.  setpoint_kw, participant_price: by era.
+    offset_kw: set-point minus power just below the price, of those whom the price leaves a choice.
+    curtailed_kw: set-point minus the nearest power of its own curve; + = a withdrawal was cut.
+    flow_kw: by node, + = import from its parent.  binding: by node, which limit held somebody back.
+    quantity_kw: traded, half the sum of all set-points without their signs.  welfare: currency per hour.
+    """
+
+    policy: str
+    price_per_kwh: Mapping[str, float | None]
+    adder_per_kwh: Mapping[str, float]
+    setpoint_kw: Mapping[str, float]
+    participant_price: Mapping[str, float | None]
+    offset_kw: Mapping[str, float]
+    curtailed_kw: Mapping[str, float]
+    flow_kw: Mapping[str, float]
+    binding: Mapping[str, Direction | None]
+    quantity_kw: float
+    welfare: float
+    notes: tuple[str, ...] = ()
+
+
+ClearingPolicy: TypeAlias = Callable[[Problem], Clearing]
+
+
+def slack_prices(problem: Problem) -> tuple[float, float] | None:
+    """The tariff in the slack's curve: (lowest price at which it injects, highest at which it withdraws).
+
+    Infinite where it never does; None without a slack.
+    """
+    for offer in problem.offers:
+        if offer.era == problem.slack:
+            resting = clear(offer.curve)
+            return resting.price_hi, resting.price_lo
+    return None
+
+
+def record(
+    problem: Problem,
+    policy: str,
+    setpoint_kw: Floats,
+    *,
+    node_price: Sequence[float | None],
+    participant_price: Sequence[float | None],
+    held: Sequence[Direction | None],
+    offset_kw: Floats | None = None,
+    notes: tuple[str, ...] = (),
+) -> Clearing:
+    """The clearing with these set-points and prices, in the order of the problem's offers and of its tree's nodes."""
+    tree, eras = problem.tree, [offer.era for offer in problem.offers]
+    curtailed = setpoint_kw - np.clip(setpoint_kw, problem.stack.min_kw, problem.stack.max_kw)
+    flow = 0.0 - tree.power_kw(setpoint_kw)
+    return Clearing(
+        policy=policy,
+        price_per_kwh=dict(zip(tree.names, node_price, strict=True)),
+        adder_per_kwh=dict(zip(tree.names, _adders(tree, node_price), strict=True)),
+        setpoint_kw=dict(zip(eras, (setpoint_kw + 0.0).tolist(), strict=True)),
+        participant_price=dict(zip(eras, participant_price, strict=True)),
+        offset_kw={} if offset_kw is None else _non_zero(eras, offset_kw),
+        curtailed_kw=_non_zero(eras, curtailed),
+        flow_kw=dict(zip(tree.names, flow.tolist(), strict=True)),
+        binding=dict(zip(tree.names, held, strict=True)),
+        quantity_kw=float(np.abs(setpoint_kw).sum() / 2),
+        welfare=problem.welfare(setpoint_kw),
+        notes=(*notes, *_curtailment_notes(curtailed), *_root_notes(problem)),
+    )
+
+
+def _adders(tree: Tree, price: Sequence[float | None]) -> Iterator[float]:
+    for node, above in enumerate(tree.parent):
+        local, upstream = price[node], price[above]
+        yield 0.0 if node == 0 or local is None or upstream is None else local - upstream
+
+
+def _non_zero(eras: Sequence[str], power_kw: Floats) -> dict[str, float]:
+    return {eras[i]: float(power_kw[i]) for i in np.flatnonzero(np.abs(power_kw) > POWER_KW).tolist()}
+
+
+def _curtailment_notes(curtailed_kw: Floats) -> Iterator[str]:
+    for what, amount in (
+        ("withdrawals", curtailed_kw.clip(0).sum()),
+        ("injections", -curtailed_kw.clip(None, 0).sum()),
+    ):
+        if amount > POWER_KW:
+            yield f"{amount:g} kW of {what} that offered no price were cut"
+
+
+def _root_notes(problem: Problem) -> Iterator[str]:
+    root = next(limit for limit in problem.limits if limit.parent is None)
+    if math.isfinite(root.import_limit_kw) or math.isfinite(root.export_limit_kw):
+        yield f"{root.node} is the root: nothing lies above it, so its limits hold nothing back"
+
+
+def _price_faults(problem: Problem) -> Iterator[Fault]:
+    if not 0 <= problem.k <= 1:
+        yield Fault("k", f"{problem.k:g} is not within 0..1")
+    if not problem.price_floor <= problem.price_cap:
+        yield Fault("price_floor", f"{problem.price_floor:g} is above the price cap {problem.price_cap:g}")
+
+
+def _limit_faults(limits: Sequence[Limit]) -> Iterator[Fault]:
+    known: set[str] = set()
+    for index, limit in enumerate(limits):
+        if limit.node in known:
+            yield Fault(f"limits/{index}", f"node {limit.node} was given before")
+        known.add(limit.node)
+        for name in ("import_limit_kw", "export_limit_kw"):
+            if not getattr(limit, name) >= 0:
+                yield Fault(f"limits/{index}/{name}", f"{limit.node}: {getattr(limit, name):g} is not a limit >= 0")
+    for index, limit in enumerate(limits):
+        if limit.parent is not None and limit.parent not in known:
+            yield Fault(
+                f"limits/{index}/parent", f"{limit.node}: unknown node {limit.parent}", nearest(limit.parent, known)
+            )
+    yield from _shape_faults(limits, known)
+
+
+def _shape_faults(limits: Sequence[Limit], known: set[str]) -> Iterator[Fault]:
+    """A tree has one root, and nothing lies above itself."""
+    roots = [limit.node for limit in limits if limit.parent is None]
+    if len(roots) != 1:
+        yield Fault("limits", f"{len(roots)} nodes have no parent ({', '.join(roots)}): there must be one root")
+    hung = {limit.node for limit in _parents_first(limits)}
+    for index, limit in enumerate(limits):
+        if limit.node not in hung and limit.parent in known:
+            yield Fault(
+                f"limits/{index}/parent", f"{limit.node} does not hang below the root, but below itself or a lost node"
+            )
+
+
+def _offer_faults(problem: Problem) -> Iterator[Fault]:
+    nodes, seen = {limit.node for limit in problem.limits}, set[str]()
+    for index, offer in enumerate(problem.offers):
+        if offer.era in seen:
+            yield Fault(f"offers/{index}", f"{offer.era} has offered before; one offer for each era")
+        seen.add(offer.era)
+        if offer.node not in nodes:
+            yield Fault(f"offers/{index}/node", f"{offer.era}: unknown node {offer.node}", nearest(offer.node, nodes))
+        if _leaves(offer.curve, problem.price_floor, problem.price_cap):
+            what = f"{offer.era} names prices outside {problem.price_floor:g}..{problem.price_cap:g}"
+            yield Fault(f"offers/{index}/curve", what, "keep to the price floor and cap")
+        if offer.baseline_kw is not None and not math.isfinite(offer.baseline_kw):
+            yield Fault(f"offers/{index}/baseline_kw", f"{offer.era}: {offer.baseline_kw} is not a power")
+    yield from _slack_faults(problem, seen)
+
+
+def _leaves(curve: OfferCurve, floor: float, cap: float) -> bool:
+    """Whether a curve names a price that cannot come about; one that never changes names none."""
+    return bool(curve.min_kw < curve.max_kw and (curve.prices[0] < floor or curve.prices[-1] > cap))
+
+
+def _slack_faults(problem: Problem, eras: set[str]) -> Iterator[Fault]:
+    if problem.slack is None:
+        return
+    if problem.slack not in eras:
+        yield Fault("slack", f"{problem.slack} has not offered", nearest(problem.slack, eras))
+    roots = {limit.node for limit in problem.limits if limit.parent is None}
+    for offer in problem.offers:
+        if offer.era == problem.slack and offer.node not in roots:
+            yield Fault("slack", f"{offer.era} is at {offer.node}: the supplier of the rest belongs at the root")
+
+
+def _parents_first(limits: Sequence[Limit]) -> list[Limit]:
+    """Those that hang below a root, level by level."""
+    order = [limit for limit in limits if limit.parent is None]
+    below: dict[str | None, list[Limit]] = {}
+    for limit in limits:
+        below.setdefault(limit.parent, []).append(limit)
+    for limit in order:
+        order.extend(below.pop(limit.node, ()))
+    return order

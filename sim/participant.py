@@ -1,0 +1,85 @@
+"""A participant: one mailbox, one method."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, TypeAlias
+
+import mesa
+
+from sim.rng import identifier
+from sim.wire.codes import Code, Refusal
+from sim.wire.messages import NACK, Alarm, Content, Event, Lineage, Message
+
+log = logging.getLogger(__name__)
+
+Reaction = Callable[[Any], Iterable[Event]]
+
+
+Registry: TypeAlias = mesa.Model
+"""Mesa's list of agents, for constructors to name; nothing but the registry is used of it."""
+
+
+class Ids:
+    """Identifiers for one participant's messages: they depend on the seed, its name and how many it made."""
+
+    def __init__(self, seed: int, owner: str) -> None:
+        self._seed = seed
+        self._owner = owner
+        self._made = 0
+
+    def fresh(self) -> str:
+        """The next identifier."""
+        self._made += 1
+        return identifier(self._seed, self._owner, str(self._made))
+
+
+class Participant(mesa.Agent):
+    """Someone who decides.  Sees the event, its own fields, and what its constructor was given; nothing else.
+
+    ``registry`` is the Mesa model that keeps the list of agents; no participant looks into it.  Subclasses fill
+    ``reactions``: name of an action or alarm -> what to do, which returns messages and alarms to send.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, registry: Registry, era: str, ids: Ids) -> None:
+        super().__init__(registry)
+        self.era = era
+        self.ids = ids
+        self.reactions: dict[str, Reaction] = {"start": self.on_start, NACK: self.on_nack}
+
+    def handle(self, event: Event) -> Iterable[Event]:
+        """React to one message or alarm.  Raises ``Refusal`` to answer NACK; then nothing of the participant has changed."""
+        reaction = self.reactions.get(event.name)
+        if reaction is None:
+            raise Refusal(Code.SCH_TYPE_NOT_SUPPORTED, "/context/action", f"{self.era} does not serve {event.name}")
+        return reaction(event)
+
+    def on_start(self, _: Alarm) -> Iterable[Event]:
+        """The world has woken us.  The default waits for messages."""
+        return ()
+
+    def on_nack(self, message: Message) -> Iterable[Event]:
+        """A message of ours was refused.  The default drops it: the journal has the reason."""
+        log.debug("%s was refused by %s: %s", self.era, message.sender, message.content)
+        return ()
+
+    def request(
+        self,
+        action: str,
+        recipient: str,
+        content: Content,
+        transaction_id: str,
+        ttl_s: int = 30,
+        lineage: Lineage | None = None,
+    ) -> Message:
+        """A new message of ours, with a fresh message id."""
+        return Message(action, self.era, recipient, transaction_id, self.ids.fresh(), content, ttl_s, lineage)
+
+    def answer(self, request: Message, content: Content, ttl_s: int = 30) -> Message:
+        """The callback to a request: same transaction, same message id."""
+        head, _, tail = request.action.rpartition("/")
+        action = f"{head}/on_{tail}" if head else f"on_{tail}"
+        return Message(action, self.era, request.sender, request.transaction_id, request.message_id, content, ttl_s)

@@ -1,0 +1,135 @@
+"""One run alive: the clock, the bus, the participants, the devices and the wires."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import mesa
+import numpy as np
+import simpy
+
+from sim.bus import Bus
+from sim.clock import Calendar, Interval
+from sim.device import Device, Meters
+from sim.feeder import Feeder, Floats, Flow
+from sim.journal import Journal
+from sim.ledger import Ledger, Posting
+from sim.participant import Participant
+from sim.wire.messages import Alarm
+
+SETTLE_S = 60
+"""Simulated seconds after an interval's end in which it is read, settled and journaled."""
+
+Observer = Callable[[Interval, Flow], None]
+
+
+class World(mesa.Model):
+    """Holds everything and knows everybody; no participant holds it.
+
+    Mesa keeps the registry of agents; time belongs to simpy alone, so ``step`` refuses.  lead_s: simulated seconds before
+    the first interval in which the market is set up.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        calendar: Calendar,
+        feeder: Feeder,
+        journal: Journal,
+        lead_s: int,
+        latency_s: int,
+    ) -> None:
+        super().__init__(rng=seed)
+        self.calendar = calendar
+        self.feeder = feeder
+        self.journal = journal
+        self.ledger = Ledger()
+        self.meters = Meters()
+        self.devices: list[Device] = []
+        self._clock = simpy.Environment(initial_time=-lead_s)
+        self.bus = Bus(self._clock, calendar, journal, latency_s)
+        self._lead_s = lead_s
+        self._bus_index = {name: k for k, name in enumerate(feeder.buses)}
+
+    def step(self) -> None:
+        """Refused: the clock moves the world, not Mesa."""
+        raise RuntimeError("a World runs on its own clock; call run()")
+
+    def add(self, participant: Participant, start_s: int) -> None:
+        """Give a participant its mailbox and wake it at ``start_s``."""
+        self.bus.join(participant.era, participant.handle)
+        self.bus.post(participant.era, (Alarm(start_s, "start"),))
+
+    def run(self, observe: Observer, progress: Callable[[int], None] = lambda _: None) -> None:
+        """Live through every interval, once.
+
+        observe: called when an interval has been settled, with what flowed.  progress: called with the simulated second.
+        """
+        for interval in self.calendar.intervals():
+            self.bus.at(interval.end_s, lambda interval=interval: self._live(interval))  # type: ignore[misc]
+            self.bus.at(interval.end_s + SETTLE_S, lambda interval=interval: self._close(interval, observe, progress))  # type: ignore[misc]
+        self._flows: dict[int, Flow] = {}
+        self._posted = 0
+        self._clock.run(until=self.calendar.duration_s + SETTLE_S + 1)
+
+    def close(self) -> None:
+        """Let go of the agents.  Mesa 3.3 keeps every model alive in ``Agent._ids``, which would add up over many runs."""
+        self.remove_all_agents()
+        mesa.Agent._ids.pop(self, None)
+
+    def _live(self, interval: Interval) -> None:
+        p_kw: Floats = np.zeros(len(self.feeder.buses))
+        q_kvar: Floats = np.zeros(len(self.feeder.buses))
+        for device in self.devices:
+            bus = self._bus_index[device.bus]
+            p_kw[bus] += device.advance(interval)
+            q_kvar[bus] += device.twin.q_kvar
+        flow = self.feeder.solve(p_kw, q_kvar)
+        names = tuple(branch.name for branch in self.feeder.branches)
+        self.meters.read(self.devices, flow, names, interval.hours)
+        self._flows[interval.index] = flow
+        self.journal.record("flow", interval=interval.index, **_flow_record(flow, names))
+
+    def _close(self, interval: Interval, observe: Observer, progress: Callable[[int], None]) -> None:
+        postings = [_posting_record(posting) for posting in self.ledger.since(self._posted)]
+        self._posted = len(self.ledger)
+        self.journal.record("postings", interval=interval.index, postings=postings)
+        self.journal.commit(interval.index)
+        observe(interval, self._flows.pop(interval.index))
+        progress(interval.end_s)
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _flow_record(flow: Flow, names: Sequence[str]) -> Mapping[str, Any]:
+    branches = {
+        name: {
+            "hvKW": _number(float(flow.branch_hv_kw[k])),
+            "lvKW": _number(float(flow.branch_lv_kw[k])),
+            "loading": _number(float(flow.branch_loading[k])),
+        }
+        for k, name in enumerate(names)
+    }
+    return {
+        "converged": flow.converged,
+        "note": flow.note,
+        "slackKW": _number(flow.slack_kw),
+        "lossesKW": _number(flow.losses_kw),
+        "residualKW": _number(flow.residual_kw),
+        "branches": branches,
+    }
+
+
+def _posting_record(posting: Posting) -> Mapping[str, str]:
+    return {
+        "contract": posting.contract,
+        "term": posting.term,
+        "from": posting.payer,
+        "to": posting.payee,
+        "amount": str(posting.amount),
+        "currency": posting.currency,
+    }

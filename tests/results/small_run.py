@@ -1,0 +1,409 @@
+"""A small finished run, made without a world: a day of two streets in eight intervals, cleared by the real market.
+
+                        ┌── tx-1: house-1, solar-1, ev-1
+    retailer ── grid ───┤
+                        └── tx-2: house-2, ev-2, battery-2
+
+tx-1 is small: its export limit holds at noon, its import limit in the evening.  Flows below a transformer lose
+0.05 kW + 0.0004 P², and houses take a little more or less than they said.  A test that wants a run with something wrong
+passes ``edit``, which may change any record or column before the journal is sealed and the tables are hashed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from results.run import JOURNAL, TABLES, write
+from sim.clock import Calendar, local_start
+from sim.contracts.contract import Contract, Line, Settlement
+from sim.journal import Journal
+from sim.ledger import Posting
+from sim.rng import identifier
+
+Record = dict[str, Any]
+
+SITES = {
+    "house-1": ("household", "tx-1"),
+    "solar-1": ("solar", "tx-1"),
+    "ev-1": ("ev", "tx-1"),
+    "house-2": ("household", "tx-2"),
+    "ev-2": ("ev", "tx-2"),
+    "battery-2": ("battery", "tx-2"),
+}
+OFFICES = {"retailer": "retailer", "market": "market", "grid-operator": "utility", "treasury": "government"}
+RATED_KVA = {"tx-1": 16.0, "tx-2": 25.0}
+MARGIN = 0.98
+IMPORT_PRICE, EXPORT_PRICE = 0.30, 0.06
+CAPACITY_KWH = {"ev-1": 80.0, "ev-2": 50.0, "battery-2": 15.0}
+START_SOC = {"ev-1": 0.1, "ev-2": 0.5, "battery-2": 0.4}
+ARRIVAL_S = 17 * 3600
+TARGET_SOC = 0.9
+
+
+@dataclass
+class Draft:
+    """Everything of a run before it is sealed; ``journal`` holds records, its commits without a head."""
+
+    manifest: Record
+    journal: list[Record] = field(default_factory=list)
+    tables: dict[str, dict[str, list[Any]]] = field(
+        default_factory=lambda: {name: {column: [] for column in schema.names} for name, schema in TABLES.items()}
+    )
+
+    def row(self, table: str, *values: object) -> None:
+        for column, value in zip(self.tables[table].values(), values, strict=True):
+            column.append(value)
+
+    def records(self, kind: str, action: str | None = None) -> list[Record]:
+        found = [record for record in self.journal if record["kind"] == kind]
+        return [item for item in found if action in (None, item.get("body", {}).get("context", {}).get("action"))]
+
+
+Edit = Callable[[Draft], None]
+
+
+def write_run(folder: Path, edit: Edit | None = None, count: int = 8) -> Path:
+    """A finished run in ``folder``, after ``edit`` has had its way with the draft."""
+    draft = _Day(count).draft()
+    if edit is not None:
+        edit(draft)
+    seal(folder, draft)
+    return folder
+
+
+def seal(folder: Path, draft: Draft) -> None:
+    """Write a draft as it is, with a journal and tables that match their hashes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / JOURNAL).open("wb") as sink:
+        journal = Journal(sink)
+        for record in draft.journal:
+            _append(journal, record)
+    sealed = {"journalHead": journal.head, "journalBytes": journal.size}
+    write(folder, {"messages": _counts(draft), **draft.manifest, **sealed}, draft.tables)
+
+
+def _append(journal: Journal, record: Record) -> None:
+    if record["kind"] == "commit":
+        journal.commit(record["interval"])
+    elif record["kind"] == "message":
+        journal.message(record["t"], msgspec.json.encode(record["body"]), record.get("error"))
+    else:
+        journal.record(**record)
+
+
+def _counts(draft: Draft) -> dict[str, dict[str, int]]:
+    messages = draft.records("message")
+    seen = Counter((record["body"]["context"]["action"], "error" in record) for record in messages)
+    actions = dict.fromkeys(action for action, _ in seen)
+    return {action: {"ack": seen[action, False], "nack": seen[action, True]} for action in actions}
+
+
+class _Day:
+    """Plays the day interval by interval and writes down what happens."""
+
+    def __init__(self, count: int) -> None:
+        self.start = local_start(datetime(2025, 6, 3), "Europe/Berlin")  # noqa: DTZ001  the zone is added
+        self.calendar = Calendar(self.start, 24 * 3600 // count, count)
+        self.hours = 24 / count
+        self.soc = dict(START_SOC)
+        self.active: dict[str, None] = {}
+        self.registers_wh: dict[str, float] = {}
+        self.settlement = Settlement()
+        self.made = Draft(self._manifest())
+
+    def _manifest(self) -> Record:
+        return {
+            "degsim": "0.1.0",
+            "scenario": {"name": "two-streets"},
+            "name": "two-streets",
+            "policy": "locational",
+            "seed": 7,
+            "start": self.start.isoformat(),
+            "intervalS": self.calendar.interval_s,
+            "count": self.calendar.count,
+            "timeZone": "Europe/Berlin",
+            "currency": "EUR",
+            "versions": {},
+            "lockSha256": "0" * 64,
+            "durations": {"power flow": 3.0, "market": 1.5, "messages": 0.5},
+            "heldIntervals": [],
+        }
+
+    def draft(self) -> Draft:
+        self.made.journal.append({"kind": "run", "scenario": "two-streets", "seed": 7, "policy": "locational"})
+        for era, (kind, node) in SITES.items():
+            self.made.row("participants", era, kind, f"site-{era}", f"bus-{era}", node, "")
+            self._message(-600, "init", era, "init")
+            self._message(-590, "on_init", era, "init")
+        for era, kind in OFFICES.items():
+            self.made.row("participants", era, kind, "", "", "", "")
+        self._message(-400, "confirm", "stranger", "confirm", refused=True)
+        for interval in range(self.calendar.count):
+            self._play(interval)
+        for era in self.active:
+            self._turn(era, "ACTIVE", "COMPLETED", self.calendar.duration_s)
+        self.made.journal.append({"kind": "commit", "interval": self.calendar.count})
+        self._sessions()
+        return self.made
+
+    def _play(self, interval: int) -> None:
+        start_s, gate = self.calendar.interval(interval).start_s, f"gate-{interval}"
+        request = self._request(interval)
+        offering = [item["era"] for item in request["participants"] if item["era"] in SITES]
+        for era in offering:
+            self._message(start_s - 300, "confirm", era, f"confirm-{interval}")
+        result = clear_aggregate(request)
+        self._message(start_s - 60, "aggregate", "market", gate, {"aggregationRequest": request})
+        self._message(start_s - 59, "on_aggregate", "market", gate, {"aggregationResult": result})
+        for era in offering:
+            self._message(start_s - 30, "on_confirm", era, f"confirm-{interval}")
+            if era not in self.active:
+                self.active[era] = None
+                self._turn(era, "PENDING", "ACTIVE", start_s - 30)
+        awards = {award["era"]: award for award in result["setpoints"]}
+        delivered_kw = {era: award["setpointKW"] * self._obedience(interval, era) for era, award in awards.items()}
+        flow = _flow(interval, {era: delivered_kw[era] for era in awards if era in SITES})
+        self.made.journal.append(flow)
+        for era in offering:
+            self._message(start_s + self.calendar.interval_s, "on_status", era, f"status-{interval}")
+        rent = self._settle(interval, awards, delivered_kw)
+        self._tables(interval, request, result, delivered_kw, flow, rent)
+        self.made.journal.append({"kind": "commit", "interval": interval})
+
+    def _obedience(self, interval: int, era: str) -> float:
+        """Delivered power as a share of the awarded: houses stray by up to 6 %."""
+        return 1 + 0.06 * math.sin(1.7 * interval + 10 + int(era[-1])) if "house" in era else 1.0
+
+    def _request(self, interval: int) -> Record:
+        window = self.calendar.interval(interval)
+        hour = self.calendar.minute_of_day(window.start_s) / 60 + self.hours / 2
+        curves = {"retailer": retail_curve(), **dict(self._curves(hour))}
+        nodes = [{"era": "grid", "gridConstraints": {}}]
+        for name, rated in RATED_KVA.items():
+            limit = MARGIN * rated
+            limits = {"maxForwardFlowKW": limit, "maxReverseFlowKW": limit}
+            nodes.append({"era": name, "gridNode": "grid", "gridConstraints": limits})
+        return {
+            "aggregationType": "MARKET_CLEARING",
+            "timeWindow": {
+                "start": self.calendar.timestamp(window.start_s),
+                "end": self.calendar.timestamp(window.end_s),
+            },
+            "participants": [
+                {"era": era, "gridNode": SITES[era][1] if era in SITES else "grid", "offerCurve": curve}
+                for era, curve in curves.items()
+            ],
+            "gridNodes": nodes,
+        }
+
+    def _curves(self, hour: float) -> Iterator[tuple[str, Record]]:
+        yield "house-1", fixed_curve(-house_kw(hour))
+        yield "house-2", fixed_curve(-0.8 * house_kw(hour))
+        if (sun := sun_kw(hour)) > 0:
+            yield "solar-1", curve("STEP", (0.0, 0.0), (0.0, sun))
+        room_kw, charge_kw = self._room_kw("battery-2", 1.0, 5.0), -self._room_kw("battery-2", 0.0, -5.0)
+        yield "battery-2", curve("STEP", (0.1, -room_kw), (0.1, 0.0), (0.28, 0.0), (0.28, charge_kw))
+        if hour * 3600 >= ARRIVAL_S:
+            need_kw = self._room_kw("ev-1", TARGET_SOC, 11.0)
+            yield "ev-1", curve("LINEAR", (0.10, -need_kw), (0.60, -0.3 * need_kw), (0.60, 0.0))
+            yield "ev-2", curve("STEP", (0.34, -self._room_kw("ev-2", TARGET_SOC, 11.0)), (0.34, 0.0))
+
+    def _room_kw(self, era: str, soc: float, most_kw: float) -> float:
+        """Charging power (− = discharging) that leads to a state of charge within the interval, up to ``most_kw``."""
+        p_kw = (soc - self.soc[era]) * CAPACITY_KWH[era] / self.hours
+        return min(max(p_kw, 0.0), most_kw) if most_kw > 0 else max(min(p_kw, 0.0), most_kw)
+
+    def _settle(self, interval: int, awards: Mapping[str, Record], delivered_kw: Mapping[str, float]) -> float:
+        """Post what the interval adds; the congestion rent is what the market is left with before it is passed on."""
+        postings: list[Posting] = []
+        rent = Decimal(0)
+        for era, award in awards.items():
+            energy, strayed = self._kwh(award["setpointKW"]), self._kwh(delivered_kw[era] - award["setpointKW"])
+            worth = energy * _exact(award.get("price", 0.0))
+            rent -= worth
+            lines = [Line("energy", "market", era, worth)]
+            if era in SITES:
+                drawn = max(-energy, Decimal(0))
+                lines += [
+                    Line("wheeling", era, "grid-operator", drawn * Decimal("0.03")),
+                    Line("market fee", era, "market", abs(energy) * Decimal("0.004")),
+                    Line("tax", era, "treasury", drawn * Decimal("0.02")),
+                    Line("deviation", era, "grid-operator", abs(strayed) * Decimal("0.05")),
+                ]
+            postings += self._post(interval, f"contract-{era}", lines)
+        postings += self._post(interval, "contract-rent", [Line("congestion rent", "market", "grid-operator", rent)])
+        self.made.journal.append(
+            {"kind": "postings", "interval": interval, "postings": [_as_json(p) for p in postings]}
+        )
+        for p in postings:
+            self.made.row("postings", interval, p.contract, p.term, p.payer, p.payee, p.amount, p.currency)
+        return float(rent)
+
+    def _kwh(self, p_kw: float) -> Decimal:
+        return _exact(p_kw) * _exact(self.hours)
+
+    def _post(self, interval: int, ident: str, lines: list[Line]) -> tuple[Posting, ...]:
+        contract = Contract(ident, "made by hand", "EUR", {}, (), {})
+        self.settlement.accrue(contract, lines)
+        return self.settlement.post(interval, contract)
+
+    def _tables(
+        self,
+        interval: int,
+        request: Record,
+        result: Record,
+        delivered_kw: Mapping[str, float],
+        flow: Record,
+        rent: float,
+    ) -> None:
+        row, start_s = self.made.row, self.calendar.interval(interval).start_s
+        row(
+            "intervals", interval, self.calendar.timestamp(start_s), "OK", "locational", False,
+            result["clearingQuantityKW"], result["welfare"], True, 0,
+            flow["slackKW"], flow["lossesKW"], flow["residualKW"], rent, IMPORT_PRICE, EXPORT_PRICE,
+        )  # fmt: skip
+        for node in result["gridNodes"]:
+            row("prices", interval, node["era"], node.get("locationalPrice"), node["locationalPriceAdder"])
+            if node["era"] in RATED_KVA:
+                self._node_row(interval, node, flow["branches"][node["era"]])
+        available = {
+            item["era"]: item["offerCurve"]["maxExport"] for item in request["participants"] if item["era"] in SITES
+        }
+        for award in result["setpoints"]:
+            if award["era"] in SITES:
+                self._setpoint_row(interval, award, delivered_kw[award["era"]], available[award["era"]])
+        for era, soc in self.soc.items():
+            away = era.startswith("ev") and start_s < ARRIVAL_S
+            row("states", interval, era, math.nan if away else soc)
+        for era, (_, node) in SITES.items():
+            row("voltages", interval, f"bus-{era}", 1.0 - 0.003 * flow["branches"][node]["lvKW"])
+            row("lines", interval, f"line-{era}", abs(delivered_kw.get(era, 0.0)) / 20)
+
+    def _node_row(self, interval: int, node: Record, branch: Record) -> None:
+        rated, limit = RATED_KVA[node["era"]], MARGIN * RATED_KVA[node["era"]]
+        self.made.row(
+            "nodes", interval, node["era"], node["flowKW"], branch["lvKW"], branch["hvKW"], branch["loading"],
+            limit, limit, rated - 0.05 - 0.0004 * rated**2, rated, node["binding"] or "",
+        )  # fmt: skip
+
+    def _setpoint_row(self, interval: int, award: Record, delivered_kw: float, available_kw: float) -> None:
+        era = award["era"]
+        if era in self.soc:
+            self.soc[era] = min(1.0, max(0.0, self.soc[era] - delivered_kw * self.hours / CAPACITY_KWH[era]))
+        self.made.row(
+            "setpoints", interval, era, award["setpointKW"], award.get("price"), award.get("offsetKW", 0.0),
+            award.get("curtailedKW", 0.0), delivered_kw, self._metered_wh(era, delivered_kw), available_kw,
+        )  # fmt: skip
+
+    def _metered_wh(self, era: str, delivered_kw: float) -> int:
+        """What the register, which shows whole Wh, advances by."""
+        before_wh = self.registers_wh.get(era, 0.0)
+        self.registers_wh[era] = before_wh + delivered_kw * self.hours * 1000
+        return round(self.registers_wh[era]) - round(before_wh)
+
+    def _sessions(self) -> None:
+        setpoints = self.made.tables["setpoints"]
+        metered = list(zip(setpoints["era"], setpoints["energy_wh"], strict=True))
+        for era in ("ev-1", "ev-2"):
+            need_kwh = (TARGET_SOC - START_SOC[era]) * CAPACITY_KWH[era]
+            served_kwh = sum(-wh / 1000 for who, wh in metered if who == era)
+            missing_kwh = max(0.0, need_kwh - served_kwh)
+            self.made.row("sessions", era, ARRIVAL_S, self.calendar.duration_s, need_kwh, served_kwh, missing_kwh, True)
+
+    def _turn(self, era: str, before: str, after: str, seconds: int) -> None:
+        self.made.journal.append(
+            {"kind": "state", "contract": f"contract-{era}", "from": before, "to": after, "t": seconds}
+        )
+
+    def _message(
+        self, seconds: int, action: str, era: str, key: str, content: Record | None = None, refused: bool = False
+    ) -> None:
+        context = {
+            "version": "2.0.0",
+            "action": action,
+            "bapId": era,
+            "bppId": "market",
+            "transactionId": identifier(7, era),
+            "messageId": identifier(7, era, key),
+            "timestamp": self.calendar.timestamp(seconds),
+            "ttl": "PT30S",
+        }
+        body = {"context": context, "message": content or {"contract": {"id": identifier(7, era, "contract")}}}
+        record: Record = {"kind": "message", "t": seconds, "body": body}
+        if refused:
+            record["error"] = {"errorCode": "NET_ENTITY_NOT_FOUND", "errorMessage": "who is that?"}
+        self.made.journal.append(record)
+
+
+def clear_aggregate(request: Record) -> Record:
+    """The market's answer to an aggregation request, as it would travel."""
+    raise NotImplementedError
+
+
+def house_kw(hour: float) -> float:
+    """Demand of a house: a small peak in the morning and a large one in the evening."""
+    return 1.0 + 1.2 * math.exp(-(((hour - 7.5) / 1.5) ** 2)) + 8.5 * math.exp(-(((hour - 19.5) / 2.2) ** 2))
+
+
+def sun_kw(hour: float) -> float:
+    """What the panels could give."""
+    return 20.0 * max(0.0, math.sin(math.pi * (hour - 6) / 14)) ** 1.5 if 6 < hour < 20 else 0.0
+
+
+def retail_curve() -> Record:
+    """Buys at the export price, sells at the import price, as much as anyone wants."""
+    points = ((EXPORT_PRICE, -200.0), (EXPORT_PRICE, 0.0), (IMPORT_PRICE, 0.0), (IMPORT_PRICE, 200.0))
+    return curve("STEP", *points)
+
+
+def fixed_curve(p_kw: float) -> Record:
+    """The same power at every price."""
+    return curve("STEP", (0.0, p_kw))
+
+
+def curve(interpolation: str, *points: tuple[float, float]) -> Record:
+    """An offer curve as it stands on the wire."""
+    powers = [p_kw for _, p_kw in points]
+    return {
+        "currency": "EUR",
+        "minExport": min(powers),
+        "maxExport": max(powers),
+        "interpolation": interpolation,
+        "curve": [{"price": price, "powerKW": p_kw} for price, p_kw in points],
+    }
+
+
+def _flow(interval: int, delivered_kw: Mapping[str, float]) -> Record:
+    """The feeder's answer: every transformer loses 0.05 kW + 0.0004 P²."""
+    branches = {}
+    for name, rated in RATED_KVA.items():
+        lv_kw = -sum(p_kw for era, p_kw in delivered_kw.items() if SITES[era][1] == name)
+        hv_kw = lv_kw + 0.05 + 0.0004 * lv_kw**2
+        branches[name] = {"hvKW": hv_kw, "lvKW": lv_kw, "loading": max(abs(hv_kw), abs(lv_kw)) / rated}
+    slack_kw = sum(branch["hvKW"] for branch in branches.values())
+    losses_kw = sum(branch["hvKW"] - branch["lvKW"] for branch in branches.values())
+    residual_kw = slack_kw + sum(delivered_kw.values()) - losses_kw
+    return {
+        "kind": "flow", "interval": interval, "converged": True, "note": "", "slackKW": slack_kw,
+        "lossesKW": losses_kw, "residualKW": residual_kw, "branches": branches,
+    }  # fmt: skip
+
+
+def _exact(value: float) -> Decimal:
+    return Decimal(str(round(value, 9)))
+
+
+def _as_json(posting: Posting) -> Record:
+    return {
+        "contract": posting.contract, "term": posting.term, "from": posting.payer, "to": posting.payee,
+        "amount": str(posting.amount), "currency": posting.currency,
+    }  # fmt: skip
