@@ -15,7 +15,6 @@ from sim.feeder import Floats
 from sim.forms import window_of
 from sim.market.problem import Offer
 from sim.participant import Ids, Participant, Registry
-from sim.tariff import price_per_kwh
 from sim.tolerances import POWER_KW
 from sim.wire.bags import ENERGY, EnergyContract, Role
 from sim.wire.messages import Alarm, ContractContent, ContractStatus, Event, Message
@@ -165,7 +164,7 @@ class Aggregator(Resource):
             return ()
         interval = self.calendar.interval(index)
         minute = self.calendar.minute_of_day(interval.start_s)
-        prices = (price_per_kwh(self.tariffs["IMPORT"], minute), price_per_kwh(self.tariffs["EXPORT"], minute))
+        prices = (self.tariffs["IMPORT"][minute], self.tariffs["EXPORT"][minute])
         signals: dict[str, Mapping[str, Decimal]] = {}
         for era, member in self.membership.members.items():
             energy_wh = readings.get(member.meter)

@@ -11,7 +11,6 @@ from sim.curves import OfferCurve
 from sim.device import Device
 from sim.market.problem import Offer
 from sim.participant import Ids, Registry
-from sim.tariff import price_per_kwh
 
 
 def threshold_curve(
@@ -52,6 +51,12 @@ class Battery(Resource):
     ) -> None:
         super().__init__(registry, era, ids, place=place, calendar=calendar, device=device)
         self._wear_per_kwh = wear_per_kwh
+        self._worth_full_per_kwh = self._worth_empty_per_kwh = 0.0
+
+    def on_tariffs(self) -> None:
+        """Take the range of the water value from the tariffs."""
+        self._worth_full_per_kwh = min(map(min, self.tariffs.values()))
+        self._worth_empty_per_kwh = max(map(max, self.tariffs.values()))
 
     def offer(self, interval: Interval, now_s: int) -> Offer:
         """Charge, rest or discharge by price; nobody's wish without a price, so the baseline is to rest."""
@@ -72,7 +77,4 @@ class Battery(Resource):
 
     def water_value_per_kwh(self, soc: float) -> float:
         """Worth of one more stored kWh at this state of charge; 0 while no tariff is known."""
-        prices = [price_per_kwh(tariff, minute) for tariff in self.tariffs.values() for minute in range(0, 24 * 60, 15)]
-        if not prices:
-            return 0.0
-        return max(prices) + (min(prices) - max(prices)) * soc
+        return self._worth_empty_per_kwh + (self._worth_full_per_kwh - self._worth_empty_per_kwh) * soc

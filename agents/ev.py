@@ -13,7 +13,6 @@ from sim.device import Device
 from sim.feeder import Floats
 from sim.market.problem import Offer
 from sim.participant import Ids, Registry
-from sim.tariff import price_per_kwh
 
 
 def charging_curve(
@@ -64,7 +63,8 @@ class EV(Resource):
         belief_per_kwh: Floats,
     ) -> None:
         super().__init__(registry, era, ids, place=place, calendar=calendar, device=device)
-        self._belief_per_kwh = belief_per_kwh.tolist()
+        self._belief_per_kwh: list[float] = belief_per_kwh.tolist()
+        self._forecasts: dict[int, float] = {}
 
     def offer(self, interval: Interval, now_s: int) -> Offer | None:
         """Charge by price while plugged in; stay out while away or when the need is met."""
@@ -78,7 +78,7 @@ class EV(Resource):
         if need_kwh == 0:
             return None
         rating_kw, departure_s = -twin.min_kw, twin.sessions[number].departure_s
-        now_kwh = rating_kw * self._plugged_hours(interval, departure_s)
+        now_kwh = rating_kw * (min(interval.end_s, departure_s) - interval.start_s) / 3600
         curve = charging_curve(
             need_kwh=need_kwh,
             now_kwh=now_kwh,
@@ -89,18 +89,20 @@ class EV(Resource):
         return Offer(self.era, self.place.node, curve, -min(need_kwh, now_kwh) / interval.hours)
 
     def _later(self, interval: Interval, departure_s: int, rating_kw: float) -> list[tuple[float, float]]:
+        length_s = self.calendar.interval_s
         last = self.calendar.index_at(departure_s - 1)
-        slots = [self.calendar.interval(index) for index in range(interval.index + 1, last + 1)]
-        return [(self.forecast_per_kwh(slot), rating_kw * self._plugged_hours(slot, departure_s)) for slot in slots]
+        slots = [
+            (self.forecast_per_kwh(index), rating_kw * length_s / 3600) for index in range(interval.index + 1, last)
+        ]
+        if last > interval.index:
+            slots.append((self.forecast_per_kwh(last), rating_kw * (departure_s - last * length_s) / 3600))
+        return slots
 
-    def forecast_per_kwh(self, interval: Interval) -> float:
-        """Local price that this driver expects in an interval."""
-        belief = self._belief_per_kwh[interval.index % len(self._belief_per_kwh)]
-        tariff = self.tariffs.get("IMPORT")
-        if tariff is None:
-            return float(belief)
-        return float(price_per_kwh(tariff, self.calendar.minute_of_day(interval.start_s)) + belief)
-
-    @staticmethod
-    def _plugged_hours(interval: Interval, departure_s: int) -> float:
-        return max(min(interval.end_s, departure_s) - interval.start_s, 0) / 3600
+    def forecast_per_kwh(self, index: int) -> float:
+        """Local price that this driver expects in interval ``index``."""
+        price = self._forecasts.get(index)
+        if price is None:
+            minute = self.calendar.minute_of_day(index * self.calendar.interval_s)
+            tariff = self.tariffs["IMPORT"][minute] if "IMPORT" in self.tariffs else 0.0
+            price = self._forecasts[index] = tariff + self._belief_per_kwh[index % len(self._belief_per_kwh)]
+        return price

@@ -13,7 +13,7 @@ from msgspec import UNSET
 from agents.award import Award
 from agents.membership import Book, Membership, party_signals, read_deliveries, stub_commitment
 from sim.clock import Calendar, Interval
-from sim.contracts.contract import Contract, Settlement, lines
+from sim.contracts.contract import Contract, Settlement, settle
 from sim.curves import clear
 from sim.errors import MarketError
 from sim.forms import aggregation_request, aggregation_result, window_of
@@ -344,8 +344,7 @@ class Market(Participant):
             return
         rent = sum(clearing.adder_per_kwh[node] * clearing.flow_kw[node] for node in clearing.adder_per_kwh)
         values = {"rent": Decimal(f"{rent * interval.hours:.6f}")}
-        self._rent_settlement.accrue(self._rent, lines(self._rent, values))
-        self._ledger.post(self._rent_settlement.post(interval.index, self._rent))
+        self._ledger.post(settle(self._rent_settlement, self._rent, interval.index, values))
 
 
 def _limit(node: GridNode, root: str) -> Limit:

@@ -5,7 +5,7 @@ A component, not an agent: its owner hands it messages and sends what it returns
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from agents.award import Award, signal_of
 from sim.clock import Calendar, Interval
-from sim.contracts.contract import Contract, Settlement, Status, Template, Turn, lines, transition
+from sim.contracts.contract import Contract, Settlement, Status, Template, Turn, settle, transition
 from sim.curves import OfferCurve, clip
 from sim.errors import CurveError
 from sim.forms import curve_of, window_of
@@ -58,6 +58,9 @@ SETUP_TTL_S = 60
 CORE_STATUS = {"PENDING": "DRAFT", "ACTIVE": "ACTIVE", "COMPLETED": "COMPLETE", "TERMINATED": "CANCELLED"}
 
 
+Settle = Callable[[Settlement, Contract, int, Mapping[str, Decimal]], tuple[Posting, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class OpenRole:
     """A role that anybody may take: under which template, at which prices.
@@ -85,6 +88,13 @@ class Member:
     status: Status = Status.PENDING
     import_cap_kw: float = 0.0
     export_cap_kw: float = 0.0
+    stubs: dict[Status, tuple[Commitment, ...]] = field(default_factory=dict)
+
+    def stub(self) -> tuple[Commitment, ...]:
+        """The commitment that LTS asks for in every message about this contract."""
+        if self.status not in self.stubs:
+            self.stubs[self.status] = (stub_commitment(self.era, self.open_role.offer_id, self.status, 0.0),)
+        return self.stubs[self.status]
 
 
 @dataclass(slots=True)
@@ -98,8 +108,8 @@ class Book:
 class Membership:
     """The members of one owner.
 
-    pricing, gate times: what the catalogue says of the offers.  settle: turns exact lines into postings; the running sums
-    it keeps are the owner's.
+    pricing, confirm_s, gate_s: what the catalogue says of the offers; seconds count back from delivery.  settle: how an
+    interval's signals become postings, exchangeable for timing.
     """
 
     def __init__(
@@ -114,6 +124,7 @@ class Membership:
         confirm_s: int,
         gate_s: int,
         ledger: Ledger,
+        settle: Settle = settle,
     ) -> None:
         self._owner = owner
         self._open_roles = {open_role.offer_id: open_role for open_role in open_roles}
@@ -124,6 +135,7 @@ class Membership:
         self._confirm_s = confirm_s
         self._gate_s = gate_s
         self._ledger = ledger
+        self._settle = settle
         self._settlement = Settlement()
         self._applications: dict[str, tuple[Message, Member]] = {}
         self.members: dict[str, Member] = {}
@@ -273,8 +285,7 @@ class Membership:
         """Post one interval's money for every member with signals, and tell each; ``last`` completes the contracts."""
         for era, values in signals.items():
             member = self.members[era]
-            self._settlement.accrue(member.contract, lines(member.contract, values))
-            postings = self._settlement.post(interval.index, member.contract)
+            postings = self._settle(self._settlement, member.contract, interval.index, values)
             self._ledger.post(postings)
             if last and member.status is Status.ACTIVE:
                 member.status = transition(member.contract.id, member.status, Turn.FULFIL)
@@ -335,7 +346,7 @@ class Membership:
         return WireContract(
             id=member.contract.id,
             status=ContractStatus(code=CORE_STATUS[status]),  # type: ignore[arg-type]
-            commitments=commitments or (stub_commitment(member.era, member.open_role.offer_id, status, 0.0),),
+            commitments=commitments or member.stub(),
             settlements=UNSET if settlements is None else settlements,
             contractAttributes=attributes,
         )

@@ -13,6 +13,7 @@ from sim.participant import Ids, Participant, Registry
 from sim.wire.bags import ENERGY, EnergyDelivery, MeterReading
 from sim.wire.messages import (
     Alarm,
+    Commitment,
     Contract,
     ContractContent,
     ContractStatus,
@@ -48,7 +49,7 @@ class MeterOperator(Participant):
         self._utility = utility
         self._calendar = calendar
         self._transaction = ids.fresh()
-        self._services: dict[str, str] = {}
+        self._services: dict[str, tuple[str, tuple[Commitment, ...]]] = {}
         self.reactions |= {"read": self.on_read}
 
     def on_start(self, _: Alarm) -> Iterable[Event]:
@@ -73,11 +74,12 @@ class MeterOperator(Participant):
     def _report(self, recipient: str, energy_kwh: Mapping[str, float], index: int) -> Message:
         service = self._services.get(recipient)
         if service is None:
-            service = self._services[recipient] = self.ids.fresh()
+            stub = stub_commitment(recipient, "metering", "ACTIVE", 0.0)
+            service = self._services[recipient] = (self.ids.fresh(), (stub,))
         contract = Contract(
-            id=service,
+            id=service[0],
             status=ContractStatus(code="ACTIVE"),
-            commitments=(stub_commitment(recipient, "metering", "ACTIVE", 0.0),),
+            commitments=service[1],
             performance=tuple(self._performance(meter, value, index) for meter, value in energy_kwh.items()),
         )
         content = ContractContent(contract=contract)

@@ -20,6 +20,7 @@ from sim.device import Device
 from sim.forms import curve_body, window_of
 from sim.market.problem import Offer
 from sim.participant import Ids, Participant, Registry
+from sim.tariff import prices_by_minute
 from sim.wire.bags import (
     ENERGY,
     ContractRole,
@@ -95,7 +96,8 @@ class Resource(Participant):
         self.place = place
         self.calendar = calendar
         self.device = device
-        self.tariffs: dict[str, Tariff] = {}
+        self.tariffs: dict[str, tuple[float, ...]] = {}
+        """Tariff prices per kWh by local minute of the day, under IMPORT and EXPORT."""
         self.terms: Terms | None = None
         self.balance = 0.0
         """What settlements have brought (+) or cost (−) so far, in the contract's currency."""
@@ -141,10 +143,15 @@ class Resource(Participant):
         offers = [o for catalog in message.content.catalogs for o in (catalog.offers or ())]
         for offer in offers:
             if isinstance(offer.offerAttributes, Tariff):
-                self.tariffs[offer.offerAttributes.direction] = offer.offerAttributes
+                self.tariffs[offer.offerAttributes.direction] = prices_by_minute(offer.offerAttributes)
+        if self.tariffs:
+            self.on_tariffs()
         if self.terms is not None:
             return ()
         return [self._apply(o, o.offerAttributes) for o in offers if self._fits(o)][:1]  # type: ignore[arg-type]
+
+    def on_tariffs(self) -> None:
+        """Tariffs have become known; a kind that values energy by them overrides it."""
 
     def _fits(self, offer: WireOffer) -> bool:
         return isinstance(offer.offerAttributes, EnergyOffer) and offer.offerAttributes.openRole == self.role

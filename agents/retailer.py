@@ -10,7 +10,7 @@ from sim.clock import Calendar, Interval
 from sim.curves import OfferCurve
 from sim.market.problem import Offer
 from sim.participant import Ids, Registry
-from sim.tariff import price_per_kwh
+from sim.tariff import prices_by_minute
 from sim.wire.bags import Role, Tariff
 from sim.wire.messages import (
     Alarm,
@@ -47,7 +47,8 @@ class Retailer(Resource):
         capacity_kw: float,
     ) -> None:
         super().__init__(registry, era, ids, place=place, calendar=calendar, device=None)
-        self._import_tariff, self._export_tariff = own_tariffs
+        self._own_tariffs = own_tariffs
+        self._import_prices, self._export_prices = map(prices_by_minute, own_tariffs)
         self._capacity_kw = capacity_kw
         self.reactions["catalog/on_publish"] = self.on_published
 
@@ -55,7 +56,7 @@ class Retailer(Resource):
         """Publish the tariffs, then join like any resource."""
         offers = tuple(
             WireOffer(id=f"{self.era}/{tariff.direction.lower()}", resourceIds=(self.era,), offerAttributes=tariff)
-            for tariff in (self._import_tariff, self._export_tariff)
+            for tariff in self._own_tariffs
         )
         catalog = Catalog(
             id=f"{self.era}/tariffs",
@@ -81,6 +82,6 @@ class Retailer(Resource):
         """Withdraw up to the export price, inject from the import price on."""
         del now_s
         minute = self.calendar.minute_of_day(interval.start_s)
-        buy, sell = price_per_kwh(self._export_tariff, minute), price_per_kwh(self._import_tariff, minute)
+        buy, sell = self._export_prices[minute], self._import_prices[minute]
         points = [(buy, -self._capacity_kw), (buy, 0.0), (sell, 0.0), (sell, self._capacity_kw)]
         return Offer(self.era, self.place.node, OfferCurve.of(points, who=self.era), 0.0)

@@ -9,10 +9,10 @@ from decimal import Decimal
 from msgspec import UNSET
 
 from sim.clock import Calendar
-from sim.contracts.contract import Contract, Settlement, lines
+from sim.contracts.contract import Contract, Settlement, settle
 from sim.ledger import Ledger
 from sim.participant import Ids, Participant, Registry
-from sim.tariff import price_per_kwh
+from sim.tariff import prices_by_minute
 from sim.tolerances import POWER_KW
 from sim.wire.bags import ENERGY, EnergyContract, EnergyResource, InputParameters, Tariff
 from sim.wire.codes import Code, Refusal
@@ -64,7 +64,7 @@ class Utility(Participant):
         self._losses = losses
         self._settlement = Settlement()
         self._ledger = ledger
-        self._import_tariff, self._export_tariff = tariffs
+        self._import_prices, self._export_prices = map(prices_by_minute, tariffs)
         self._locked_kwh: dict[tuple[int, str], float] = {}
         self.reactions |= {"init": self.on_init, "confirm": self.on_confirm, "on_status": self.on_status}
 
@@ -131,11 +131,10 @@ class Utility(Participant):
                 "supply_kwh": energy_kwh[SUPPLY_METER],
                 "metered_kwh": energy_kwh[SITES_METER],
                 "cleared_kwh": Decimal(f"{locked_kwh:.6f}"),
-                "import_price": Decimal(repr(price_per_kwh(self._import_tariff, minute))),
-                "export_price": Decimal(repr(price_per_kwh(self._export_tariff, minute))),
+                "import_price": Decimal(repr(self._import_prices[minute])),
+                "export_price": Decimal(repr(self._export_prices[minute])),
             }
-            self._settlement.accrue(self._losses, lines(self._losses, values))
-            self._ledger.post(self._settlement.post(index, self._losses))
+            self._ledger.post(settle(self._settlement, self._losses, index, values))
         return ()
 
 

@@ -62,12 +62,12 @@ def _add_transformers(street: Any, source: Any) -> None:
 
     rating = ("sn_mva", "vn_hv_kv", "vn_lv_kv", "vk_percent", "vkr_percent", "pfe_kw", "i0_percent", "shift_degree")
     tap = ("tap_neutral", "tap_min", "tap_max", "tap_step_percent", "tap_step_degree", "tap_pos")
-    for trafo in source.trafo.itertuples():
+    for number, trafo in enumerate(source.trafo.itertuples(), 1):
         pp.create_transformer_from_parameters(
             street,
             int(trafo.hv_bus),
             int(trafo.lv_bus),
-            name=trafo.name,
+            name=f"trafo-{number}",  # it takes part under this name; the source's has spaces and names two other grids
             tap_side=trafo.tap_side,
             tap_changer_type="Ratio",
             vector_group="Dyn5",

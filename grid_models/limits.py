@@ -49,7 +49,7 @@ class TwoPort:
         pull = self.y_lh * self.v_hv_pu
         a, b, c = abs(self.y_ll) ** 2, 2 * (s * self.y_ll.conjugate()).real + abs(pull) ** 2, abs(s) ** 2
         discriminant = b * b - 4 * a * c
-        if discriminant < 0 or b < 0:
+        if discriminant < 0:
             return math.inf
         square = (b + math.sqrt(discriminant)) / (2 * a)
         v_l = ((s - square * self.y_ll) / pull).conjugate()

@@ -1,0 +1,1 @@
+"""A finished run: its folder (``run``), numbers (``metrics``), text (``summary``), audit (``verify``) and ``plots``."""

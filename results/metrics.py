@@ -1,7 +1,6 @@
 """What a run amounts to, in numbers: a fold over its tables.
 
-Powers and energies follow the run's tables: + is
-injection for participants and import for transformers.
+Powers and energies follow the run's tables: + is injection for participants and import for transformers.
 """
 
 from __future__ import annotations
@@ -19,6 +18,9 @@ from sim import ledger, tolerances
 
 VOLTAGE_BAND_PU = (0.9, 1.1)
 """Voltages a customer must accept: EN 50160, 95 % of the 10-minute means of a week."""
+
+MISSED_KWH = 0.01
+"""A vehicle leaves short of energy only beyond this: a minute of charging at the lowest current."""
 
 Flows = Mapping[tuple[str, str, str], Decimal]
 """Signed money by (ERA, term, currency)."""
@@ -75,9 +77,10 @@ class NodePrice:
 
 @dataclass(frozen=True, slots=True)
 class Transformer:
-    """What a transformer went through.  Peaks are positive in both directions; over is time or energy beyond the rating.
+    """What a transformer went through.  Peaks are positive in both directions; over is time or energy beyond the limit.
 
-    A flow counts as over only beyond the rated flow by more than ``tolerances.LOADING`` of it.
+    rated: the full limit, without the margin that the market keeps.  A flow counts as over only beyond it by more than
+    ``tolerances.LOADING`` of it.  loading: of the nameplate, which is the limit only where the limit's share is 1.
     """
 
     node: str
@@ -183,7 +186,7 @@ def parted(run: Run) -> pd.Series[bool]:
 
 
 def over_kw(rows: pd.DataFrame, direction: str) -> pd.Series[float]:
-    """Flow beyond the rating in kW, by row of ``nodes``; 0 up to the tolerance.  direction: ``import`` or ``export``."""
+    """Flow beyond the full limit in kW, by row of ``nodes``; 0 up to the tolerance.  direction: ``import`` or ``export``."""
     flow = rows["wire_lv_kw"] if direction == "import" else -rows["wire_lv_kw"]
     rated = rows[f"rated_{direction}_kw"]
     beyond = flow - rated
@@ -282,7 +285,7 @@ def _vehicles(sessions: pd.DataFrame) -> Vehicles:
         need_kwh=done["need_kwh"].sum(),
         served_kwh=done["served_kwh"].sum(),
         unserved_kwh=done["unserved_kwh"].sum(),
-        missed=int((done["unserved_kwh"] > 0).sum()),
+        missed=int((done["unserved_kwh"] > MISSED_KWH).sum()),
     )
 
 
@@ -317,9 +320,3 @@ def _account(kind: str, currency: str, flows: Flows, kinds: Mapping[str, str]) -
 def share(part: float, whole: float) -> float:
     """Part of a whole; NaN where there is no whole."""
     return part / whole if whole else float("nan")
-
-
-def duration(hours: float) -> str:
-    """Hours as a person says them: ``3 h 15 min``, ``45 min``, ``0 min``."""
-    whole, minutes = divmod(round(hours * 60), 60)
-    return " ".join(part for part, there in ((f"{whole} h", whole), (f"{minutes} min", minutes or not whole)) if there)

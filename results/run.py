@@ -107,8 +107,18 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
             _column("loading", _FLOAT, "1", "apparent power as a share of the rating"),
             _column("import_limit_kw", _FLOAT, "kW", "limit the market used, downstream; infinite without one"),
             _column("export_limit_kw", _FLOAT, "kW", "limit the market used, upstream; infinite without one"),
-            _column("rated_import_kw", _FLOAT, "kW", "low-voltage flow at which the rating is reached, downstream"),
-            _column("rated_export_kw", _FLOAT, "kW", "low-voltage flow at which the rating is reached, upstream"),
+            _column(
+                "rated_import_kw",
+                _FLOAT,
+                "kW",
+                "low-voltage flow at the full limit, downstream: a share of the rating, without a margin",
+            ),
+            _column(
+                "rated_export_kw",
+                _FLOAT,
+                "kW",
+                "low-voltage flow at the full limit, upstream: a share of the rating, without a margin",
+            ),
             _column("binding", _TEXT, "", "FORWARD, REVERSE or empty: the limit that held the clearing"),
         ),
         "setpoints": _table(
@@ -180,7 +190,9 @@ def write(folder: Path, manifest: Mapping[str, Any], tables: Mapping[str, Mappin
     (folder / MANIFEST).unlink(missing_ok=True)
     entries = {name: _write_table(table_path(folder, name), frame) for name, frame in frames.items()}
     complete = {"format": FORMAT, **manifest, "tables": entries, "complete": True}
-    _write_at_once(folder / MANIFEST, json.dumps(complete, indent=2, ensure_ascii=False).encode() + b"\n")
+    _write_at_once(
+        folder / MANIFEST, json.dumps(complete, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    )
 
 
 def table_path(folder: Path, name: str) -> Path:
@@ -282,7 +294,7 @@ class Run:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self.manifest: Mapping[str, Any] = MappingProxyType(_manifest(self.path))
+        self.manifest: Mapping[str, Any] = _manifest(self.path)
         self._frames: dict[str, pd.DataFrame] = {}
 
     def table(self, name: str) -> pd.DataFrame:
@@ -410,8 +422,10 @@ def _manifest(folder: Path) -> dict[str, Any]:
         raise RunError(source, f"has no {MANIFEST}: the run never finished, or this is no run folder") from None
     except ValueError as error:
         raise RunError(source, f"{MANIFEST} is not JSON: {error}") from error
+    if not isinstance(manifest, dict):
+        raise RunError(source, f"{MANIFEST} is not an object")
     if manifest.get("format") != FORMAT:
         raise RunError(source, f"{MANIFEST} has format {manifest.get('format')!r}, and this version reads {FORMAT}")
     if manifest.get("complete") is not True:
         raise RunError(source, f"{MANIFEST} does not say that the run is complete")
-    return dict(manifest)
+    return manifest

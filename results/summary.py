@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
@@ -17,10 +18,10 @@ from results.metrics import (
     Transformer,
     Vehicles,
     Voltages,
-    duration,
     share,
     summarise,
 )
+from results.text import duration, short
 
 __all__ = ["Summary", "render", "summarise"]
 
@@ -50,21 +51,14 @@ def render(summary: Summary) -> str:
     )
     lines = list(_header_lines(summary.header))
     for title, block in blocks:
-        lines += [f"{label:<{LABEL}}{line}".rstrip() for label, line in zip(_labels(title), block, strict=False)]
+        labels = itertools.chain([title], itertools.repeat(""))
+        lines += [f"{label:<{LABEL}}{line}" for label, line in zip(labels, block, strict=False)]
     return "\n".join(lines)
 
 
-def _labels(title: str) -> Iterator[str]:
-    yield title
-    while True:
-        yield ""
-
-
 def _header_lines(header: Header) -> Iterator[str]:
-    yield (
-        f"{header.name}: policy {header.policy}, seed {header.seed}, {header.intervals} intervals of "
-        f"{header.interval_min:g} min from {header.start} {header.time_zone}"
-    )
+    yield short(f"{header.name}: policy {header.policy}, seed {header.seed}", WIDTH)
+    yield f"{header.intervals} intervals of {header.interval_min:g} min from {header.start} {header.time_zone}"
     notes = {
         "without a power flow": header.unsolved,
         "cleared by the fallback policy": header.fallbacks,
@@ -100,8 +94,8 @@ def _price_lines(summary: Summary) -> Iterator[str]:
     shown = _shown(priced, lambda price: max(-price.adder_lowest, price.adder_highest))
     for price in shown:
         yield (
-            f"{_clip(price.node, 27):<28}{price.lowest:>10.4f}{price.mean:>10.4f}{price.highest:>10.4f}"
-            f"{price.adder_lowest:>+15.4f}{price.adder_highest:>+15.4f}"
+            f"{short(price.node, 27):<28}{price.lowest:>10.4f}{price.mean:>10.4f}{price.highest:>10.4f}"
+            f"{_signed(price.adder_lowest):>15}{_signed(price.adder_highest):>15}"
         )
     rest = f" · and {len(priced) - len(shown)} nodes with smaller adders" if len(shown) < len(priced) else ""
     yield f"nodes part for {duration(summary.parted_hours)}{rest}"
@@ -111,9 +105,8 @@ def _transformer_lines(transformers: Sequence[Transformer]) -> Iterator[str]:
     if not transformers:
         yield "no transformer is watched"
         return
-    yield (
-        f"{'kW, peak of rated':<22}{'import':>14}{'export':>14}{'loading':>9}{'over, in/out':>18}{'bound fwd/rev':>15}"
-    )
+    heads = (("kW, peak of limit", "<20"), ("import", ">13"), ("export", ">13"), ("loading", ">9"))
+    yield "".join(f"{head:{width}}" for head, width in (*heads, ("over, in/out", ">20"), ("bound fwd/rev", ">14")))
     shown = _shown(transformers, lambda transformer: transformer.loading_max)
     yield from map(_transformer_line, shown)
     if len(shown) < len(transformers):
@@ -124,9 +117,9 @@ def _transformer_line(item: Transformer) -> str:
     over_kwh = item.over_import_kwh + item.over_export_kwh
     over = f"{item.over_import_min:.0f}/{item.over_export_min:.0f} min {over_kwh:.1f} kWh"
     return (
-        f"{_clip(item.node, 21):<22}{_of(item.peak_import_kw, item.rated_import_kw):>14}"
-        f"{_of(item.peak_export_kw, item.rated_export_kw):>14}{_percent(item.loading_max):>9}"
-        f"{over:>18}{f'{item.binding_forward}/{item.binding_reverse}':>15}"
+        f"{short(item.node, 19):<20}{_of(item.peak_import_kw, item.rated_import_kw):>13}"
+        f"{_of(item.peak_export_kw, item.rated_export_kw):>13}{_percent(item.loading_max):>9}"
+        f"{over:>20}{f'{item.binding_forward}/{item.binding_reverse}':>14}"
     )
 
 
@@ -161,8 +154,11 @@ def _money_lines(money: Money) -> Iterator[str]:
 
 
 def _message_lines(summary: Summary) -> Iterator[str]:
-    refused = ", ".join(f"{action} {count:,}" for action, count in summary.refused.items())
-    yield f"{sum(summary.messages.values()):,} delivered · " + (f"refused: {refused}" if refused else "none refused")
+    delivered, refused = sum(summary.messages.values()), sum(summary.refused.values())
+    if refused:
+        yield from _listed(f"{delivered:,} delivered, {refused:,} refused: ", _quantities(summary.refused, ",d"))
+    else:
+        yield f"{delivered:,} delivered, none refused"
     yield from _listed("", _quantities(summary.messages, ",d"))
 
 
@@ -205,5 +201,6 @@ def _of(value: float, whole: float) -> str:
     return f"{value:.1f}" + (f"/{whole:.1f}" if np.isfinite(whole) else "")
 
 
-def _clip(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+def _signed(value: float) -> str:
+    """Four decimals with a sign; what rounds to zero has a plus."""
+    return f"{round(value, 4) + 0.0:+.4f}"

@@ -10,20 +10,26 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 import pandas as pd
 
 from results.run import JOURNAL, TABLES, Record, Run, digest, table_path
 from sim import ledger, tolerances
 from sim.contracts.contract import Status, Turn, transition
-from sim.errors import ContractError, Fault, RunError
+from sim.errors import ContractError, Fault, MessageError, RunError
 from sim.ledger import Posting
+from sim.market.certificate import Violation, certify
+from sim.market.policies import POLICIES
+from sim.market.problem import Clearing, Problem
+from sim.market.wire_form import read_problem
 from sim.wire.messages import is_callback
 
 LISTED = 10
@@ -33,10 +39,16 @@ METER_WH = 1.0
 """How far a meter may have drifted from the delivered power since the run began [Wh]: a meter shows whole Wh."""
 
 FEE = "fee"
-"""Terms whose name has this in it are what a market keeps; everything else it only passes on."""
+"""The term that a market keeps; everything else it only passes on."""
+
+WELFARE = 1e-6
+"""Relative distance of two sums of welfare over the same set-points."""
 
 UNSOLICITED = ("on_status", "on_update")
 """Callbacks that may come without a request."""
+
+# One flipped bit can rename a key or turn a number into another type and leave valid JSON behind.
+_DAMAGE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +81,7 @@ class Report:
 
 
 def verify(run: Run) -> Report:
-    """Check every invariant.  One whose evidence cannot be read reports that as its finding; nothing is raised."""
+    """Check every invariant.  One whose evidence cannot be read reports that as its finding; nothing is raised for it."""
     return Report(str(run.path), {invariant.name: _checked(invariant, run) for invariant in INVARIANTS})
 
 
@@ -85,6 +97,8 @@ def _checked(invariant: Invariant, run: Run) -> Audit:
         return invariant.check(run)
     except RunError as error:
         return Audit("could not be checked", error.faults)
+    except _DAMAGE as error:
+        return Audit("could not be checked", (Fault(str(run.path), f"holds a damaged record: {error!r}"),))
 
 
 def _audit_lines(name: str, audit: Audit) -> Iterator[str]:
@@ -100,35 +114,39 @@ def _audit_lines(name: str, audit: Audit) -> Iterator[str]:
 
 def journal_chain(run: Run) -> Audit:
     """The journal has the length and hash that the manifest states, and each commit the hash of all before it."""
-    size, commits, broken, whole = 0, 0, [], hashlib.sha256()
+    size, sealed, whole = 0, set[int](), hashlib.sha256()
+    broken: list[Fault] = []
     for number, line in enumerate(run.journal_lines(), start=1):
-        head = _commit_head(line)
-        if head is not None:
-            commits += 1
-            if head != whole.hexdigest():
+        commit = _commit(line)
+        if commit is not None:
+            sealed.add(commit["interval"])
+            if commit["head"] != whole.hexdigest():
                 broken.append(Fault(f"{JOURNAL}:{number}", "something before this commit is not what was committed"))
         whole.update(line)
         size += len(line)
-    stated, count = run.manifest["journalBytes"], run.manifest["count"]
-    findings = broken[:1]
-    if size != stated:
-        findings.append(Fault(JOURNAL, f"has {size} bytes where {stated} were written: the tail was cut or added to"))
-    elif whole.hexdigest() != run.manifest["journalHead"]:
-        findings.append(Fault(JOURNAL, f"has the hash {whole.hexdigest()[:12]}…, not the one of the manifest"))
-    if commits < count:
-        findings.append(Fault(JOURNAL, f"{commits} commits for {count} intervals"))
-    return Audit(f"{size:,} bytes under {commits} commits", tuple(findings))
+    findings = [*broken[:1], *_whole_faults(run, size, whole.hexdigest())]
+    missing = [interval for interval in range(run.manifest["count"]) if interval not in sealed]
+    findings += [Fault(JOURNAL, f"has no commit for interval {interval}") for interval in missing]
+    return Audit(f"{size:,} bytes under {len(sealed)} commits", tuple(findings))
 
 
-def _commit_head(line: bytes) -> str | None:
-    """The hash that a commit line states; None for every other line."""
+def _commit(line: bytes) -> Record | None:
+    """The record of a commit line; None for every other line, damaged ones included."""
     if b'"commit"' not in line:
         return None
     try:
         record = msgspec.json.decode(line, type=Record)
     except msgspec.DecodeError:
         return None
-    return str(record.get("head")) if record.get("kind") == "commit" else None
+    return record if record.get("kind") == "commit" and {"interval", "head"} <= set(record) else None
+
+
+def _whole_faults(run: Run, size: int, head: str) -> Iterator[Fault]:
+    written = run.manifest["journalBytes"]
+    if size != written:
+        yield Fault(JOURNAL, f"has {size} bytes where {written} were written: the tail was cut or added to")
+    elif head != run.manifest["journalHead"]:
+        yield Fault(JOURNAL, f"has the hash {head[:12]}…, not the one of the manifest")
 
 
 def table_files(run: Run) -> Audit:
@@ -154,29 +172,27 @@ def _table_faults(run: Run) -> Iterator[Fault]:
 
 def energy(run: Run) -> Audit:
     """Every interval has a power flow that balances to 1 W with what devices delivered, and meters count just that."""
-    intervals = run.intervals.set_index("interval")
-    solved = intervals[intervals["status"] == "OK"]
-    drift = _meter_drift_wh(run)
-    findings = [
-        *(
-            Fault(f"interval {i}", f"no power flow: {status}")
-            for i, status in intervals["status"].items()
-            if status != "OK"
-        ),
-        *_flow_faults(run),
-        *_balance_faults(run, solved),
-        *(
-            Fault(str(era), f"meter and delivered power differ by {wh:.3g} Wh")
-            for era, wh in drift.items()
-            if wh > METER_WH
-        ),
-    ]
+    solved = run.intervals[run.intervals["status"] == "OK"].set_index("interval")
+    drift_wh = _meter_drift_wh(run)
+    findings = (*_unsolved_faults(run), *_flow_faults(run), *_balance_faults(run, solved), *_meter_faults(drift_wh))
     residual_w = solved["residual_kw"].abs().max() * 1000
     checked = (
-        f"{len(intervals)} intervals, {len(solved)} solved, largest residual {residual_w:.3g} W; "
-        f"{len(drift)} meters, at most {drift.max():.3g} Wh from what was delivered"
+        f"{len(run.intervals)} intervals, {len(solved)} solved, largest residual {residual_w:.3g} W; "
+        f"{len(drift_wh)} meters, at most {drift_wh.max():.3g} Wh from what was delivered"
     )
-    return Audit(checked, tuple(findings))
+    return Audit(checked, findings)
+
+
+def _unsolved_faults(run: Run) -> Iterator[Fault]:
+    for interval, status in zip(run.intervals["interval"], run.intervals["status"], strict=True):
+        if status != "OK":
+            yield Fault(f"interval {interval}", f"no power flow: {status}")
+
+
+def _meter_faults(drift_wh: pd.Series[float]) -> Iterator[Fault]:
+    for era, wh in drift_wh.items():
+        if wh > METER_WH:
+            yield Fault(str(era), f"meter and delivered power differ by {wh:.3g} Wh")
 
 
 def _flow_faults(run: Run) -> Iterator[Fault]:
@@ -226,22 +242,22 @@ def money(run: Run) -> Audit:
     """Postings are sound, sum to zero, and are the journal's; the market keeps its fee and nothing else."""
     postings = run.ledger
     positions = ledger.balances(postings)
-    keeps = {era: _kept(era, postings) for era, kind in run.kinds.items() if kind == "market"}
-    findings = [
+    kept = {era: _kept(era, postings) for era, kind in run.kinds.items() if kind == "market"}
+    findings = (
         *(fault for posting in postings for fault in ledger.posting_faults(posting)),
         *(Fault(c, f"balances sum to {net}, not zero") for c, net in ledger.net_by_currency(positions).items() if net),
         *_posting_differences(run),
-        *(
-            Fault(era, f"keeps {kept} beside its fee, and rounding explains {bound}")
-            for era, (kept, bound) in keeps.items()
-            if abs(kept) > bound
-        ),
-    ]
-    beside = max((abs(kept) for kept, _ in keeps.values()), default=Decimal(0))
-    checked = (
-        f"{len(postings):,} postings of {len(positions)} parties; beside its fee the market keeps at most {beside}"
+        *_position_faults(kept),
     )
-    return Audit(checked, tuple(findings))
+    most = max((abs(held) for held, _ in kept.values()), default=Decimal(0))
+    checked = f"{len(postings):,} postings of {len(positions)} parties; beside its fee the market keeps at most {most}"
+    return Audit(checked, findings)
+
+
+def _position_faults(kept: Mapping[str, tuple[Decimal, Decimal]]) -> Iterator[Fault]:
+    for era, (held, bound) in kept.items():
+        if abs(held) > bound:
+            yield Fault(era, f"keeps {held} beside its fee, and rounding explains {bound}")
 
 
 def _kept(era: str, postings: tuple[Posting, ...]) -> tuple[Decimal, Decimal]:
@@ -250,7 +266,7 @@ def _kept(era: str, postings: tuple[Posting, ...]) -> tuple[Decimal, Decimal]:
     Settlement rounds the running sum of each term of each contract, so each is at most half a minor unit away from what
     is exactly due.  Postings stand in the order of their intervals.
     """
-    own = [posting for posting in postings if era in (posting.payer, posting.payee) and FEE not in posting.term.lower()]
+    own = [posting for posting in postings if era in (posting.payer, posting.payee) and posting.term != FEE]
     accounts = {(posting.contract, posting.term): ledger.minor_unit(posting.currency) for posting in own}
     held, most = Decimal(0), Decimal(0)
     for _, cycle in itertools.groupby(own, key=lambda posting: posting.interval):
@@ -281,54 +297,161 @@ def _told(posting: Posting | None) -> str:
 # --- market, contracts, messages --------------------------------------------------------------------------------------
 
 
+def certificates(run: Run) -> Audit:
+    """Every clearing certified again from the message that asked for it: as published, and as its policy promises."""
+    findings: list[Fault] = []
+    clearings = promised = 0
+    for ask, answer in run.aggregates():
+        result = answer["message"]["aggregationResult"]
+        start = ask["message"]["aggregationRequest"]["timeWindow"]["start"]
+        promises = POLICIES[result["policy"]].promises if result["policy"] in POLICIES else frozenset[str]()
+        findings += _certificate_faults(f"clearing of {start}", ask, result, promises)
+        clearings, promised = clearings + 1, promised + len(promises)
+    findings += _published_faults(run)
+    return Audit(f"{clearings} clearings certified again; {promised} promised conditions", tuple(findings))
+
+
+def _certificate_faults(where: str, ask: Record, result: Record, promises: frozenset[str]) -> Iterator[Fault]:
+    try:
+        problem = read_problem(ask, where)
+        clearing = clearing_of(problem, result)
+    except MessageError as error:
+        yield Fault(where, str(error))
+        return
+    found = certify(problem, clearing).violations
+    published = [(told["condition"], told["who"]) for told in result["certificate"]["violations"]]
+    if [(violation.condition, violation.who) for violation in found] != published:
+        yield Fault(where, f"breaks {_broken(found)}; its certificate says otherwise ({len(published)} violations)")
+    for violation in found:
+        if violation.condition in promises:
+            yield Fault(where, f"{clearing.policy} promises {violation.condition}: {violation.who} {violation.what}")
+    welfare = problem.welfare(np.array(list(clearing.setpoint_kw.values()), dtype=float))
+    if not abs(welfare - clearing.welfare) <= WELFARE * max(1.0, abs(welfare)):
+        yield Fault(where, f"states a welfare of {clearing.welfare:g}, and {welfare:g} follows from its set-points")
+
+
+def _published_faults(run: Run) -> Iterator[Fault]:
+    """Where the tables differ from the prices and verdicts that the market published; a missing adder is none."""
+    prices, intervals = run.prices.fillna({"adder_per_kwh": 0.0}), run.intervals
+    price = prices.set_index(["interval", "node"])["price_per_kwh"].to_dict()
+    adder = prices.set_index(["interval", "node"])["adder_per_kwh"].to_dict()
+    violations = intervals.set_index("interval")["violations"].to_dict()
+    for interval, (_, answer) in run.clearings.items():
+        result = answer["message"]["aggregationResult"]
+        for node in result["gridNodes"]:
+            key = interval, node["era"]
+            told = node.get("locationalPrice"), node["locationalPriceAdder"]
+            tabled = price.get(key, math.nan), adder.get(key, math.nan)
+            if _differ(told[0], tabled[0]) or _differ(told[1], tabled[1]):
+                yield Fault(f"interval {interval} {node['era']}", f"price and adder are {told}; the table has {tabled}")
+        found = len(result["certificate"]["violations"])
+        if violations.get(interval) != found:
+            what = f"its certificate has {found} violations; the table has {violations.get(interval)}"
+            yield Fault(f"interval {interval}", what)
+
+
+def _differ(told: float | None, tabled: float) -> bool:
+    return not math.isnan(tabled) if told is None else not abs(told - tabled) <= tolerances.PRICE_PER_KWH
+
+
+def _broken(found: Sequence[Violation]) -> str:
+    return ", ".join(f"{violation.condition} ({violation.who})" for violation in found[:3]) or "nothing"
+
+
+def clearing_of(problem: Problem, result: Record) -> Clearing:
+    """The clearing that an ``aggregationResult`` publishes, for the problem it answers.
+
+    A participant or node that it leaves out has NaN, which no certificate passes.
+    """
+    awards = {award["era"]: award for award in result["setpoints"]}
+    nodes = {node["era"]: node for node in result["gridNodes"]}
+    eras, names = [offer.era for offer in problem.offers], problem.tree.names
+    return Clearing(
+        policy=result["policy"],
+        price_per_kwh={name: nodes.get(name, {}).get("locationalPrice") for name in names},
+        adder_per_kwh={name: nodes.get(name, {}).get("locationalPriceAdder", math.nan) for name in names},
+        setpoint_kw={era: awards.get(era, {}).get("setpointKW", math.nan) for era in eras},
+        participant_price={era: awards.get(era, {}).get("price") for era in eras},
+        offset_kw={era: award["offsetKW"] for era, award in awards.items() if "offsetKW" in award},
+        curtailed_kw={era: award["curtailedKW"] for era, award in awards.items() if "curtailedKW" in award},
+        flow_kw={name: nodes.get(name, {}).get("flowKW", math.nan) for name in names},
+        binding={name: nodes.get(name, {}).get("binding") for name in names},
+        quantity_kw=result["clearingQuantityKW"],
+        welfare=result["welfare"],
+    )
+
+
 def states(run: Run) -> Audit:
-    """Contracts moved only as their life allows, and the set-points of the tables are those that were awarded."""
-    turns = [record for record in run.journal() if record["kind"] == "state"]
-    held = set(run.manifest["heldIntervals"])
-    awards = [(i, award) for i, (_, answer) in run.clearings.items() if i not in held for award in _awards(answer)]
-    contracts = len({record["contract"] for record in turns})
-    checked = f"{len(turns)} transitions of {contracts} contracts; {len(awards):,} awards against their set-points"
-    checked += f", without {len(held)} held intervals" if held else ""
-    return Audit(checked, (*_turn_faults(turns), *_award_faults(run, awards)))
+    """Contracts moved only as their life allows; participants were told what was cleared, and that is in the tables."""
+    statuses: dict[str, str] = {}
+    findings: list[Fault] = []
+    awards: list[tuple[int, str, Record]] = []
+    turns = 0
+    for record in run.journal():
+        for contract, before, after in _turns(record):
+            was = statuses.get(contract, Status.PENDING)
+            turns += was != after
+            findings += _turn_faults(f"{contract} at {record['t']} s", was, before or was, after)
+            statuses[contract] = after
+        awards += _awards(run, record)
+    findings += _award_faults(run, awards)
+    return Audit(f"{turns} transitions of {len(statuses)} contracts; {len(awards):,} awards", tuple(findings))
 
 
-def _awards(answer: Record) -> list[Record]:
-    setpoints: list[Record] = answer["message"]["aggregationResult"]["setpoints"]
-    return setpoints
+def _turns(record: Record) -> Iterator[tuple[str, str | None, str]]:
+    """Contract, status before where the record says so, and status after: as recorded, or as a callback tells it."""
+    if record["kind"] == "state":
+        yield record["contract"], record["from"], record["to"]
+    elif record["kind"] == "message" and record["ack"] == "ACK" and is_callback(record["body"]["context"]["action"]):
+        contract = record["body"]["message"].get("contract", {})
+        status = contract.get("contractAttributes", {}).get("status")
+        if status is not None:
+            yield contract["id"], None, status
 
 
 def _allowed_turns() -> Iterator[tuple[str, str]]:
     for status in Status:
+        yield status, status
         for turn in Turn:
             with contextlib.suppress(ContractError):
                 yield status, transition("", status, turn)
 
 
-def _turn_faults(turns: Iterable[Record]) -> Iterator[Fault]:
-    allowed = set(_allowed_turns())
-    status: dict[str, str] = {}
-    for turn in turns:
-        contract, before, after = turn["contract"], turn["from"], turn["to"]
-        was = status.get(contract, Status.PENDING)
-        if before != was:
-            yield Fault(contract, f"is said to leave {before} at {turn['t']} s, and was {was}")
-        elif (before, after) not in allowed:
-            yield Fault(contract, f"went from {before} to {after} at {turn['t']} s, which no contract may")
-        status[contract] = after
+_ALLOWED = frozenset(_allowed_turns())
 
 
-def _award_faults(run: Run, awards: Iterable[tuple[int, Record]]) -> Iterator[Fault]:
-    told_kw = run.setpoints.set_index(["interval", "era"])["setpoint_kw"].to_dict()
-    metered = set(run.participants["era"][run.participants["bus"] != ""])
-    for interval, award in awards:
-        era, awarded_kw = award["era"], award["setpointKW"]
-        setpoint_kw = told_kw.get((interval, era))
-        if setpoint_kw is None and era in metered:
-            yield Fault(f"interval {interval} {era}", f"was awarded {awarded_kw:g} kW and has no set-point")
-        elif setpoint_kw is not None and abs(setpoint_kw - awarded_kw) > tolerances.POWER_KW:
-            yield Fault(
-                f"interval {interval} {era}", f"was awarded {awarded_kw:g} kW; its set-point is {setpoint_kw:g} kW"
-            )
+def _turn_faults(where: str, was: str, before: str, after: str) -> Iterator[Fault]:
+    if before != was:
+        yield Fault(where, f"is said to leave {before}, and was {was}")
+    elif (before, after) not in _ALLOWED:
+        yield Fault(where, f"went from {before} to {after}, which no contract may")
+
+
+def _awards(run: Run, record: Record) -> Iterator[tuple[int, str, Record]]:
+    """Interval, addressee and price signal of an award that was received."""
+    if record["kind"] != "message" or record["ack"] != "ACK":
+        return
+    context, contract = record["body"]["context"], record["body"]["message"].get("contract", {})
+    attributes = contract.get("contractAttributes", {})
+    if context["action"] == "on_confirm" and "inputSignals" in attributes:
+        interval = run.calendar.seconds(attributes["timeWindow"]["start"]) // run.calendar.interval_s
+        yield interval, context["bapId"], attributes["inputSignals"][0]
+
+
+def _award_faults(run: Run, awards: Iterable[tuple[int, str, Record]]) -> Iterator[Fault]:
+    setpoints = run.setpoints.set_index(["interval", "era"])["setpoint_kw"].to_dict()
+    cleared = {
+        (interval, award["era"]): award["setpointKW"]
+        for interval, (_, answer) in run.clearings.items()
+        for award in answer["message"]["aggregationResult"]["setpoints"]
+    }
+    for interval, era, signal in awards:
+        told_kw = signal["clearedPowerKW"]
+        # What an aggregator's member is awarded was not cleared by the market itself.
+        cleared_kw = cleared.get((interval, era), told_kw)
+        for p_kw, where in ((cleared_kw, "cleared"), (setpoints.get((interval, era), math.nan), "in the table")):
+            if not abs(p_kw - told_kw) <= tolerances.POWER_KW:
+                yield Fault(f"interval {interval} {era}", f"was awarded {told_kw:g} kW; {p_kw:g} kW is {where}")
 
 
 def messages(run: Run) -> Audit:
@@ -381,6 +504,7 @@ INVARIANTS = (
     Invariant("tables", "the tables are those that were written, to the byte", table_files),
     Invariant("energy", "wires, devices and meters agree in every interval", energy),
     Invariant("money", "nobody made or lost money, and the market kept its fee alone", money),
+    Invariant("certificates", "every clearing keeps what its policy promises", certificates),
     Invariant("states", "contracts and set-points followed the rules", states),
     Invariant("messages", "every message was answered, and every answer asked for", messages),
 )

@@ -28,13 +28,13 @@ from scenarios.spec import PopulationSpec, Scenario, SiteSpec, TariffElementSpec
 from scenarios.timing import Stopwatch
 from sim.clock import Calendar, local_start
 from sim.contracts import templates
-from sim.contracts.contract import Role, Template
+from sim.contracts.contract import Role, Template, settle
 from sim.errors import Fault, FeederError, ScenarioError, nearest
 from sim.feeder import Branch
 from sim.journal import Journal
 from sim.participant import Ids, Participant
 from sim.rng import identifier, stream
-from sim.tariff import price_per_kwh
+from sim.tariff import prices_by_minute
 from sim.wire.bags import ENERGY, PriceComponent, Tariff, TariffElement, TariffRestrictions
 from sim.world import World
 
@@ -119,13 +119,16 @@ class _Builder:
         self._calendar = calendar_of(scenario)
         self._retail = self._policy.pricing == "RETAIL"
         self._lead_s = scenario.market.confirm_s + AGGREGATOR_AHEAD_S + SETUP_S
+        journal = Journal(sink)
         self._world = World(
             seed=scenario.seed,
             calendar=self._calendar,
             feeder=feeder,
-            journal=Journal(sink),
+            journal=journal,
             lead_s=self._lead_s,
             latency_s=scenario.wire.latency_s,
+            solve=stopwatch.wrap("power flow", feeder.solve),
+            commit=stopwatch.wrap("journal", journal.commit),
         )
         self._world.journal.record(
             "run", scenario=scenario.name, policy=scenario.market.policy, seed=scenario.seed,
@@ -251,6 +254,8 @@ class _Builder:
     def _membership(
         self, open_roles: list[OpenRole], confirm_s: int, gate_s: int
     ) -> Callable[[Participant], Membership]:
+        timed = self._stopwatch.wrap("settlement", settle)
+
         def make(owner: Participant) -> Membership:
             return Membership(
                 owner,
@@ -262,6 +267,7 @@ class _Builder:
                 confirm_s=confirm_s,
                 gate_s=gate_s,
                 ledger=self._world.ledger,
+                settle=timed,
             )
 
         return make
@@ -393,7 +399,7 @@ def _weather(scenario: Scenario) -> Weather:
         what = f"profiles come every {step_s // 60} minutes; give a divisor or a multiple of that"
         raise ScenarioError(scenario.name, (Fault("interval_min", what),))
 
-    def resampled(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def resampled(values: np.ndarray) -> np.ndarray:
         padded = np.concatenate([values[:pad], values])
         if interval_s >= step_s:
             return padded.reshape(-1, interval_s // step_s, padded.shape[1]).mean(axis=1)  # type: ignore[no-any-return]
@@ -466,8 +472,7 @@ def _reference_faults(scenario: Scenario) -> Iterator[Fault]:
     for direction, key in (("IMPORT", "import"), ("EXPORT", "export")):
         tariff = _tariff(scenario, direction)
         try:
-            for minute in range(0, 1440):
-                price_per_kwh(tariff, minute)
+            prices_by_minute(tariff)
         except ValueError as error:
             yield Fault(f"tariffs.{key}", str(error))
 

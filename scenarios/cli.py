@@ -101,9 +101,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _clear(options: argparse.Namespace) -> int:
-    from sim.market.wire_form import clear_message  # noqa: PLC0415
-
     from scenarios.catalog import policy  # noqa: PLC0415
+    from sim.market.wire_form import clear_message  # noqa: PLC0415
 
     chosen = policy(options.policy)
     for name in options.files:

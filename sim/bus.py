@@ -6,9 +6,9 @@ at once; a callback is a message of its own.  Events at one second happen in the
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import simpy
 
@@ -51,18 +51,23 @@ class Bus:
         now = int(self._clock.now)
         for event in events:
             if isinstance(event, Alarm):
-                self.at(event.at_s, functools.partial(self._hand, owner, event))
+                self.at(event.at_s, self._ring, (owner, event))
             else:
                 raw = encode(event, self._calendar.timestamp(now))
-                self.at(now + self._latency_s, functools.partial(self._deliver, event, raw, now))
+                self.at(now + self._latency_s, self._arrive, (event, raw, now))
 
-    def at(self, seconds: int, call: Callable[[], None]) -> None:
+    def at(self, seconds: int, call: Callable[[Any], None], value: Any = None) -> None:
         """Make a call at a simulated second; calls for one second happen in the order of asking.
 
-        Raises ``ValueError`` for a second that has passed.
+        call: gets a simpy event whose ``value`` is the given one.  Raises ``ValueError`` for a second that has passed.
         """
-        timeout = self._clock.timeout(seconds - int(self._clock.now))
-        timeout.callbacks.append(lambda _: call())
+        self._clock.timeout(seconds - int(self._clock.now), value).callbacks.append(call)
+
+    def _ring(self, due: Any) -> None:
+        self._hand(*due.value)
+
+    def _arrive(self, due: Any) -> None:
+        self._deliver(*due.value)
 
     def _deliver(self, sent: Message, raw: bytes, sent_s: int) -> None:
         now = int(self._clock.now)

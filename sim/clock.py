@@ -35,6 +35,8 @@ class Calendar:
     interval_s: int
     count: int
     _stamps: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
+    _seconds: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
+    _intervals: dict[int, Interval] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def duration_s(self) -> int:
@@ -43,7 +45,11 @@ class Calendar:
 
     def interval(self, index: int) -> Interval:
         """Interval number ``index``, counted from 0; numbers past the last one are allowed (a forecast looks ahead)."""
-        return Interval(index, index * self.interval_s, (index + 1) * self.interval_s)
+        interval = self._intervals.get(index)
+        if interval is None:
+            start_s = index * self.interval_s
+            interval = self._intervals[index] = Interval(index, start_s, start_s + self.interval_s)
+        return interval
 
     def index_at(self, seconds: int) -> int:
         """Number of the interval that a second belongs to."""
@@ -72,10 +78,13 @@ class Calendar:
 
     def seconds(self, timestamp: str) -> int:
         """Simulated second of an RFC 3339 text.  Raises ``ValueError`` for a text without an offset."""
-        moment = datetime.fromisoformat(timestamp)
-        if moment.tzinfo is None:
-            raise ValueError(f"{timestamp}: an offset is needed, such as +02:00 or Z")
-        return round((moment - self.start).total_seconds())
+        seconds = self._seconds.get(timestamp)
+        if seconds is None:
+            moment = datetime.fromisoformat(timestamp)
+            if moment.tzinfo is None:
+                raise ValueError(f"{timestamp}: an offset is needed, such as +02:00 or Z")
+            seconds = self._seconds[timestamp] = round((moment - self.start).total_seconds())
+        return seconds
 
 
 def local_start(naive: datetime, zone: str) -> datetime:

@@ -112,15 +112,20 @@ class OfferCurve:
         return float(self.powers[right - 1] * (1 - t) + self.powers[right] * t)
 
     def points(self) -> tuple[Point, ...]:
-        """The fewest (price, power) points that give this curve back, read linearly: its canonical form on the wire."""
+        """The fewest (price, power) points that give this curve back, read linearly: its canonical form on the wire.
+
+        A power that no price changes is given at price 0.
+        """
+        if self.min_kw == self.max_kw:
+            return ((0.0, self.min_kw),)
         kept: list[Point] = []
         for corner in zip(self.prices.tolist(), self.powers.tolist(), strict=True):
             while len(kept) > 1 and _on_line(kept[-2], kept[-1], corner):
                 kept.pop()
             if not kept or kept[-1] != corner:
                 kept.append(corner)
-        first = 1 if len(kept) > 1 and kept[0][1] == kept[1][1] else 0
-        last = -1 if len(kept) > first + 1 and kept[-1][1] == kept[-2][1] else len(kept)
+        first = 1 if kept[0][1] == kept[1][1] else 0
+        last = -1 if kept[-1][1] == kept[-2][1] else len(kept)
         return tuple(kept[first:last])
 
     def __eq__(self, other: object) -> bool:
@@ -233,7 +238,7 @@ def price_between(lo: float, hi: float, k: float) -> float | None:
     """The price chosen from all of [lo, hi]: ``lo + k (hi - lo)``, else the only finite end, else None."""
     if math.isinf(lo) or math.isinf(hi):
         return next((end for end in (lo, hi) if math.isfinite(end)), None)
-    return lo + k * (hi - lo)
+    return lo if lo == hi else (1 - k) * lo + k * hi  # at k = 1 this is hi, to the last bit
 
 
 # --- many curves at once ----------------------------------------------------------------------------------------------
@@ -451,8 +456,8 @@ def _difference(a: Floats, b: Floats) -> tuple[Floats, Floats]:
 def _portion(part: Floats | float, room: Floats | float) -> Floats:
     """Part of a room that is taken, 0..1; none of an empty room."""
     room = np.asarray(room, dtype=float)
-    portion: Floats = np.divide(part, room, out=np.zeros(room.shape), where=room > 0)
-    return np.clip(portion, 0.0, 1.0)
+    portion: Floats = np.divide(np.clip(part, 0.0, room), room, out=np.zeros(room.shape), where=room > 0)
+    return portion
 
 
 def _by_group(values: Floats, group: Ints, count: int) -> Floats:

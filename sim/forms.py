@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 from msgspec import UNSET, UnsetType
@@ -38,7 +39,12 @@ def curve_of(body: CurveBody, who: str) -> OfferCurve:
 def window_of(calendar: Calendar, index: int) -> TimeWindow:
     """The time window of interval ``index``."""
     interval = calendar.interval(index)
-    return TimeWindow(start=calendar.timestamp(interval.start_s), end=calendar.timestamp(interval.end_s))
+    return _window(calendar.timestamp(interval.start_s), calendar.timestamp(interval.end_s))
+
+
+@functools.lru_cache(maxsize=4096)
+def _window(start: str, end: str) -> TimeWindow:
+    return TimeWindow(start=start, end=end)
 
 
 def aggregation_request(problem: Problem, window: TimeWindow, currency: str) -> AggregationRequest:

@@ -28,7 +28,8 @@ class World(mesa.Model):
     """Holds everything and knows everybody; no participant holds it.
 
     Mesa keeps the registry of agents; time belongs to simpy alone, so ``step`` refuses.  lead_s: simulated seconds before
-    the first interval in which the market is set up.
+    the first interval in which the market is set up.  solve, commit: stand-ins for the feeder's and the journal's own, for
+    timing.
     """
 
     def __init__(
@@ -40,6 +41,8 @@ class World(mesa.Model):
         journal: Journal,
         lead_s: int,
         latency_s: int,
+        solve: Callable[[Floats, Floats], Flow] | None = None,
+        commit: Callable[[int], None] | None = None,
     ) -> None:
         super().__init__(rng=seed)
         self.calendar = calendar
@@ -50,7 +53,10 @@ class World(mesa.Model):
         self.devices: list[Device] = []
         self._clock = simpy.Environment(initial_time=-lead_s)
         self.bus = Bus(self._clock, calendar, journal, latency_s)
-        self._lead_s = lead_s
+        self._solve = solve or feeder.solve
+        self._commit = commit or journal.commit
+        self._flows: dict[int, Flow] = {}
+        self._posted = 0
         self._bus_index = {name: k for k, name in enumerate(feeder.buses)}
 
     def step(self) -> None:
@@ -68,10 +74,8 @@ class World(mesa.Model):
         observe: called when an interval has been settled, with what flowed.  progress: called with the simulated second.
         """
         for interval in self.calendar.intervals():
-            self.bus.at(interval.end_s, lambda interval=interval: self._live(interval))  # type: ignore[misc]
-            self.bus.at(interval.end_s + SETTLE_S, lambda interval=interval: self._close(interval, observe, progress))  # type: ignore[misc]
-        self._flows: dict[int, Flow] = {}
-        self._posted = 0
+            self.bus.at(interval.end_s, lambda due: self._live(due.value), interval)
+            self.bus.at(interval.end_s + SETTLE_S, lambda due: self._close(due.value, observe, progress), interval)
         self._clock.run(until=self.calendar.duration_s + SETTLE_S + 1)
 
     def close(self) -> None:
@@ -86,7 +90,7 @@ class World(mesa.Model):
             bus = self._bus_index[device.bus]
             p_kw[bus] += device.advance(interval)
             q_kvar[bus] += device.twin.q_kvar
-        flow = self.feeder.solve(p_kw, q_kvar)
+        flow = self._solve(p_kw, q_kvar)
         names = tuple(branch.name for branch in self.feeder.branches)
         self.meters.read(self.devices, flow, names, interval.hours)
         self._flows[interval.index] = flow
@@ -96,7 +100,7 @@ class World(mesa.Model):
         postings = [_posting_record(posting) for posting in self.ledger.since(self._posted)]
         self._posted = len(self.ledger)
         self.journal.record("postings", interval=interval.index, postings=postings)
-        self.journal.commit(interval.index)
+        self._commit(interval.index)
         observe(interval, self._flows.pop(interval.index))
         progress(interval.end_s)
 

@@ -11,11 +11,12 @@ from itertools import pairwise
 
 from hypothesis import strategies as st
 
-from sim.curves import OfferCurve
+from sim.curves import OfferCurve, Point
 from sim.market.problem import Limit, Offer, Problem
 
 COARSE_PRICES = st.integers(-2, 8).map(lambda tenths: tenths / 10)
 FINE_PRICES = st.floats(-0.5, 1.0, allow_nan=False)
+HAIRLINE_PRICES = st.integers(-3, 3).map(lambda hairs: 0.3 + hairs * 1e-12)
 PRICES = st.one_of(COARSE_PRICES, COARSE_PRICES, FINE_PRICES)
 
 COARSE_POWERS = st.integers(-6, 6).map(float)
@@ -35,9 +36,12 @@ def points(draw: st.DrawFn, prices: st.SearchStrategy[float] = PRICES, powers: s
 
 
 @st.composite
-def curves(draw: st.DrawFn, step: st.SearchStrategy[bool] = st.booleans()):  # noqa: B008  a strategy is immutable
+def curves(draw: st.DrawFn, through: st.SearchStrategy[list[Point]] = points()):  # noqa: B008  a strategy is immutable
     """Offer curves of every shape: withdrawals, injections, both, and those that no price moves."""
-    return OfferCurve.of(draw(points()), step=draw(step))
+    return OfferCurve.of(draw(through), step=draw(st.booleans()))
+
+
+COARSE_CURVES = curves(points(COARSE_PRICES, COARSE_POWERS))
 
 
 @st.composite

@@ -16,6 +16,7 @@ from results.run import Run
 from sim import tolerances
 from sim.curves import OfferCurve, aggregate, clip
 from sim.market.problem import Limit, Problem
+from sim.market.wire_form import read_problem
 
 _PLATE = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
 
@@ -86,7 +87,7 @@ def _decisive_interval(run: Run) -> int:
 
 def _scene(run: Run, interval: int) -> _Scene:
     ask, answer = run.clearing_problem(interval)
-    problem = problem_of(ask)
+    problem = read_problem(ask, f"aggregate of interval {interval}")
     result = answer["message"]["aggregationResult"]
     nodes = {node["era"]: node for node in result["gridNodes"]}
     limits = {limit.node: limit for limit in problem.limits}
@@ -247,9 +248,9 @@ def _draw_plateau(ax: Axes, scene: _Scene) -> None:
 def _draw_cleared(ax: Axes, scene: _Scene) -> None:
     """The cleared point, and how far its price is from the one above."""
     if scene.upstream is not None:
-        ax.axhline(scene.upstream, color=style.INK, linewidth=1.0, linestyle=(0, (5, 2)))
+        ax.axhline(scene.upstream, color=style.INK, linewidth=1.0, linestyle=style.DASHED)
     if scene.price is None:
-        ax.axvline(scene.flow_kw, color=style.INK, linewidth=1.2, linestyle=":")
+        ax.axvline(scene.flow_kw, color=style.INK, linewidth=1.2, linestyle=style.DOTTED)
         _say(ax, "cleared", (scene.flow_kw, sum(ax.get_ylim()) / 2), scene.flow_kw > 0)
         return
     ax.plot(scene.flow_kw, scene.price, "o", color=style.INK, markersize=8, markeredgecolor="white", zorder=6)
@@ -259,7 +260,7 @@ def _draw_cleared(ax: Axes, scene: _Scene) -> None:
         return
     upstream = scene.price - scene.adder
     arrow = {"arrowstyle": "-|>", "color": style.INK, "linewidth": 1.3, "shrinkA": 0, "shrinkB": 5}
-    ax.axhline(scene.price, color=style.MUTED, linewidth=0.9, linestyle=":")
+    ax.axhline(scene.price, color=style.MUTED, linewidth=0.9, linestyle=style.DOTTED)
     ax.annotate("", (scene.flow_kw, scene.price), (scene.flow_kw, upstream), arrowprops=arrow, zorder=5)
     _say(ax, f"adder {style.signed(scene.adder)}", (scene.flow_kw, scene.price - scene.adder / 2), scene.flow_kw > 0)
 
@@ -275,9 +276,13 @@ def _say(ax: Axes, text: str, at: tuple[float, float], is_right: bool) -> None:
 def _price_labels(ax: Axes, scene: _Scene) -> list[Label]:
     labels = []
     if scene.upstream is not None and scene.parent is not None:
-        labels.append(Label(scene.upstream, f"{style.short(scene.parent)} {style.plain(scene.upstream, 3)}"))
+        labels.append(
+            Label(scene.upstream, f"{style.short(scene.parent)}: {style.plain(scene.upstream, 3)}", dashes=style.DASHED)
+        )
     if scene.price is not None and abs(scene.adder) > tolerances.PRICE_PER_KWH:
-        labels.append(Label(scene.price, f"{style.short(scene.node)} {style.plain(scene.price, 3)}"))
+        labels.append(
+            Label(scene.price, f"{style.short(scene.node)}: {style.plain(scene.price, 3)}", style.MUTED, style.DOTTED)
+        )
     return labels
 
 
@@ -293,6 +298,6 @@ def _draw_cross(ax: Axes, scene: _Scene) -> None:
     ax.set_xlabel("quantity, kW")
     ax.set_ylabel(f"price, {scene.run.manifest['currency']}/kWh")
     if scene.price is not None:
-        ax.axhline(scene.price, color=style.MUTED, linewidth=0.9, linestyle=":")
+        ax.axhline(scene.price, color=style.MUTED, linewidth=0.9, linestyle=style.DOTTED)
         ax.plot(scene.quantity_kw, scene.price, "o", color=style.INK, markersize=8, markeredgecolor="white", zorder=6)
-        style.end_labels(ax, [Label(scene.price, f"cleared {style.plain(scene.price, 3)}")])
+        style.end_labels(ax, [Label(scene.price, f"cleared {style.plain(scene.price, 3)}", style.MUTED, style.DOTTED)])

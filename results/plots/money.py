@@ -89,7 +89,7 @@ def _claim(accounts: _Accounts, run: Run) -> str:
     currency, payer, payee = run.manifest["currency"], accounts.kinds[0], accounts.kinds[-1]
     paid, received = style.plain(-accounts.net[payer], 2), style.plain(accounts.net[payee], 2)
     payer, payee = style.short(payer), style.short(payee)
-    return f"Most is paid by {payer} ({paid} {currency} net), most received by {payee} ({received} {currency} net)"
+    return f"Most paid by {payer} (net {paid} {currency}), most received by {payee} ({received} {currency})"
 
 
 def _period(run: Run, interval: int | None) -> str:

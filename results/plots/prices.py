@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from results.metrics import duration
+from results import metrics
 from results.plots import style
 from results.plots.style import Label
 from results.run import Run
+from results.text import duration
 from sim import tolerances
 
 Floats = NDArray[np.float64]
@@ -46,8 +47,7 @@ class _Day:
     @property
     def parted(self) -> NDArray[np.bool_]:
         """Whether the nodes' prices differ, by interval."""
-        spread = self.prices.max(axis=1) - self.prices.min(axis=1)
-        return (spread > tolerances.PRICE_PER_KWH).to_numpy()
+        return metrics.parted(self.run).reindex(range(self.run.calendar.count), fill_value=False).to_numpy()
 
 
 def draw(run: Run, interval: int | None = None) -> Figure:
@@ -82,7 +82,7 @@ def _day(run: Run) -> _Day:
 def _claim(day: _Day) -> str:
     run, currency = day.run, day.run.manifest["currency"]
     if not day.is_priced:
-        return f"No prices: policy {run.manifest['policy']} publishes none"
+        return f"No prices: policy {run.manifest['policy']} sets none"
     if not day.apart:
         low, high = np.nanmin(day.prices.to_numpy()), np.nanmax(day.prices.to_numpy())
         where = "One price everywhere," if day.alike else f"{style.short(run.root)} is the only node: its price runs"
@@ -122,8 +122,8 @@ def _draw_tariff(ax: Axes, day: _Day) -> list[Label]:
     for column, text in (("import_price", "retailer sells"), ("export_price", "retailer buys")):
         price = day.run.intervals[column]
         if price.notna().any():
-            ax.stairs(price, day.edges, baseline=None, color=style.MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
-            labels.append(Label(_last(price), text, style.MUTED))
+            ax.stairs(price, day.edges, baseline=None, color=style.MUTED, linewidth=0.8, linestyle=style.DOTTED)
+            labels.append(Label(_last(price), text, style.MUTED, style.DOTTED))
     return labels
 
 
@@ -145,7 +145,7 @@ def _draw_lines(ax: Axes, day: _Day, values: pd.DataFrame) -> list[Label]:
         ax.stairs(
             values[node], day.edges, baseline=None, color=look.color, linestyle=look.dashes, linewidth=1.9, zorder=3
         )
-        labels.append(Label(_last(values[node]), style.short(node), look.color))
+        labels.append(Label(_last(values[node]), style.short(node), look.color, look.dashes))
     if day.crowd:
         labels.append(Label(_last(values[day.crowd[0]]), f"{len(day.crowd)} more nodes", style.MUTED))
     return labels

@@ -19,14 +19,16 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 from numpy.typing import NDArray
 
+from results import text
 from results.run import Run
 from sim.clock import Calendar
 
 INK, MUTED, FAINT = "#222222", "#666666", "#bbbbbb"
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-PURPLE, SKY, YELLOW = "#CC79A7", "#56B4E9", "#F0E442"
+PURPLE, SKY = "#CC79A7", "#56B4E9"
 
 Dashes = str | tuple[int, tuple[float, ...]]
+DASHED, DOTTED = (0, (4.0, 2.0)), (0, (1.5, 1.5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +105,11 @@ def headline(figure: Figure, claim: str, run: Run, remark: str = "") -> None:
     manifest = run.manifest
     source = f"{manifest['name']} · policy {manifest['policy']} · seed {manifest['seed']}"
     below = " · ".join(part for part in (remark, source) if part)
-    title = textwrap.wrap(claim, 78)
+    title = textwrap.wrap(claim, 90)
     height_in = figure.get_figheight()
     down_in = 0.12 + 0.2 * len(title)
     figure.text(0.012, 1 - 0.1 / height_in, "\n".join(title), fontsize=11.5, fontweight="bold", va="top")
-    figure.text(0.012, 1 - down_in / height_in, short(below, 120), fontsize=8.5, color=MUTED, va="top")
+    figure.text(0.012, 1 - down_in / height_in, text.short(below, 120), fontsize=8.5, color=MUTED, va="top")
     figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - (down_in + 0.2) / height_in))
 
 
@@ -161,22 +163,28 @@ def shade(
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A name at the right end of a line: its height in data units, its text and its colour."""
+    """A name at the right end of a line: its height in data units, its text, and the line's colour and style."""
 
     y: float
     text: str
     color: str = INK
+    dashes: Dashes = "-"
 
 
 def end_labels(ax: Axes, labels: Sequence[Label]) -> None:
-    """Name lines at the axis' right end, moved apart where they would overlap.  The y limits must be final."""
+    """Name lines at the axis' right end, each beside a sample of its style, moved apart where they would overlap.
+
+    The y limits must be final.
+    """
     ordered = sorted((label for label in labels if np.isfinite(label.y)), key=lambda label: label.y)
     low, high = ax.get_ylim()
     wanted = np.clip([(label.y - low) / (high - low) for label in ordered], 0, 1)
     height_pt = ax.get_window_extent().height * 72 / ax.figure.dpi
     for label, y, at in zip(ordered, wanted, spread(wanted, _GAP_PT / height_pt), strict=True):
-        ax.plot([1.003, 1.012], [y, at], color=label.color, linewidth=0.7, transform=ax.transAxes, clip_on=False)
-        ax.text(1.016, at, label.text, color=label.color, fontsize=8.5, va="center", transform=ax.transAxes)
+        outside: dict[str, Any] = {"color": label.color, "transform": ax.transAxes, "clip_on": False}
+        ax.plot([1.003, 1.012], [y, at], linewidth=0.7, **outside)
+        ax.plot([1.014, 1.048], [at, at], linewidth=1.6, linestyle=label.dashes, **outside)
+        ax.text(1.054, at, label.text, color=label.color, fontsize=8.5, va="center", transform=ax.transAxes)
 
 
 def spread(wanted: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
@@ -197,11 +205,8 @@ def spread(wanted: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
 
 
 def short(name: str, width: int = 22) -> str:
-    """A name cut in its middle, where names that belong together differ least often at their ends."""
-    if len(name) <= width:
-        return name
-    head = (width - 1) // 2
-    return f"{name[:head]}…{name[len(name) - (width - 1 - head) :]}"
+    """A name that fits beside a line."""
+    return text.short(name, width)
 
 
 def signed(value: float, digits: int = 3) -> str:
@@ -219,10 +224,10 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def note(ax: Axes, text: str) -> None:
+def note(ax: Axes, sentence: str) -> None:
     """A sentence in the place of a panel that has nothing to show."""
     ax.set_axis_off()
-    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=MUTED, fontsize=10)
+    ax.text(0.5, 0.5, sentence, transform=ax.transAxes, ha="center", va="center", color=MUTED, fontsize=10)
 
 
 def mark_interval(ax: Axes, run: Run, interval: int | None) -> None:

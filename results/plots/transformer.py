@@ -8,10 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from results.metrics import duration, over_kw
+from results.metrics import over_kw
 from results.plots import style
 from results.plots.style import Label
 from results.run import Run
+from results.text import duration
 from sim import tolerances
 
 PANELS = 3
@@ -51,13 +52,16 @@ def _rows(run: Run, node: str) -> pd.DataFrame:
 def _claim(run: Run, nodes: list[str]) -> str:
     if not nodes:
         return "No transformer"
-    rows = _rows(run, nodes[0])
-    over = sum((over_kw(rows, side) > 0).sum() for side, _ in _SIDES) * run.hours
-    peak, name = rows["loading"].max(), style.short(nodes[0])
-    if np.isnan(peak):
+    rows, name = _rows(run, nodes[0]), style.short(nodes[0])
+    if rows["wire_lv_kw"].isna().all():
         return f"{name}: no interval with a power flow"
-    verdict = f"exceeds its rating for {duration(over)}" if over else "stays within its rating"
-    return f"{name} {verdict}: peak loading {style.percent(peak)}"
+    over_h = sum((over_kw(rows, side) > 0).sum() for side, _ in _SIDES) * run.hours
+    uses = {side: (sign * rows["wire_lv_kw"] / rows[f"rated_{side}_kw"]).max() for side, sign in _SIDES}
+    side = max(uses, key=lambda side: uses[side])
+    verdict = f"exceeds its limits for {duration(over_h)}" if over_h else "stays within its limits"
+    if uses[side] <= 0:
+        return f"{name} has no limits: peak loading {style.percent(rows['loading'].max())}"
+    return f"{name} {verdict}: peak at {style.percent(uses[side])} of the {side} limit"
 
 
 def _remark(run: Run, nodes: list[str]) -> str:
@@ -65,7 +69,7 @@ def _remark(run: Run, nodes: list[str]) -> str:
     shaded = any((over_kw(_rows(run, node), side) > 0).any() for node in nodes for side, _ in _SIDES)
     unsolved = int((run.intervals["status"] != "OK").sum())
     remarks = {
-        "shaded: beyond the rating": shaded,
+        "shaded: beyond the limit": shaded,
         f"{others} more transformers with less load": others,
         f"{unsolved} intervals without a power flow": unsolved,
     }
@@ -86,14 +90,14 @@ def _draw_node(ax: Axes, run: Run, node: str) -> None:
         baseline=None,
         color=style.INK,
         linewidth=1.0,
-        linestyle=(0, (1.5, 1.5)),
+        linestyle=style.DOTTED,
         zorder=4,
     )
     labels = [label for side, sign in _SIDES for label in _draw_limits(ax, rows, edges, side, sign)]
     _set_range(ax, rows, [label.y for label in labels])
     labels += [
         Label(_last(rows["wire_lv_kw"]), "on the wires", style.BLUE),
-        Label(_last(rows["market_flow_kw"]), "as cleared"),
+        Label(_last(rows["market_flow_kw"]), "as cleared", dashes=style.DOTTED),
     ]
     ax.set_ylabel("flow, kW:\nimport +, export −")
     _note_peak(ax, run, node, rows)
@@ -101,13 +105,13 @@ def _draw_node(ax: Axes, run: Run, node: str) -> None:
 
 
 def _draw_limits(ax: Axes, rows: pd.DataFrame, edges: NDArray[np.float64], side: str, sign: int) -> list[Label]:
-    """The rating and what the market used of it, where the picture's scale has room for them."""
+    """The limit and what the market used of it, where the picture's scale has room for them."""
     reach = np.nanmax(np.abs(rows[["wire_lv_kw", "market_flow_kw"]].to_numpy()), initial=1.0)
     rated, used = rows[f"rated_{side}_kw"], rows[f"{side}_limit_kw"]
     labels = []
     if rated.min() <= 4 * reach:
         ax.stairs(sign * rated, edges, baseline=None, color=style.VERMILLION, linewidth=1.4)
-        labels.append(Label(sign * _last(rated), f"rated {style.plain(_last(rated))} kW", style.VERMILLION))
+        labels.append(Label(sign * _last(rated), f"limit {style.plain(_last(rated))} kW", style.VERMILLION))
         _shade_overload(ax, rows, edges, side, sign)
     if used.min() <= 4 * reach and (used - rated).abs().max() > tolerances.LOADING * rated.min():
         ax.stairs(
@@ -116,9 +120,11 @@ def _draw_limits(ax: Axes, rows: pd.DataFrame, edges: NDArray[np.float64], side:
             baseline=None,
             color=style.VERMILLION,
             linewidth=1.0,
-            linestyle=(0, (4, 2)),
+            linestyle=style.DASHED,
         )
-        labels.append(Label(sign * _last(used), f"market's limit {style.plain(_last(used))} kW", style.VERMILLION))
+        labels.append(
+            Label(sign * _last(used), f"market's limit {style.plain(_last(used))} kW", style.VERMILLION, style.DASHED)
+        )
     return labels
 
 

@@ -150,6 +150,12 @@ class Settlement:
         return tuple(postings)
 
 
+def settle(settlement: Settlement, contract: Contract, interval: int, signals: Values) -> tuple[Posting, ...]:
+    """Accrue one interval of a contract and post what is due.  Raises ``ContractError`` like ``lines``."""
+    settlement.accrue(contract, lines(contract, signals))
+    return settlement.post(interval, contract)
+
+
 class _Account:
     """One running sum: + is what the payer of the term owes its payee."""
 

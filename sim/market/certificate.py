@@ -120,13 +120,14 @@ def _balance(case: _Case) -> Iterator[_Finding]:
         if not abs(claimed - flow) <= POWER_KW:
             yield node, f"flow is given as {claimed:g} kW, but {flow:g} kW are withdrawn", abs(claimed - flow)
     if not abs(case.flow_kw[0]) <= POWER_KW:
-        yield case.problem.tree.names[0], "set-points do not sum to zero", float(-case.flow_kw[0])
+        what = f"all set-points sum to {-case.flow_kw[0]:g} kW, and not to zero"
+        yield case.problem.tree.names[0], what, float(abs(case.flow_kw[0]))
 
 
 def _limits(case: _Case) -> Iterator[_Finding]:
     tree = case.problem.tree
     for node, flow in enumerate(case.flow_kw.tolist()):
-        import_limit, export_limit = -float(tree.lower_kw[node]), float(tree.upper_kw[node])
+        import_limit, export_limit = 0.0 - float(tree.lower_kw[node]), float(tree.upper_kw[node])
         if flow > import_limit + POWER_KW:
             yield tree.names[node], f"imports {flow:g} kW of {import_limit:g} kW", flow - import_limit
         if -flow > export_limit + POWER_KW:

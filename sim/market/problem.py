@@ -142,12 +142,17 @@ class Problem:
         """For each offer, whether it is the slack's."""
         return np.array([offer.era == self.slack for offer in self.offers], dtype=bool)
 
+    def curtailed_kw(self, setpoint_kw: Floats) -> Floats:
+        """By how much each set-point lies beyond the range of its curve; + = less is withdrawn than it ever offered."""
+        curtailed: Floats = setpoint_kw - np.clip(setpoint_kw, self.stack.min_kw, self.stack.max_kw)
+        return curtailed
+
     def welfare(self, setpoint_kw: Floats) -> float:
         """Value of all withdrawals minus cost of all injections [currency/h]; see ``CurveStack.welfare``.
 
         What was cut beyond a curve's own range is valued at the price cap or floor; it has no value where there is none.
         """
-        outside = setpoint_kw - np.clip(setpoint_kw, self.stack.min_kw, self.stack.max_kw)
+        outside = self.curtailed_kw(setpoint_kw)
         last_resort = np.where(outside > 0, self.price_cap, self.price_floor)
         cut = np.where(np.isfinite(last_resort) & (outside != 0), last_resort, 0.0) * outside
         return float(self.stack.welfare(setpoint_kw).sum() - cut.sum())
@@ -207,7 +212,7 @@ def record(
 ) -> Clearing:
     """The clearing with these set-points and prices, in the order of the problem's offers and of its tree's nodes."""
     tree, eras = problem.tree, [offer.era for offer in problem.offers]
-    curtailed = setpoint_kw - np.clip(setpoint_kw, problem.stack.min_kw, problem.stack.max_kw)
+    curtailed = problem.curtailed_kw(setpoint_kw)
     flow = 0.0 - tree.power_kw(setpoint_kw)
     return Clearing(
         policy=policy,

@@ -224,7 +224,7 @@ def _curve(
     values: Mapping[str, object] = {"curve": value} if isinstance(value, list) else read.mapping(value, where, _CURVE)
     points_at = where if isinstance(value, list) else f"{where}/curve"
     _check_currency(read, values, where, currencies)
-    points = _points(read, values, points_at)
+    points = _points(read, values["curve"], points_at) if read.one_of(values, where, "curve") else [(0.0, 0.0)]
     lowest, highest = _bounds(read, participant, values, where)
     for index, (_, power) in enumerate(points):
         if not lowest <= power <= highest:
@@ -236,11 +236,11 @@ def _curve(
         return _ZERO
 
 
-def _points(read: _Reader, values: Mapping[str, object], where: str) -> list[Point]:
+def _points(read: _Reader, value: object, where: str) -> list[Point]:
     """The points of a curve; none if any of them cannot be read, since the others alone are another curve."""
     before = len(read.faults)
     points = []
-    for _, place, item in read.items(values.get("curve"), where):
+    for _, place, item in read.items(value, where):
         point = read.mapping(item, place, ("price", "powerKW"))
         for name in ("price", "powerKW"):
             read.one_of(point, place, name)

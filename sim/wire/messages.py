@@ -6,7 +6,7 @@ Shapes follow the LTS specification; energy objects stand only in the ``*Attribu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
 from typing import Annotated, Literal
 
 import msgspec
@@ -341,13 +341,15 @@ NACK = "nack"
 """Name under which a refusal reaches the sender; not an action of the wire."""
 
 
+_CALLBACKS = frozenset(action for action in ACTIONS if action.rsplit("/", maxsplit=1)[-1].startswith("on_"))
+
+
 def is_callback(action: str) -> bool:
     """Whether an action answers another (``on_…``), so that its sender is the BPP."""
-    return action.rsplit("/", maxsplit=1)[-1].startswith("on_")
+    return action in _CALLBACKS
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One message as a participant sees it.
 
     sent_s: simulated second of sending, stamped by the bus.  ttl_s: for how long it may be acted on.
@@ -376,8 +378,7 @@ class Message:
         return self.content.contract
 
 
-@dataclass(frozen=True, slots=True)
-class Alarm:
+class Alarm(msgspec.Struct, frozen=True):
     """A participant's note to itself: wake me at ``at_s`` for ``name``, about interval ``index``."""
 
     at_s: int
@@ -388,6 +389,7 @@ class Alarm:
 Event = Message | Alarm
 
 
+@functools.lru_cache(maxsize=4096)
 def uri(subscriber: str) -> str:
     """The endpoint under which a subscriber would be reached on a network."""
     return f"https://{subscriber}.degsim.example/beckn"

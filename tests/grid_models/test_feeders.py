@@ -119,6 +119,13 @@ def test_another_transformer_type_makes_the_street_short_of_capacity(street):
     assert small == pytest.approx(big * 400 / 250, rel=0.01)
 
 
+def test_another_transformer_type_stands_at_its_neutral_tap(tmp_path, net):
+    net.trafo["tap_pos"] = 2.0
+    pp.to_json(net, str(tmp_path / "tapped.json"))
+    feeder = feeders.load(str(tmp_path / "tapped.json"), transformer_type="0.4 MVA 10/0.4 kV")
+    assert feeder.net.trafo.tap_pos.tolist() == [0.0]
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "message"),
     [

@@ -102,6 +102,17 @@ def test_the_street_s_transformer_reaches_its_rating_at_its_limits(street):
     assert 400 < limits[0] < limits[1]
 
 
+def test_each_of_several_transformers_has_its_own_limits():
+    feeder = feeders.load("cigre-lv")
+    for number, branch in enumerate(feeder.branches):
+        import_kw, _ = lv_limits_kw(feeder, branch.name, branch.rated_kva)
+        p_kw = np.zeros(len(feeder.buses))
+        p_kw[feeder.buses.index(feeder.edges()[len(feeder.lines) + number].end)] = -import_kw
+        loading = feeder.solve(p_kw, np.zeros_like(p_kw)).branch_loading
+        assert loading[number] == pytest.approx(1.0, abs=1e-3)
+        assert loading.argmax() == number
+
+
 def test_a_limit_grows_with_the_load_allowed(golden):
     limits = [lv_limits_kw(golden, "tx", kva) for kva in (10.0, 50.0, 100.0, 200.0, 400.0)]
     assert sorted(limits) == limits

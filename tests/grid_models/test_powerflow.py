@@ -208,14 +208,25 @@ def test_newton_has_nothing_left_to_do_at_ordinary_load(street):
         assert street.net._ppc["iterations"] == 0
 
 
-def test_another_start_is_tried_before_a_state_is_given_up(net, at, monkeypatch):
+def test_another_start_is_tried_before_a_state_is_given_up_and_leaves_no_trace(net, at, runs, monkeypatch):
     feeder = PandapowerFeeder("radial", net)
     expected = feeder.solve(*at(feeder, b3=-20.0))
-    monkeypatch.setattr(feeder._start, "polar", lambda *_: np.full((4, 2), 1e-6))
-    flow = feeder.solve(*at(feeder, b3=-20.0))
+    with monkeypatch.context() as bad_start:
+        bad_start.setattr(feeder._start, "polar", lambda *_: np.full((4, 2), 1e-6))
+        flow = feeder.solve(*at(feeder, b3=-20.0))
     assert flow.converged, flow.note
     assert feeder.retries == 1
     assert flow.v_pu == pytest.approx(expected.v_pu, abs=1e-7)
+    runs.clear()
+    assert as_bytes(feeder.solve(*at(feeder, b3=-20.0))) == as_bytes(expected)
+    assert len(runs) == 2  # the structures of the idle grid are built anew
+
+
+def test_a_start_that_knows_held_voltages_leaves_newton_little_to_do(net, at):
+    pp.create_xward(net, 2, 0, 0, 0, 0, 0.1, 0.1, 1.0)
+    feeder = PandapowerFeeder("radial", net)
+    feeder.solve(*at(feeder, b3=-20.0))
+    assert net._ppc["iterations"] <= 2
 
 
 # --- states that must not be settled on --------------------------------------------------------------------------

@@ -11,6 +11,7 @@ passes ``edit``, which may change any record or column before the journal is sea
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +28,8 @@ from sim.clock import Calendar, local_start
 from sim.contracts.contract import Contract, Line, Settlement
 from sim.journal import Journal
 from sim.ledger import Posting
+from sim.market.policies import POLICIES
+from sim.market.wire_form import clear_message
 from sim.rng import identifier
 
 Record = dict[str, Any]
@@ -111,11 +114,10 @@ class _Day:
     """Plays the day interval by interval and writes down what happens."""
 
     def __init__(self, count: int) -> None:
-        self.start = local_start(datetime(2025, 6, 3), "Europe/Berlin")  # noqa: DTZ001  the zone is added
+        self.start = local_start(datetime(2025, 6, 3), "Europe/Berlin")
         self.calendar = Calendar(self.start, 24 * 3600 // count, count)
         self.hours = 24 / count
         self.soc = dict(START_SOC)
-        self.active: dict[str, None] = {}
         self.registers_wh: dict[str, float] = {}
         self.settlement = Settlement()
         self.made = Draft(self._manifest())
@@ -143,14 +145,14 @@ class _Day:
         for era, (kind, node) in SITES.items():
             self.made.row("participants", era, kind, f"site-{era}", f"bus-{era}", node, "")
             self._message(-600, "init", era, "init")
-            self._message(-590, "on_init", era, "init")
+            self._message(-590, "on_init", era, "init", self._contract(era, "PENDING"))
         for era, kind in OFFICES.items():
             self.made.row("participants", era, kind, "", "", "", "")
         self._message(-400, "confirm", "stranger", "confirm", refused=True)
         for interval in range(self.calendar.count):
             self._play(interval)
-        for era in self.active:
-            self._turn(era, "ACTIVE", "COMPLETED", self.calendar.duration_s)
+        for era in SITES:
+            self._message(self.calendar.duration_s, "on_update", era, "end", self._contract(era, "COMPLETED"))
         self.made.journal.append({"kind": "commit", "interval": self.calendar.count})
         self._sessions()
         return self.made
@@ -164,12 +166,9 @@ class _Day:
         result = clear_aggregate(request)
         self._message(start_s - 60, "aggregate", "market", gate, {"aggregationRequest": request})
         self._message(start_s - 59, "on_aggregate", "market", gate, {"aggregationResult": result})
-        for era in offering:
-            self._message(start_s - 30, "on_confirm", era, f"confirm-{interval}")
-            if era not in self.active:
-                self.active[era] = None
-                self._turn(era, "PENDING", "ACTIVE", start_s - 30)
         awards = {award["era"]: award for award in result["setpoints"]}
+        for era in offering:
+            self._message(start_s - 30, "on_confirm", era, f"confirm-{interval}", self._award(interval, awards[era]))
         delivered_kw = {era: award["setpointKW"] * self._obedience(interval, era) for era, award in awards.items()}
         flow = _flow(interval, {era: delivered_kw[era] for era in awards if era in SITES})
         self.made.journal.append(flow)
@@ -194,10 +193,7 @@ class _Day:
             nodes.append({"era": name, "gridNode": "grid", "gridConstraints": limits})
         return {
             "aggregationType": "MARKET_CLEARING",
-            "timeWindow": {
-                "start": self.calendar.timestamp(window.start_s),
-                "end": self.calendar.timestamp(window.end_s),
-            },
+            "timeWindow": self._window(interval),
             "participants": [
                 {"era": era, "gridNode": SITES[era][1] if era in SITES else "grid", "offerCurve": curve}
                 for era, curve in curves.items()
@@ -235,7 +231,7 @@ class _Day:
                 drawn = max(-energy, Decimal(0))
                 lines += [
                     Line("wheeling", era, "grid-operator", drawn * Decimal("0.03")),
-                    Line("market fee", era, "market", abs(energy) * Decimal("0.004")),
+                    Line("fee", era, "market", abs(energy) * Decimal("0.004")),
                     Line("tax", era, "treasury", drawn * Decimal("0.02")),
                     Line("deviation", era, "grid-operator", abs(strayed) * Decimal("0.05")),
                 ]
@@ -319,10 +315,21 @@ class _Day:
             missing_kwh = max(0.0, need_kwh - served_kwh)
             self.made.row("sessions", era, ARRIVAL_S, self.calendar.duration_s, need_kwh, served_kwh, missing_kwh, True)
 
-    def _turn(self, era: str, before: str, after: str, seconds: int) -> None:
-        self.made.journal.append(
-            {"kind": "state", "contract": f"contract-{era}", "from": before, "to": after, "t": seconds}
-        )
+    def _award(self, interval: int, award: Record) -> Record:
+        signal = {"signalId": "market-clearing-price", "clearedPowerKW": award["setpointKW"], "price": award["price"]}
+        content = self._contract(award["era"], "ACTIVE")
+        content["contract"]["contractAttributes"] |= {"timeWindow": self._window(interval), "inputSignals": [signal]}
+        return content
+
+    def _contract(self, era: str, status: str) -> Record:
+        return {"contract": {"id": f"contract-{era}", "contractAttributes": {"status": status}}}
+
+    def _window(self, interval: int) -> Record:
+        window = self.calendar.interval(interval)
+        return {
+            "start": self.calendar.timestamp(window.start_s),
+            "end": self.calendar.timestamp(window.end_s),
+        }
 
     def _message(
         self, seconds: int, action: str, era: str, key: str, content: Record | None = None, refused: bool = False
@@ -337,7 +344,7 @@ class _Day:
             "timestamp": self.calendar.timestamp(seconds),
             "ttl": "PT30S",
         }
-        body = {"context": context, "message": content or {"contract": {"id": identifier(7, era, "contract")}}}
+        body = {"context": context, "message": content or {"contract": {"id": f"contract-{era}"}}}
         record: Record = {"kind": "message", "t": seconds, "body": body}
         if refused:
             record["error"] = {"errorCode": "NET_ENTITY_NOT_FOUND", "errorMessage": "who is that?"}
@@ -346,7 +353,8 @@ class _Day:
 
 def clear_aggregate(request: Record) -> Record:
     """The market's answer to an aggregation request, as it would travel."""
-    raise NotImplementedError
+    answer: Any = clear_message({"aggregationRequest": request}, POLICIES["locational"], "small run")
+    return json.loads(json.dumps(answer["aggregationResult"]))  # type: ignore[no-any-return]
 
 
 def house_kw(hour: float) -> float:
@@ -407,3 +415,84 @@ def _as_json(posting: Posting) -> Record:
         "contract": posting.contract, "term": posting.term, "from": posting.payer, "to": posting.payee,
         "amount": str(posting.amount), "currency": posting.currency,
     }  # fmt: skip
+
+
+# --- edits that more than one test makes ------------------------------------------------------------------------------
+
+
+def without_prices(draft: Draft) -> None:
+    """As under a policy that has no prices."""
+    draft.manifest["policy"] = "none"
+    prices = draft.tables["prices"]
+    for column in ("price_per_kwh", "adder_per_kwh"):
+        prices[column] = [None] * len(prices["node"])
+    for record in draft.records("message", "on_aggregate"):
+        result = record["body"]["message"]["aggregationResult"]
+        result.pop("clearingPrice", None)
+        for node in result["gridNodes"]:
+            node |= {"locationalPrice": None, "locationalPriceAdder": 0.0}
+
+
+def without_a_market(draft: Draft) -> None:
+    """No transformers, no prices, no retailer, no aggregate messages, no vehicles, no money."""
+    without_prices(draft)
+    for table in ("nodes", "prices", "postings", "sessions"):
+        for column in draft.tables[table].values():
+            column.clear()
+    for name in ("import_price", "export_price"):
+        draft.tables["intervals"][name] = [None] * len(draft.tables["intervals"]["start"])
+    draft.journal[:] = [record for record in draft.journal if not _is_about_a_market(record)]
+
+
+def _is_about_a_market(record: Record) -> bool:
+    return record["kind"] == "postings" or (
+        record["kind"] == "message" and "aggregate" in record["body"]["context"]["action"]
+    )
+
+
+def with_one_node(draft: Draft) -> None:
+    """Everybody at the root, cleared anew."""
+    for column in draft.tables["nodes"].values():
+        column.clear()
+    prices = draft.tables["prices"]
+    rows = [row for row in zip(*prices.values(), strict=True) if row[1] == "grid"]
+    draft.tables["prices"] = {name: list(column) for name, column in zip(prices, zip(*rows, strict=True), strict=True)}
+    asks, answers = draft.records("message", "aggregate"), draft.records("message", "on_aggregate")
+    for ask, answer in zip(asks, answers, strict=True):
+        request = ask["body"]["message"]["aggregationRequest"]
+        request["gridNodes"] = [{"era": "grid", "gridConstraints": {}}]
+        for participant in request["participants"]:
+            participant["gridNode"] = "grid"
+        answer["body"]["message"]["aggregationResult"] = clear_aggregate(request)
+
+
+def without_power_flow(interval: int) -> Edit:
+    """The power flow of one interval found no solution."""
+
+    def edit(draft: Draft) -> None:
+        intervals, nodes = draft.tables["intervals"], draft.tables["nodes"]
+        intervals["status"][interval] = "PHYSICS_FAILED"
+        for column in ("slack_kw", "losses_kw", "residual_kw"):
+            intervals[column][interval] = math.nan
+        for row in [row for row, number in enumerate(nodes["interval"]) if number == interval]:
+            for column in ("wire_lv_kw", "wire_hv_kw", "loading"):
+                nodes[column][row] = math.nan
+        flow = draft.records("flow")[interval]
+        flow |= {"converged": False, "note": "diverged", "slackKW": None, "lossesKW": None, "residualKW": None}
+
+    return edit
+
+
+def renamed(names: Mapping[str, str]) -> Edit:
+    """Other names for nodes, participants, kinds or terms, everywhere."""
+
+    def edit(draft: Draft) -> None:
+        for table in draft.tables.values():
+            for column in table.values():
+                column[:] = [names.get(value, value) if isinstance(value, str) else value for value in column]
+        text = json.dumps(draft.journal)
+        for before, after in names.items():
+            text = text.replace(json.dumps(before), json.dumps(after))
+        draft.journal[:] = json.loads(text)
+
+    return edit

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim import curves
-from sim.curves import SAME_KW, Crossing, Floats, Ints, OfferCurve, Plateau
+from sim.curves import SAME_KW, Crossing, Flags, Floats, Ints, OfferCurve, Plateau
 from sim.market.problem import Clearing, Direction, Problem, Tree, record
-from sim.tolerances import POWER_KW
+from sim.tolerances import POWER_KW, PRICE_PER_KWH
 
 
 def clear(problem: Problem) -> Clearing:
@@ -30,7 +30,7 @@ def clear(problem: Problem) -> Clearing:
     market = _hold(tree, _offered(problem), _Bounds(tree.lower_kw, tree.upper_kw), _price_rule(problem))
     low, high = problem.stack.span(market.price[tree.offer_node])
     setpoint, held = _share(tree, _plateau(problem, low, high, market.price[tree.offer_node]), market)
-    price = _published(tree, market, setpoint)
+    price = _published(tree, market, setpoint, problem.curtailed_kw(setpoint))
     paid = [price[node] for node in tree.offer_node.tolist()]
     left_a_choice = (high - low > POWER_KW) & ~problem.is_slack & np.array([p is not None for p in paid], dtype=bool)
     return record(
@@ -53,68 +53,87 @@ class _Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """A market held on the tree: by node, the price, and which limit parts it from the parent's price.
+class _Chosen:
+    """A price out of those that clear.  named: whether anybody's curve named it; +-inf is the last resort without one."""
 
-    A price is +-inf where only a last resort without a price balances the node, or where every price does.
+    price: float
+    named: bool
+
+
+_Rule = Callable[[Crossing], _Chosen]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A market held on the tree: by node, the price, whether anybody named it, and which limit parts it from its parent's.
+
     zone: by node, the highest node that it shares its price with.
     """
 
     price: Floats
+    named: Flags
     held: tuple[Direction | None, ...]
     zone: Ints
 
 
-def _hold(
-    tree: Tree, offered: Sequence[Sequence[OfferCurve]], bounds: _Bounds, rule: Callable[[Crossing], float]
-) -> _Held:
+def _hold(tree: Tree, offered: Sequence[Sequence[OfferCurve]], bounds: _Bounds, rule: _Rule) -> _Held:
     """Prices at which the sum at and below every node stays within its bounds, and that at the root is zero."""
     lower, upper = bounds.lower_kw.tolist(), bounds.upper_kw.tolist()
     total: list[OfferCurve] = [curves.aggregate([])] * len(offered)
     for node in reversed(range(len(offered))):
         below = [curves.clip(total[child], -lower[child], upper[child]) for child in tree.children[node]]
         total[node] = curves.aggregate([*offered[node], *below])
-    price, zone = [rule(curves.clear(total[0]))], [0]
+    chosen, zone = [rule(curves.clear(total[0]))], [0]
     held: list[Direction | None] = [None]
     for node, parent in enumerate(tree.parent[1:], start=1):
-        local, direction = _local(total[node], price[parent], lower[node], upper[node], rule)
-        price.append(local)
+        local, direction = _local(total[node], chosen[parent], lower[node], upper[node], rule)
+        chosen.append(local)
         held.append(direction)
         zone.append(node if direction else zone[parent])
-    return _Held(np.array(price), tuple(held), np.array(zone, dtype=np.intp))
+    price, named = np.array([one.price for one in chosen]), np.array([one.named for one in chosen])
+    return _Held(price, named, tuple(held), np.array(zone, dtype=np.intp))
 
 
 def _local(
-    total: OfferCurve, above: float, lower_kw: float, upper_kw: float, rule: Callable[[Crossing], float]
-) -> tuple[float, Direction | None]:
+    total: OfferCurve, above: _Chosen, lower_kw: float, upper_kw: float, rule: _Rule
+) -> tuple[_Chosen, Direction | None]:
     """The price of a node below a price, and the limit that parts the two.
 
     At an infinite price the last resort is taken, and that never asks for more flow.
     """
-    least, most = total.span(above)
-    if most < lower_kw - SAME_KW and above < math.inf:
-        return max(above, rule(curves.clear(total, lower_kw))), "FORWARD"
-    if least > upper_kw + SAME_KW and above > -math.inf:
-        return min(above, rule(curves.clear(total, upper_kw))), "REVERSE"
+    least, most = total.span(above.price)
+    if most < lower_kw - SAME_KW and above.price < math.inf:
+        local = rule(curves.clear(total, lower_kw))
+        return _Chosen(max(above.price, local.price), local.named), "FORWARD"
+    if least > upper_kw + SAME_KW and above.price > -math.inf:
+        local = rule(curves.clear(total, upper_kw))
+        return _Chosen(min(above.price, local.price), local.named), "REVERSE"
     return above, None
 
 
-def _price_rule(problem: Problem) -> Callable[[Crossing], float]:
-    def rule(crossing: Crossing) -> float:
-        return _chosen(
-            max(crossing.price_lo, problem.price_floor), min(crossing.price_hi, problem.price_cap), problem.k
-        )
+def _price_rule(problem: Problem) -> _Rule:
+    """Between the lowest and the highest price that anybody, or the price floor and cap, has named."""
+
+    def rule(crossing: Crossing) -> _Chosen:
+        lo, hi = max(crossing.price_lo, problem.price_floor), min(crossing.price_hi, problem.price_cap)
+        if lo < hi and (lo, hi) == (problem.price_floor, problem.price_cap):
+            return _Chosen(_somewhere(lo, hi), named=False)
+        price = curves.price_between(lo, hi, problem.k)
+        return _Chosen(lo, named=False) if price is None else _Chosen(price, named=True)
 
     return rule
 
 
-def _place_rule(crossing: Crossing) -> float:
-    return _chosen(crossing.price_lo, crossing.price_hi, 0.5)
+def _place_rule(crossing: Crossing) -> _Chosen:
+    lo, hi = crossing.price_lo, crossing.price_hi
+    return _Chosen(_somewhere(lo, hi) if lo < hi else lo, named=True)
 
 
-def _chosen(lo: float, hi: float, k: float) -> float:
-    price = curves.price_between(lo, hi, k)
-    return hi if price is None else price
+def _somewhere(lo: float, hi: float) -> float:
+    """Any price that is inside a range, ends excluded."""
+    if math.isfinite(lo) and math.isfinite(hi):
+        return (lo + hi) / 2
+    return lo + 1 if math.isfinite(lo) else hi - 1 if math.isfinite(hi) else 0.0
 
 
 def _offered(problem: Problem) -> list[list[OfferCurve]]:
@@ -135,8 +154,8 @@ def _offered(problem: Problem) -> list[list[OfferCurve]]:
 
 def _plateau(problem: Problem, low: Floats, high: Floats, price: Floats) -> Plateau:
     """What each offer may do at its price: what its curve leaves open, and the last resort at the floor and cap."""
-    low = np.where(price <= problem.price_floor, np.minimum(low, 0.0), low)
-    high = np.where(price >= problem.price_cap, np.maximum(high, 0.0), high)
+    low = np.where(price <= problem.price_floor + PRICE_PER_KWH, np.minimum(low, 0.0), low)
+    high = np.where(price >= problem.price_cap - PRICE_PER_KWH, np.maximum(high, 0.0), high)
     return Plateau.of(low, high, problem.is_slack)
 
 
@@ -170,12 +189,13 @@ def _zone_targets(tree: Tree, market: _Held, bounds: _Bounds) -> Floats:
     return target
 
 
-def _published(tree: Tree, market: _Held, setpoint: Floats) -> list[float | None]:
-    """Prices of the nodes; none where only a last resort without a price balances, or where nothing is traded."""
-    traded = np.bincount(market.zone[tree.offer_node], np.abs(setpoint), minlength=len(tree.names))
+def _published(tree: Tree, market: _Held, setpoint: Floats, curtailed: Floats) -> list[float | None]:
+    """Prices of the nodes; none where nobody named one, or where nothing is traded or cut."""
+    count, zone = len(tree.names), market.zone
+    moved = np.bincount(zone[tree.offer_node], np.abs(setpoint) + np.abs(curtailed), minlength=count)
     flow = np.abs(tree.power_kw(setpoint))
     for node, parent in enumerate(tree.parent):
         if market.held[node]:
-            traded[[node, market.zone[parent]]] += flow[node]
-    known = np.isfinite(market.price) & (traded[market.zone] > POWER_KW)
+            moved[[node, zone[parent]]] += flow[node]
+    known = market.named & (moved[zone] > POWER_KW)
     return [price if ok else None for price, ok in zip(market.price.tolist(), known.tolist(), strict=True)]

@@ -1,0 +1,17 @@
+"""Words and numbers as a person reads them."""
+
+from __future__ import annotations
+
+
+def duration(hours: float) -> str:
+    """Hours as a person says them: ``3 h 15 min``, ``45 min``, ``0 min``."""
+    whole, minutes = divmod(round(hours * 60), 60)
+    return " ".join(part for part, there in ((f"{whole} h", whole), (f"{minutes} min", minutes or not whole)) if there)
+
+
+def short(name: str, width: int) -> str:
+    """A name cut in its middle: names that belong together differ at their ends."""
+    if len(name) <= width:
+        return name
+    head = (width - 1) // 2
+    return f"{name[:head]}…{name[len(name) - (width - 1 - head) :]}"

@@ -1,0 +1,138 @@
+"""From what an agent wants to the curve it offers."""
+
+from __future__ import annotations
+
+import itertools
+
+import mesa
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.award import Award
+from agents.battery import Battery, threshold_curve
+from agents.ev import charging_curve
+from agents.household import Household
+from agents.resource import Place
+from agents.solar import Solar
+from agents.twins.battery import BatteryTwin
+from agents.twins.load import LoadTwin
+from agents.twins.solar import SolarTwin
+from sim.clock import Calendar, local_start
+from sim.device import Device, Twin
+from sim.participant import Ids
+from tests.test_clock_and_rng import calendar
+
+PLACE = Place(host="market", catalogue="catalogue", meter="x", node="tx", currency="EUR")
+QUARTER = calendar().interval(0)
+prices = st.floats(0.01, 0.5).map(lambda price: round(price, 3))
+
+
+def common(twin: Twin) -> dict[str, object]:
+    return {
+        "registry": mesa.Model(rng=1),
+        "era": "x",
+        "ids": Ids(1, "x"),
+        "place": PLACE,
+        "calendar": Calendar(local_start(calendar().start.replace(tzinfo=None), "Europe/Berlin"), 900, 96),
+        "device": Device("x", "bus", "tx", twin),
+    }
+
+
+def test_a_car_with_four_hours_bids_the_steps_of_its_forecast() -> None:
+    """16 kWh at 11 kW, forecasts 0.08, 0.10, 0.12, 0.15 for one hour each: 11 kW up to 0.08, 5 kW up to 0.10, then none."""
+    later = [(0.08, 11.0), (0.10, 11.0), (0.12, 11.0), (0.15, 11.0)]
+    curve = charging_curve(need_kwh=16, now_kwh=11, later=later, hours=1, who="ev")
+    assert [curve.low(p) for p in (0.07, 0.09, 0.11)] == pytest.approx([-11, -5, 0])
+    assert (curve.low(0.08), curve.high(0.08)) == pytest.approx((-11, -5))
+    assert (curve.low(0.10), curve.high(0.10)) == pytest.approx((-5, 0))
+
+
+@given(
+    st.floats(0.1, 40),
+    st.lists(st.tuples(prices, st.floats(0.5, 11)), max_size=6),
+    prices,
+)
+def test_a_car_s_bid_is_what_the_cheapest_plan_would_take_now(
+    need_kwh: float, later: list[tuple[float, float]], price: float
+) -> None:
+    curve = charging_curve(need_kwh=need_kwh, now_kwh=11.0, later=later, hours=1.0, who="ev")
+    cheaper_kwh = sum(capacity for forecast, capacity in later if forecast < price)
+    as_cheap_kwh = sum(capacity for forecast, capacity in later if forecast <= price)
+    assert -curve.low(price) == pytest.approx(min(max(need_kwh - cheaper_kwh, 0), 11.0), abs=1e-9)
+    assert -curve.high(price) == pytest.approx(min(max(need_kwh - as_cheap_kwh, 0), 11.0), abs=1e-9)
+
+
+@given(st.floats(0.1, 100), st.lists(st.tuples(prices, st.floats(0.5, 11)), max_size=6))
+def test_a_need_that_fits_nowhere_later_is_bid_at_any_price(need_kwh: float, later: list[tuple[float, float]]) -> None:
+    curve = charging_curve(need_kwh=need_kwh, now_kwh=11.0, later=later, hours=1.0, who="ev")
+    must_kwh = min(max(need_kwh - sum(capacity for _, capacity in later), 0.0), 11.0)
+    assert -curve.max_kw == pytest.approx(must_kwh, abs=1e-9)
+
+
+def battery(soc: float) -> Battery:
+    twin = BatteryTwin(
+        capacity_kwh=10, charge_kw=5, discharge_kw=5, charge_efficiency=0.9, discharge_efficiency=0.8, soc=soc
+    )
+    agent = Battery(**common(twin), wear_per_kwh=0.03)  # type: ignore[arg-type]
+    agent.tariffs = {"IMPORT": (0.24,) * 720 + (0.32,) * 720, "EXPORT": (0.08,) * 1440}
+    agent.on_tariffs()
+    return agent
+
+
+def test_a_battery_rests_between_its_thresholds_and_the_gap_pays_for_losses_and_wear() -> None:
+    agent = battery(0.5)
+    worth = agent.water_value_per_kwh(0.5)
+    assert worth == pytest.approx(0.20)
+    curve = agent.offer(QUARTER, -300).curve
+    assert curve.low(worth * 0.9 - 1e-6) == -5.0
+    assert curve.high(worth * 0.9 + 1e-6) == 0.0
+    assert curve.low(worth / 0.8 + 0.03 - 1e-6) == 0.0
+    assert curve.high(worth / 0.8 + 0.03 + 1e-6) == 5.0
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_the_fuller_a_battery_the_less_it_pays_and_asks(a: float, b: float) -> None:
+    emptier, fuller = sorted((a, b))
+    agent = battery(0.5)
+    assert agent.water_value_per_kwh(fuller) <= agent.water_value_per_kwh(emptier)
+
+
+def test_an_empty_battery_offers_no_discharge_and_a_full_one_no_charge() -> None:
+    assert battery(0.0).offer(QUARTER, -300).curve.max_kw == 0.0
+    assert battery(1.0).offer(QUARTER, -300).curve.min_kw == 0.0
+
+
+@given(st.floats(-10, 0), st.floats(0, 10), prices, prices)
+def test_thresholds_make_a_rising_curve(low_kw: float, high_kw: float, p: float, q: float) -> None:
+    below, above = sorted((p, q))
+    curve = threshold_curve(
+        low_kw=low_kw, high_kw=high_kw, charge_below_per_kwh=below, discharge_above_per_kwh=above, who="b"
+    )
+    powers = [power for _, power in curve.points()]
+    assert all(x <= y for x, y in itertools.pairwise(powers))
+
+
+def test_a_plant_sells_down_to_zero_and_forecasts_what_it_sees_now() -> None:
+    agent = Solar(**common(SolarTwin(np.array([3.0, 9.0]), 10.0)), reserve_per_kwh=0.0)  # type: ignore[arg-type]
+    offer = agent.offer(QUARTER, -300)
+    assert (offer.curve.low(0.0), offer.curve.high(0.0)) == (0.0, 3.0)
+    assert (offer.curve.high(-0.01), offer.curve.low(0.01)) == (0.0, 3.0)
+    assert offer.uncoordinated_kw == 3.0
+
+
+def test_a_plant_is_held_back_only_by_curtailment_or_a_limit_that_is_near() -> None:
+    agent = Solar(**common(SolarTwin(np.array([3.0, 9.0]), 10.0)), reserve_per_kwh=0.0)  # type: ignore[arg-type]
+    offer = agent.offer(QUARTER, -300)
+    assert agent.setpoint_kw(offer, Award(3.0, 0.1)) == float("inf")
+    assert agent.setpoint_kw(offer, Award(3.0, 0.1, firm=True)) == 3.0
+    assert agent.setpoint_kw(offer, Award(2.0, 0.0)) == 2.0
+
+
+def test_a_household_buys_its_forecast_at_any_price_and_is_limited_only_by_curtailment() -> None:
+    agent = Household(**common(LoadTwin(np.array([2.0, 9.0]), np.zeros(2), 30.0)))  # type: ignore[arg-type]
+    offer = agent.offer(QUARTER, -300)
+    assert (offer.curve.min_kw, offer.curve.max_kw) == (-2.0, -2.0)
+    assert agent.setpoint_kw(offer, Award(-2.0, 0.3)) == float("-inf")
+    assert agent.setpoint_kw(offer, Award(-1.0, 3.0, curtailed_kw=1.0)) == -1.0

@@ -1,0 +1,121 @@
+"""Measure and print: ``python -m tests.bench`` or ``make bench``.  Takes about two minutes; writes nothing.
+
+Times are processor seconds of this process unless said otherwise, medians where repeated.  Compare them as ratios: the machine
+may be busy.
+"""
+
+from __future__ import annotations
+
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from results.run import Run
+from scenarios.reader import read
+from scenarios.runner import execute
+from sim.curves import OfferCurve
+from sim.market.certificate import certify
+from sim.market.policies import POLICIES
+from sim.market.problem import Limit, Offer, Problem
+from sim.rng import stream
+
+ROOT = Path(__file__).parents[2]
+
+
+def processor_s(call: Callable[[], object], repeats: int = 1) -> float:
+    """Median processor seconds of a call."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.process_time()
+        call()
+        seconds.append(time.process_time() - start)
+    return statistics.median(seconds)
+
+
+def show(what: str, value: str) -> None:
+    print(f"{what:58} {value}", flush=True)  # noqa: T201
+
+
+def startup() -> None:
+    def wall_s(*arguments: str) -> float:
+        seconds = []
+        for _ in range(5):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+            seconds.append(time.perf_counter() - start)
+        return statistics.median(seconds)
+
+    bare, ours = wall_s("-c", "pass"), wall_s("-m", "scenarios.cli", "--help")
+    show("degsim --help, wall", f"{ours:.2f} s (python -c pass: {bare:.2f} s)")
+
+
+def day(path: Path, what: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = processor_s(lambda: execute(read(path), Path(folder) / "run"))
+        run = Run(Path(folder) / "run")
+        count = sum(v["ack"] + v["nack"] for v in run.manifest["messages"].values())
+        size = run.manifest["journalBytes"]
+        parts = run.manifest["durations"]
+        show(what, f"{seconds:.1f} s, {count:,} messages, {1e6 * seconds / count:.0f} µs a message, journal {size / 1e6:.0f} MB")
+        total = sum(parts.values())
+        show("", ", ".join(f"{part} {100 * s / total:.0f} %" for part, s in sorted(parts.items(), key=lambda i: -i[1])))
+
+
+def clearing() -> None:
+    rng = stream(1, "bench")
+    limits = (Limit("grid"), *(Limit(f"tx-{k}", "grid", 60.0, 30.0) for k in range(20)))
+    offers = [
+        Offer(
+            f"p-{k}",
+            f"tx-{k % 20}",
+            OfferCurve.of(zip(np.sort(rng.uniform(0, 0.5, 5)), np.sort(rng.uniform(-5, 5, 5)), strict=True)),
+        )
+        for k in range(1000)
+    ]
+    market = OfferCurve.of([(0.08, -1e4), (0.08, 0.0), (0.32, 0.0), (0.32, 1e4)])
+    problem_of = lambda: Problem((*offers, Offer("retailer", "grid", market)), limits, slack="retailer")  # noqa: E731
+    for name, policy in POLICIES.items():
+        seconds = processor_s(lambda policy=policy: policy.clear(problem_of()), 15)  # type: ignore[misc]
+        show(f"clear 1,000 offers below 20 transformers, {name}", f"{1e3 * seconds:.1f} ms")
+    problem = problem_of()
+    outcome = POLICIES["locational"].clear(problem)
+    show("certify the same", f"{1e3 * processor_s(lambda: certify(problem, outcome), 15):.1f} ms")
+
+
+def power_flow() -> None:
+    import pandapower as pp  # noqa: PLC0415
+
+    from grid_models import feeders  # noqa: PLC0415
+
+    feeder = feeders.load("simbench-semiurb4")
+    p_kw = -stream(1, "bench").uniform(0, 3, len(feeder.buses))
+    q_kvar = np.zeros(len(feeder.buses))
+    feeder.solve(p_kw, q_kvar)
+    ours = processor_s(lambda: feeder.solve(p_kw, q_kvar), 30)
+    plain = processor_s(lambda: pp.runpp(feeder.net, numba=False, lightsim2grid=False), 30)
+    show("power flow of 44 buses with its checks", f"{1e3 * ours:.1f} ms, {plain / ours:.1f} times faster than runpp")
+
+
+def main() -> None:
+    """Everything, in order of length."""
+    show("python", f"{platform.python_version()} on {platform.machine()}")
+    show("", ", ".join(f"{p} {version(p)}" for p in ("numpy", "pandapower", "mesa", "simpy", "msgspec")))
+    startup()
+    clearing()
+    power_flow()
+    day(ROOT / "scenarios" / "street.yaml", "street, a day")
+    day(Path(__file__).parent / "thousand.yaml", "1,000 participants, a day")
+    show("peak memory", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""How much work a run does, exactly: a stopwatch is noisy, a count is not."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from scenarios.build import build
+from scenarios.reader import read
+from scenarios.timing import Stopwatch
+from tests.conftest import STREET, TWO_HOURS
+
+THOUSAND = Path(__file__).parent / "thousand.yaml"
+
+
+def test_an_interval_costs_one_power_flow_one_clearing_and_a_fixed_number_of_messages() -> None:
+    """Noon: no car is at home, so that every household, roof and battery trades and nobody else."""
+    built = build(read(STREET, [*TWO_HOURS, "populations.ev.count=1"]), io.BytesIO(), Stopwatch())
+    built.world.run(lambda _, __: None)
+    counts = built.world.bus.counts
+    trading, cars, intervals = 41 + 30 + 10, 1 + 6, 8
+    assert built.world.feeder.solves == intervals  # type: ignore[attr-defined]
+    assert counts["aggregate", "ACK"] == counts["on_aggregate", "ACK"] == intervals
+    assert counts["confirm", "ACK"] == intervals * (trading + 2)  # and the retailer, and the utility's lock
+    assert counts["on_confirm", "ACK"] == counts["confirm", "ACK"]
+    assert counts["on_status", "ACK"] == intervals * (trading + cars + 4)  # two hosts, the transformer, the utility
+    assert counts["catalog/publish", "ACK"] == 3 + intervals  # market, retailer, transformer; then its load each time
+    built.world.close()
+
+
+def test_a_thousand_participants_are_a_thousand() -> None:
+    scenario = read(THOUSAND)
+    assert sum(population.count or 0 for population in scenario.populations) == 1000

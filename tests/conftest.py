@@ -1,0 +1,34 @@
+"""Shared fixtures: the street, whole and small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from results.run import Run
+from scenarios.reader import read
+from scenarios.runner import execute
+
+settings.register_profile("default", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("default")
+
+ROOT = Path(__file__).parents[1]
+STREET = ROOT / "scenarios" / "street.yaml"
+TWO_HOURS = ("duration_h=2", "start=2016-05-17T11:00:00")
+
+
+@pytest.fixture(scope="session")
+def run_street(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
+    """Runs the street with overrides, each set of overrides once a session."""
+    known: dict[tuple[str, ...], Run] = {}
+
+    def run(*overrides: str) -> Run:
+        if overrides not in known:
+            folder = tmp_path_factory.mktemp("runs") / "run"
+            known[overrides] = Run(execute(read(STREET, overrides), folder))
+        return known[overrides]
+
+    return run

@@ -1,0 +1,327 @@
+"""Pictures: the same bytes twice, no two texts on top of each other, and a title that states what was found."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.backend_bases import RendererBase
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+from small_run import (
+    Draft,
+    Edit,
+    renamed,
+    with_one_node,
+    without_a_market,
+    without_power_flow,
+    without_prices,
+    write_run,
+)
+
+from results.plots import PLOTS, save, style
+from results.run import Run
+from sim.clock import Calendar
+from sim.errors import RunError
+
+Edited = Callable[[Edit], Run]
+
+
+def nothing(_: Draft) -> None:
+    """The small run as it is."""
+
+
+def below_zero(draft: Draft) -> None:
+    """Every price half a euro lower: negative at noon, and at night at the retailer's export price."""
+    prices = draft.tables["prices"]
+    prices["price_per_kwh"] = [price - 0.5 for price in prices["price_per_kwh"]]
+    for column in ("import_price", "export_price"):
+        draft.tables["intervals"][column] = [price - 0.5 for price in draft.tables["intervals"][column]]
+    for record in draft.records("message", "aggregate"):
+        for participant in record["body"]["message"]["aggregationRequest"]["participants"]:
+            for point in participant["offerCurve"]["curve"]:
+                point["price"] -= 0.5
+    for record in draft.records("message", "on_aggregate"):
+        for node in record["body"]["message"]["aggregationResult"]["gridNodes"]:
+            node["locationalPrice"] -= 0.5
+
+
+def many_nodes(draft: Draft) -> None:
+    """Twelve more transformers that follow the first, each to its own degree."""
+    for table, scaled in (("prices", (2, 3)), ("nodes", (2, 3, 5))):
+        columns = draft.tables[table]
+        rows = [row for row in zip(*columns.values(), strict=True) if row[1] == "tx-1"]
+        for number, row in itertools.product(range(3, 15), rows):
+            values = [v * number / 15 if place in scaled else v for place, v in enumerate(row)]
+            values[1] = f"tx-{number}"
+            for column, value in zip(columns.values(), values, strict=True):
+                column.append(value)
+
+
+def unsolved(draft: Draft) -> None:
+    """No power flow in the evening, and none at night."""
+    for interval in (0, 6, 7):
+        without_power_flow(interval)(draft)
+
+
+def never_solved(draft: Draft) -> None:
+    """No power flow at all."""
+    for interval in range(8):
+        without_power_flow(interval)(draft)
+
+
+def without_limits(draft: Draft) -> None:
+    """Transformers that nobody limits."""
+    nodes = draft.tables["nodes"]
+    for column in ("import_limit_kw", "export_limit_kw", "rated_import_kw", "rated_export_kw"):
+        nodes[column] = [float("inf")] * len(nodes["node"])
+
+
+def many_terms(draft: Draft) -> None:
+    """More terms than looks, and an account in a thousand times the amounts."""
+    postings = draft.tables["postings"]
+    postings["term"] = [f"{term} {row % 4}" for row, term in enumerate(postings["term"])]
+    postings["amount"] = [1000 * amount for amount in postings["amount"]]
+
+
+LONG_NAMES = renamed(
+    {
+        "tx-1": "TR-0.4kV-Rural-North-$Mill$-Lane-160kVA-1",
+        "tx-2": "TR-0.4kV-Rural-North-Mill-Lane-250kVA-2",
+        "grid": "external grid 20 kV, busbar A, substation East",
+        "household": "household with a heat pump and a very long name",
+        "fee": "market making fee of the clearing agent",
+    }
+)
+CASES: dict[str, Edit] = {
+    "as it is": nothing,
+    "without prices": without_prices,
+    "without a market": without_a_market,
+    "one node": with_one_node,
+    "negative prices": below_zero,
+    "many nodes": many_nodes,
+    "many terms": many_terms,
+    "long names": LONG_NAMES,
+    "without limits": without_limits,
+    "unsolved intervals": unsolved,
+    "never solved": never_solved,
+}
+
+
+Picture = tuple[Figure, list[Text]]
+Pictures = Callable[[str, str], Picture]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
+    """The picture of this name for this case, drawn once."""
+    folder = tmp_path_factory.mktemp("cases")
+    runs = functools.cache(lambda case: Run(write_run(folder / case, CASES[case])))
+    return functools.cache(lambda name, case: drawn(runs(case), name))
+
+
+def drawn(run: Run, name: str, interval: int | None = None) -> Picture:
+    """A picture, and the texts that were really drawn: an axis also keeps labels for ticks that are out of sight."""
+    seen: dict[Text, None] = {}
+    draw = Text.draw
+
+    def record(self: Text, renderer: RendererBase) -> None:
+        seen[self] = None
+        draw(self, renderer)
+
+    with style.applied(), pytest.MonkeyPatch.context() as patch:
+        figure = PLOTS[name].draw(run, interval)
+        patch.setattr(Text, "draw", record)
+        figure.draw_without_rendering()
+    return figure, [text for text in seen if text.get_visible() and text.get_text().strip()]
+
+
+def words(picture: Picture) -> list[str]:
+    """The texts of a picture, its claim first and its remark second."""
+    figure, texts = picture
+    head = [text.get_text().replace("\n", " ") for text in figure.texts]
+    return head + [text.get_text() for text in texts if text not in figure.texts]
+
+
+# --- every picture of every kind of run -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("name", PLOTS)
+def test_no_text_lies_on_another_or_leaves_the_picture(pictures: Pictures, name: str, case: str) -> None:
+    figure, texts = pictures(name, case)
+    boxes = {text: text.get_window_extent() for text in texts}
+    for one, other in itertools.combinations(boxes, 2):
+        both = Bbox.intersection(boxes[one], boxes[other])
+        overlap = 0.0 if both is None else min(both.width, both.height)
+        assert overlap < 1.5, f"{one.get_text()!r} and {other.get_text()!r} overlap"
+    page = figure.bbox.padded(1)
+    for text, box in boxes.items():
+        assert page.containsx(box.x0), text.get_text()
+        assert page.containsx(box.x1), text.get_text()
+        assert page.containsy(box.y0), text.get_text()
+        assert page.containsy(box.y1), text.get_text()
+
+
+@pytest.mark.parametrize("fmt", ["png", "svg"])
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_picture_has_the_same_bytes_whenever_it_is_made(day: Run, tmp_path: Path, name: str, fmt: str) -> None:
+    first, second = (save(Run(day.path), name, tmp_path / folder, fmt) for folder in ("one", "two"))
+    assert first.name == f"{name}.{fmt}"
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_picture_does_not_depend_on_the_users_settings(
+    day: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = save(day, "money", tmp_path / "default").read_bytes()
+    monkeypatch.setitem(style.mpl.rcParams, "lines.linewidth", 9.0)
+    monkeypatch.setitem(style.mpl.rcParams, "axes.facecolor", "black")
+    assert save(day, "money", tmp_path / "mine").read_bytes() == expected
+    assert style.mpl.rcParams["lines.linewidth"] == 9.0
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_picture_of_one_interval_has_its_own_file(day: Run, tmp_path: Path, name: str) -> None:
+    assert save(day, name, tmp_path, interval=2).name == f"{name}-2.png"
+
+
+@pytest.mark.parametrize(
+    ("name", "fmt", "interval", "complaint"),
+    [
+        ("price", "png", None, "no plot price; did you mean prices?"),
+        ("prices", "gif", None, "no format gif; known: png, svg"),
+        ("prices", "png", 8, "no interval 8; it has 0 to 7"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(
+    day: Run, tmp_path: Path, name: str, fmt: str, interval: int | None, complaint: str
+) -> None:
+    with pytest.raises(RunError, match=complaint.replace("?", r"\?")):
+        save(day, name, tmp_path, fmt, interval)
+
+
+# --- what the titles claim --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "case", "claim"),
+    [
+        ("prices", "as it is", "Prices part for 6 h; at tx-1 by −0.060 to +0.064 EUR/kWh"),
+        ("prices", "without prices", "No prices: policy none sets none"),
+        ("prices", "without a market", "No prices: policy none sets none"),
+        ("prices", "one node", "grid is the only node: its price runs from 0.060 to 0.300 EUR/kWh"),
+        ("transformer", "as it is", "tx-1 exceeds its limits for 3 h: peak at 101.5 % of the import limit"),
+        ("transformer", "unsolved intervals", "tx-1 stays within its limits: peak at 98.3 % of the export limit"),
+        ("transformer", "without limits", "tx-1 has no limits: peak loading 101.5 %"),
+        ("transformer", "never solved", "tx-1: no interval with a power flow"),
+        ("transformer", "without a market", "No transformer"),
+        ("clearing", "as it is", "tx-1: the import limit puts the price 0.064 above grid, at 0.364 EUR/kWh"),
+        ("clearing", "without prices", "tx-1: import of 15.7 kW, and no price"),
+        ("clearing", "one node", "grid clears 31.7 kW at 0.300 EUR/kWh"),
+        ("clearing", "negative prices", "tx-1: the import limit puts the price 0.064 above grid, at −0.136 EUR/kWh"),
+        ("clearing", "without a market", "No clearing"),
+        ("money", "as it is", "Most paid by household (net 35.10 EUR), most received by retailer (29.33 EUR)"),
+        ("money", "without a market", "No money moved"),
+    ],
+)
+def test_the_title_states_what_the_picture_shows(pictures: Pictures, name: str, case: str, claim: str) -> None:
+    assert words(pictures(name, case))[0] == claim
+
+
+@pytest.mark.parametrize(
+    ("interval", "claim"),
+    [
+        (0, "tx-1: no limit holds anyone back, so the price is that of grid, 0.280 EUR/kWh"),
+        (4, "tx-1: the export limit puts the price 0.060 below grid, at 0.000 EUR/kWh"),
+    ],
+)
+def test_a_clearing_can_be_asked_for_by_interval(day: Run, interval: int, claim: str) -> None:
+    assert words(drawn(day, "clearing", interval))[0] == claim
+
+
+def test_a_clearing_names_its_limits_its_adder_and_its_plateau(day: Run) -> None:
+    noon = words(drawn(day, "clearing", 4))
+    assert "export limit 15.7 kW" in noon
+    assert "adder −0.060" in noon
+    assert "plateau: 19.8 kW indifferent" in noon
+    assert "grid: 0.060" in noon
+
+
+def test_a_clearing_beyond_a_limit_says_by_how_much(edited: Edited) -> None:
+    def overrun(draft: Draft) -> None:
+        result = draft.records("message", "on_aggregate")[6]["body"]["message"]["aggregationResult"]
+        node = next(node for node in result["gridNodes"] if node["era"] == "tx-1")
+        node |= {"flowKW": 18.0, "locationalPrice": 0.3, "locationalPriceAdder": 0.0}
+
+    assert words(drawn(edited(overrun), "clearing", 6))[0] == "tx-1: cleared 2.3 kW beyond the import limit"
+
+
+def test_nodes_that_never_part_share_one_name(day: Run) -> None:
+    assert words(drawn(day, "prices")).count("grid, tx-2") == 1
+
+
+def test_only_as_many_nodes_are_named_as_can_be_told_apart(pictures: Pictures) -> None:
+    texts = words(pictures("prices", "many nodes"))
+    assert "7 more nodes" in texts
+    assert sum(text.startswith("tx-") for text in texts) == len(style.LOOKS)
+
+
+def test_transformers_without_a_panel_are_counted(pictures: Pictures) -> None:
+    assert "11 more transformers with less load" in words(pictures("transformer", "many nodes"))[1]
+
+
+def test_money_of_one_interval_says_which(day: Run) -> None:
+    assert words(drawn(day, "money", 6))[1].startswith("18:00 to 21:00 · ")
+
+
+def test_small_terms_are_put_together(pictures: Pictures) -> None:
+    assert "other terms" in words(pictures("money", "many terms"))
+
+
+# --- the helpers ------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.floats(0, 1), max_size=12), st.floats(0.001, 0.2))
+def test_labels_are_moved_apart_and_no_further_than_they_must(values: list[float], gap: float) -> None:
+    wanted = np.sort(np.array(values, dtype=float))
+    placed = style.spread(wanted, gap)
+    assert len(placed) == len(wanted)
+    assert (np.diff(placed) >= gap - 1e-12).all()
+    if (np.diff(wanted) >= gap).all():
+        assert placed == pytest.approx(wanted)
+    assert placed.sum() == pytest.approx(wanted.sum())
+
+
+def test_spans_are_the_runs_of_a_mask() -> None:
+    assert style.spans(np.array([True, False, False, True, True])) == [(0, 1), (3, 5)]
+    assert style.spans(np.zeros(3, dtype=bool)) == []
+
+
+@pytest.mark.parametrize(
+    ("count", "interval_s", "labels"),
+    [
+        (1, 900, ["00:00\nTue 3 Jun", "00:05", "00:10", "00:15"]),
+        (8, 10800, ["00:00\nTue 3 Jun", "03:00", "06:00", "09:00", "12:00", "15:00", "18:00", "21:00", "00:00\nWed 4 Jun"]),
+        (672, 900, ["00:00\nTue 3 Jun", "00:00\nWed 4 Jun", "00:00\nThu 5 Jun", "00:00\nFri 6 Jun",
+                    "00:00\nSat 7 Jun", "00:00\nSun 8 Jun", "00:00\nMon 9 Jun", "00:00\nTue 10 Jun"]),
+    ],
+)  # fmt: skip
+def test_the_time_axis_shows_local_hours_and_dates(day: Run, count: int, interval_s: int, labels: list[str]) -> None:
+    calendar = Calendar(day.calendar.start, interval_s, count)
+    _, (ax,) = style.canvas()
+    style.time_axis(ax, calendar)
+    assert [label.get_text() for label in ax.get_xticklabels()] == labels
+    assert ax.get_xlabel() == "local time (Europe/Berlin)"
+
+
+def test_a_day_of_quarter_hours_is_drawn_in_a_moment(tmp_path: Path) -> None:
+    run = Run(write_run(tmp_path, count=96))
+    assert all(drawn(run, name) for name in PLOTS)

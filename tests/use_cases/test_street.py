@@ -1,0 +1,189 @@
+"""A street trades for a day, and the wires agree."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from pytest import approx
+
+from results.run import Run
+from results.verify import verify
+from scenarios.reader import read
+from scenarios.runner import execute
+from sim.ledger import balances
+from tests.conftest import STREET, TWO_HOURS
+
+Street = Callable[..., Run]
+POLICIES = ("none", "curtail-only", "pay-as-clear", "locational")
+
+
+def overloads(run: Run) -> tuple[int, int]:
+    """Intervals in which the wires carried more than the rated limit: (import, export)."""
+    nodes = run.table("nodes")
+    return (
+        int((nodes.wire_lv_kw > nodes.rated_import_kw).sum()),
+        int((-nodes.wire_lv_kw > nodes.rated_export_kw).sum()),
+    )
+
+
+def test_without_coordination_the_street_overloads_its_transformer_both_ways(run_street: Street) -> None:
+    evening, noon = overloads(run_street("market.policy=none"))
+    assert evening > 0
+    assert noon > 0
+
+
+def test_one_price_for_all_moves_the_overload_to_the_cheap_hours(run_street: Street) -> None:
+    run = run_street("market.policy=pay-as-clear")
+    assert overloads(run)[0] > 0
+    assert run.table("prices").adder_per_kwh.abs().max() == 0
+
+
+def test_local_prices_keep_the_wires_within_their_limits_and_part_where_a_limit_binds(run_street: Street) -> None:
+    run = run_street()
+    assert overloads(run) == (0, 0)
+    nodes = run.table("nodes")
+    adders = run.table("prices").query("node != 'grid'").set_index("interval").adder_per_kwh
+    binding = nodes.set_index("interval").binding
+    assert set(binding) == {"", "FORWARD", "REVERSE"}
+    assert (adders[binding == "FORWARD"] >= 0).all()
+    assert (adders[binding == "REVERSE"] <= 0).all()
+    assert (adders[binding == ""].abs() < 1e-9).all()
+    assert adders.max() > 0.01
+    assert adders.min() < -0.01
+
+
+def test_every_car_leaves_with_what_it_needed(run_street: Street) -> None:
+    sessions = run_street().table("sessions")
+    assert len(sessions) == 42
+    assert sessions.finished.all()
+    assert sessions.unserved_kwh.sum() == approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_every_policy_leaves_a_run_that_passes_its_audit(policy: str, run_street: Street) -> None:
+    report = verify(run_street(f"market.policy={policy}"))
+    assert report.findings == 0
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_every_policy_sees_the_same_cars_and_the_same_sun(policy: str, run_street: Street) -> None:
+    run, reference = run_street(f"market.policy={policy}"), run_street()
+    columns = ["era", "arrival_s", "departure_s", "need_kwh"]
+    assert run.table("sessions")[columns].equals(reference.table("sessions")[columns])
+    sun, reference_sun = (
+        r.table("setpoints").dropna(subset="available_kw").available_kw.sum() for r in (run, reference)
+    )
+    assert sun == approx(reference_sun)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_money_sums_to_zero_and_the_market_keeps_only_its_fee(policy: str, run_street: Street) -> None:
+    run = run_street(f"market.policy={policy}")
+    postings = run.ledger
+    balance = balances(postings)
+    assert sum(balance.values()) == 0
+    fees = sum((p.amount for p in postings if p.term == "fee" and p.payee == "market"), Decimal(0))
+    contracts = len({p.contract for p in postings})
+    assert abs(balance.get(("market", "EUR"), Decimal(0)) - fees) <= Decimal("0.01") * contracts
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_power_flow_balances_to_a_watt_in_every_interval(policy: str, run_street: Street) -> None:
+    intervals = run_street(f"market.policy={policy}").table("intervals")
+    assert (intervals.status == "OK").all()
+    assert intervals.residual_kw.abs().max() <= 1e-3
+
+
+def test_every_locational_clearing_is_certified(run_street: Street) -> None:
+    intervals = run_street().table("intervals")
+    assert intervals.certified.all()
+    assert not intervals.fallback.any()
+
+
+def test_a_day_exchanges_exactly_these_messages(run_street: Street) -> None:
+    run = run_street(*TWO_HOURS)
+    counts = run.manifest["messages"]
+    assert all(count["nack"] == 0 for count in counts.values())
+    members = 41 + 30 + 36 + 10 + 6
+    assert counts["init"]["ack"] == 2 * (members + 2)  # each member and both hosts' own, each approved by the utility
+    assert counts["on_init"]["ack"] == counts["init"]["ack"]
+    assert counts["aggregate"]["ack"] == 8
+    assert counts["confirm"]["ack"] == counts["on_confirm"]["ack"]
+    assert counts["on_status"]["ack"] == 8 * (members + 2 + 1 + 1)  # owners, two hosts, one transformer, the utility
+
+
+def test_the_sequence_of_one_battery_s_first_interval_is_the_market_s(run_street: Street) -> None:
+    run = run_street(*TWO_HOURS)
+    seen = Counter[str]()
+    sequence = []
+    for record in run.journal():
+        if record["kind"] != "message":
+            continue
+        context = record["body"]["context"]
+        parties = {context["bapId"], context["bppId"]}
+        lineage = "lineage" in context and context["bppId"] == "utility"
+        if "battery-01" in parties or (lineage and _about(record["body"]) == "battery-01"):
+            back = context["action"].startswith("on_")
+            ends = (context["bppId"], context["bapId"]) if back else (context["bapId"], context["bppId"])
+            seen[context["action"]] += 1
+            sequence.append(f"{ends[0]} -> {ends[1]} {context['action']}")
+    assert sequence[:13] == [
+        "battery-01 -> catalogue discover",
+        "battery-01 -> market discover",
+        "catalogue -> battery-01 on_discover",
+        "market -> battery-01 on_discover",
+        "battery-01 -> market init",
+        "market -> utility init",
+        "market -> battery-01 on_init",
+        "battery-01 -> market confirm",
+        "market -> battery-01 on_confirm",
+        "battery-01 -> market confirm",
+        "market -> battery-01 on_confirm",
+        "metering -> battery-01 on_status",
+        "battery-01 -> market confirm",
+    ]
+    assert seen["confirm"] == seen["on_confirm"] == 8
+    assert seen["on_status"] == 8
+
+
+def _about(body: dict[str, dict[str, dict[str, list[dict[str, list[dict[str, str]]]]]]]) -> str:
+    return body["message"]["contract"]["commitments"][0]["resources"][0]["id"]
+
+
+def test_a_run_is_the_same_to_the_byte_when_run_again(run_street: Street, tmp_path: Path) -> None:
+    run = run_street(*TWO_HOURS)
+    again = Run(execute(read(STREET, TWO_HOURS), tmp_path / "again"))
+    assert again.manifest["journalHead"] == run.manifest["journalHead"]
+    assert again.manifest["tables"] == run.manifest["tables"]
+    other = Run(execute(read(STREET, [*TWO_HOURS, "seed=2"]), tmp_path / "other"))
+    assert other.manifest["journalHead"] != run.manifest["journalHead"]
+
+
+def test_limits_that_the_inelastic_load_alone_exceeds_curtail_it_and_say_so(tmp_path: Path) -> None:
+    run = Run(
+        execute(read(STREET, [*TWO_HOURS, "feeder.limits.import_share=0.05", "populations.pv.count=0"]), tmp_path / "r")
+    )
+    setpoints = run.table("setpoints")
+    assert (setpoints.curtailed_kw > 0).any()
+    prices = run.table("prices").query("node != 'grid'")
+    assert prices.price_per_kwh.max() == approx(3.0)  # the price cap
+    assert overloads(run)[0] == 0
+    assert verify(run).findings == 0
+
+
+def test_a_grid_without_a_solution_is_marked_held_and_survived(tmp_path: Path) -> None:
+    wild = [*TWO_HOURS, "market.policy=none", "populations.house.scale=80", "populations.house.connection_kw=5000"]
+    run = Run(execute(read(STREET, wild), tmp_path / "r"))
+    intervals = run.table("intervals")
+    failed = intervals[intervals.status == "PHYSICS_FAILED"].interval.tolist()
+    assert failed
+    assert run.manifest["heldIntervals"] == failed
+    assert not set(run.table("postings").interval) & set(failed)
+    report = verify(run)
+    assert report.findings >= len(failed)
+    limits = run.table("nodes").set_index("interval").import_limit_kw
+    assert limits.iloc[-1] < limits.iloc[0]
