@@ -64,8 +64,10 @@ class Battery(Resource):
         assert self.device is not None
         twin = self.device.twin
         assert isinstance(twin, BatteryTwin)
-        low_kw, high_kw = twin.range_kw(interval.hours)
-        worth = self.water_value_per_kwh(twin.soc)
+        # The interval now running still goes on as commanded: what counts is the charge it will leave.
+        _, soc = twin.after(self.device.setpoint_kw, interval.hours)
+        low_kw, high_kw = twin.range_kw(soc, interval.hours)
+        worth = self.water_value_per_kwh(soc)
         curve = threshold_curve(
             low_kw=low_kw,
             high_kw=high_kw,

@@ -74,8 +74,10 @@ class EV(Resource):
         number = twin.plugged(now_s)
         if number is None or twin.sessions[number].departure_s <= interval.start_s:
             return None
-        need_kwh = twin.missing_kwh(number) / twin.charge_efficiency
-        if need_kwh == 0:
+        # The interval now running still goes on as commanded: what it will bring is no longer needed.
+        underway_kwh = max(-self.device.setpoint_kw, 0.0) * interval.hours
+        need_kwh = twin.missing_kwh(number) / twin.charge_efficiency - underway_kwh
+        if need_kwh <= 0:
             return None
         rating_kw, departure_s = -twin.min_kw, twin.sessions[number].departure_s
         now_kwh = rating_kw * (min(interval.end_s, departure_s) - interval.start_s) / 3600

@@ -25,7 +25,9 @@ MARGIN_ON_GAP = 1.05
 """A limit is tightened by the measured gap and a little more, so that the next outcome lands on the safe side."""
 RECOVERY = 0.5
 """Share of a tightening that is kept after an interval without a gap."""
-PUBLISH_STEP_KW = 0.01
+LARGEST_ALLOWANCE = 0.25
+"""A gap may be a forecast gone wrong once; no more than this share of a limit is withheld for it."""
+LEAST_ALLOWANCE_KW = 0.01
 
 
 class Transformer(Participant):
@@ -95,7 +97,8 @@ class Transformer(Participant):
         flow_kw = max(flow_kw, 0.0)
         gap_kw = flow_kw - self._limits_kw[direction]
         kept = self._allowance_kw[direction] * RECOVERY
-        self._allowance_kw[direction] = max(gap_kw * MARGIN_ON_GAP, kept if kept > PUBLISH_STEP_KW else 0.0)
+        wanted = max(gap_kw * MARGIN_ON_GAP, kept if kept > LEAST_ALLOWANCE_KW else 0.0)
+        self._allowance_kw[direction] = min(wanted, LARGEST_ALLOWANCE * self._limits_kw[direction])
         if gap_kw <= 0:
             self._safe_kw[direction] = max(self._safe_kw[direction], flow_kw)
 

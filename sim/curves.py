@@ -401,16 +401,13 @@ def _sum(prices: Floats, powers: Floats, starts: Ints) -> OfferCurve:
     np.subtract(powers[1:], powers[:-1], out=rise[1:-1])
     np.subtract(prices[1:], prices[:-1], out=width[1:-1])
     rise[starts] = width[starts] = 0.0  # from one curve's end to the next one's start there is nothing
-    sloped = (width > 0) & (rise > 0)
-    slope = np.divide(rise, width, out=np.zeros(count + 1), where=sloped)
+    slope = np.divide(rise, width, out=np.zeros(count + 1), where=width > 0)
     jump = np.where(width == 0, rise, 0.0)[1:]
 
     order = np.argsort(prices, kind="stable")
     prices = prices[order]
     change, lost = _difference(slope[1:], slope[:-1])
     steepness = np.maximum(_running_total(change[order], lost[order]), 0.0)
-    ramps = np.subtract(sloped[1:], sloped[:-1], dtype=np.intp)[order].cumsum()
-    steepness[ramps == 0] = 0.0  # level means level, to the last bit
 
     base = len(starts)
     steps = np.zeros(base + 2 * count)

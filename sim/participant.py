@@ -82,4 +82,5 @@ class Participant(mesa.Agent):
         """The callback to a request: same transaction, same message id."""
         head, _, tail = request.action.rpartition("/")
         action = f"{head}/on_{tail}" if head else f"on_{tail}"
-        return Message(action, self.era, request.sender, request.transaction_id, request.message_id, content, ttl_s)
+        ids = (request.transaction_id, request.message_id)
+        return Message(action, self.era, request.sender, *ids, content, ttl_s, request.lineage)

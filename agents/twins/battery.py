@@ -37,16 +37,20 @@ class BatteryTwin:
         self.discharge_efficiency = discharge_efficiency
         self.soc = soc
 
-    def range_kw(self, hours: float) -> tuple[float, float]:
-        """Least and greatest power that the store can keep up for this many hours."""
-        room_kwh = (1 - self.soc) * self.capacity_kwh / self.charge_efficiency
-        stock_kwh = self.soc * self.capacity_kwh * self.discharge_efficiency
+    def range_kw(self, soc: float, hours: float) -> tuple[float, float]:
+        """Least and greatest power that can be kept up for this many hours from a state of charge on."""
+        room_kwh = (1 - soc) * self.capacity_kwh / self.charge_efficiency
+        stock_kwh = soc * self.capacity_kwh * self.discharge_efficiency
         return max(self.min_kw, -room_kwh / hours), min(self.max_kw, stock_kwh / hours)
+
+    def after(self, setpoint_kw: float, hours: float) -> tuple[float, float]:
+        """What a set-point would bring about: the power that physics allows, and the state of charge it leads to."""
+        low, high = self.range_kw(self.soc, hours)
+        p_kw = min(max(setpoint_kw, low), high)
+        stored_kw = -p_kw * self.charge_efficiency if p_kw < 0 else -p_kw / self.discharge_efficiency
+        return p_kw, min(max(self.soc + stored_kw * hours / self.capacity_kwh, 0.0), 1.0)
 
     def advance(self, setpoint_kw: float, interval: Interval) -> float:
         """Charge or discharge as asked, within rating and what the store holds."""
-        low, high = self.range_kw(interval.hours)
-        p_kw = min(max(setpoint_kw, low), high)
-        stored_kw = -p_kw * self.charge_efficiency if p_kw < 0 else -p_kw / self.discharge_efficiency
-        self.soc = min(max(self.soc + stored_kw * interval.hours / self.capacity_kwh, 0.0), 1.0)
+        p_kw, self.soc = self.after(setpoint_kw, interval.hours)
         return p_kw

@@ -19,7 +19,7 @@ import numpy as np
 
 from sim.curves import CurveStack, Flags, Floats, Ints, OfferCurve, clear
 from sim.errors import Fault, MarketError, nearest
-from sim.tolerances import POWER_KW
+from sim.tolerances import POWER_KW, PRICE_PER_KWH
 
 Direction: TypeAlias = Literal["FORWARD", "REVERSE"]
 """In which direction a limit holds the flow: FORWARD is import from the parent, REVERSE is export to it."""
@@ -310,7 +310,8 @@ def _offer_faults(problem: Problem) -> Iterator[Fault]:
 
 def _leaves(curve: OfferCurve, floor: float, cap: float) -> bool:
     """Whether a curve names a price that cannot come about; one that never changes names none."""
-    return bool(curve.min_kw < curve.max_kw and (curve.prices[0] < floor or curve.prices[-1] > cap))
+    lowest, highest = curve.prices[0] + PRICE_PER_KWH, curve.prices[-1] - PRICE_PER_KWH
+    return bool(curve.min_kw < curve.max_kw and (lowest < floor or highest > cap))
 
 
 def _slack_faults(problem: Problem, eras: set[str]) -> Iterator[Fault]:

@@ -88,7 +88,7 @@ def test_a_flow_through_a_limit_is_found(problem, clearing):
 
 def test_a_flow_back_through_a_limit_is_found():
     problem = street(retailer(0.05, 0.10), supply("solar", 0.01, 20, "tx-1"), export_kw=8)
-    unlimited = POLICIES["pay_as_clear"].clear(problem)
+    unlimited = POLICIES["pay-as-clear"].clear(problem)
     assert broken(problem, unlimited) == [("limits", "tx-1")]
     assert certify(problem, unlimited).violations[0].amount == pytest.approx(12)
 
@@ -169,5 +169,5 @@ def test_a_price_that_is_not_a_number_certifies_nothing(problem, clearing):
 def test_without_coordination_nothing_is_certified_that_is_not_the_optimum(problem):
     found = {condition for condition, _ in broken(problem, POLICIES["none"].clear(problem))}
     assert found == {"limits"}
-    found = {condition for condition, _ in broken(problem, POLICIES["curtail_only"].clear(problem))}
+    found = {condition for condition, _ in broken(problem, POLICIES["curtail-only"].clear(problem))}
     assert found == {"curves"}

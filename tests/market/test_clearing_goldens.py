@@ -47,7 +47,7 @@ def test_an_order_book_clears_to_its_price_interval_volume_and_welfare(case, tol
 @pytest.mark.parametrize(("case", "tolerance"), [c for c in _cases("books.json") if "price_at_k" in c.values[0]])
 def test_k_chooses_within_the_price_interval(case, tolerance):
     for k, price in case["price_at_k"]:
-        clearing = POLICIES["pay_as_clear"].clear(_book(case, k))
+        clearing = POLICIES["pay-as-clear"].clear(_book(case, k))
         assert clearing.price_per_kwh["grid"] == pytest.approx(price, abs=tolerance)
 
 
@@ -126,7 +126,7 @@ def test_all_prices_that_clear_are_known(case, tolerance):
 def test_a_published_clearing_that_does_not_clear_is_refused(case, tolerance):
     problem = _problem(case)
     prices = {offer.era: case["price"] for offer in problem.offers}
-    clearing = POLICIES["pay_as_clear"].clear(problem)
+    clearing = POLICIES["pay-as-clear"].clear(problem)
     claimed = replace(
         clearing, price_per_kwh={"grid": case["price"]}, participant_price=prices, setpoint_kw=case["setpoint_kw"]
     )

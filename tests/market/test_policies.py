@@ -49,8 +49,8 @@ def test_no_policy_gains_more_than_pay_as_clear_and_none_within_the_limits_more_
     gains = {name: policy.clear(problem) for name, policy in POLICIES.items()}
     if any(clearing.curtailed_kw for clearing in gains.values()) or not certify(problem, gains["none"]).certified:
         return
-    assert gains["pay_as_clear"].welfare >= gains["locational"].welfare - 1e-6
-    assert gains["locational"].welfare >= gains["curtail_only"].welfare - 1e-6
+    assert gains["pay-as-clear"].welfare >= gains["locational"].welfare - 1e-6
+    assert gains["locational"].welfare >= gains["curtail-only"].welfare - 1e-6
 
 
 def test_pay_as_clear_has_one_price_and_tells_what_the_grid_would_carry():

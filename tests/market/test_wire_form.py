@@ -119,7 +119,7 @@ def test_a_broken_limit_is_told_in_the_certificate():
         {"era": "solar", "gridNode": "grid", "offerCurve": curve(SOLAR)},
         {"era": "ev", "gridNode": "tx-1", "offerCurve": curve(EV)},
     ]
-    certificate = result(request(*participants, gridNodes=nodes), "pay_as_clear")["certificate"]
+    certificate = result(request(*participants, gridNodes=nodes), "pay-as-clear")["certificate"]
     assert certificate == {
         "certified": False,
         "violations": [

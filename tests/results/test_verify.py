@@ -394,7 +394,7 @@ def test_a_welfare_that_does_not_follow_from_the_set_points_is_found(edited: Edi
 def cleared_without_limits(draft: Draft, name: str) -> None:
     """Interval 6 cleared at one price for all, published under this policy's name with an honest certificate."""
     request = draft.records("message", "aggregate")[6]["body"]["message"]["aggregationRequest"]
-    answer: Any = clear_message({"aggregationRequest": request}, POLICIES["pay_as_clear"], "test")
+    answer: Any = clear_message({"aggregationRequest": request}, POLICIES["pay-as-clear"], "test")
     result = answer["aggregationResult"]
     result_of(draft, 6).update(result, policy=name)
     draft.tables["intervals"]["violations"][6] = len(result["certificate"]["violations"])
@@ -403,7 +403,7 @@ def cleared_without_limits(draft: Draft, name: str) -> None:
         draft.tables["prices"]["adder_per_kwh"][row] = node["locationalPriceAdder"]
 
 
-@pytest.mark.parametrize(("name", "is_fault"), [("pay_as_clear", False), ("locational", True), ("my_lab:vcg", False)])
+@pytest.mark.parametrize(("name", "is_fault"), [("pay-as-clear", False), ("locational", True), ("my_lab:vcg", False)])
 def test_a_condition_may_be_broken_by_a_policy_that_does_not_promise_it(
     edited: Edited, name: str, is_fault: bool
 ) -> None:

@@ -131,20 +131,21 @@ def test_the_sequence_of_one_battery_s_first_interval_is_the_market_s(run_street
             ends = (context["bppId"], context["bapId"]) if back else (context["bapId"], context["bppId"])
             seen[context["action"]] += 1
             sequence.append(f"{ends[0]} -> {ends[1]} {context['action']}")
-    assert sequence[:13] == [
+    assert sequence[:14] == [
         "battery-01 -> catalogue discover",
         "battery-01 -> market discover",
         "catalogue -> battery-01 on_discover",
         "market -> battery-01 on_discover",
         "battery-01 -> market init",
         "market -> utility init",
+        "utility -> market on_init",
         "market -> battery-01 on_init",
         "battery-01 -> market confirm",
         "market -> battery-01 on_confirm",
         "battery-01 -> market confirm",
         "market -> battery-01 on_confirm",
         "metering -> battery-01 on_status",
-        "battery-01 -> market confirm",
+        "market -> battery-01 on_update",
     ]
     assert seen["confirm"] == seen["on_confirm"] == 8
     assert seen["on_status"] == 8

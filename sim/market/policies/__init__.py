@@ -32,14 +32,14 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
         for policy in (
             Policy("none", none.clear, frozenset({"balance"}), "RETAIL", "everybody at its baseline; nothing is kept"),
             Policy(
-                "curtail_only",
+                "curtail-only",
                 curtail_only.clear,
                 frozenset({"balance", "limits"}),
                 "RETAIL",
                 "baselines, cut pro rata where a limit is exceeded",
             ),
             Policy(
-                "pay_as_clear",
+                "pay-as-clear",
                 pay_as_clear.clear,
                 frozenset({"balance", "curves", "range", "adders"}),
                 "PAY_AS_CLEAR",

@@ -27,7 +27,7 @@ def clear(problem: Problem) -> Clearing:
     setpoint = balanced(problem, setpoint)
     return record(
         problem,
-        "curtail_only",
+        "curtail-only",
         setpoint,
         node_price=[None] * len(held),
         participant_price=retail_prices(problem, setpoint),

@@ -146,10 +146,14 @@ def _offered(problem: Problem) -> list[list[OfferCurve]]:
     injection = np.bincount(tree.offer_node, stack.min_kw.clip(0, None), minlength=len(by_node)).tolist()
     for node, (cut_up, cut_down) in enumerate(zip(withdrawal, injection, strict=True)):
         if cut_up and math.isfinite(problem.price_cap):
-            by_node[node].append(OfferCurve.of([(problem.price_cap, 0.0), (problem.price_cap, cut_up)]))
+            by_node[node].append(_step(problem.price_cap, 0.0, cut_up))
         if cut_down and math.isfinite(problem.price_floor):
-            by_node[node].append(OfferCurve.of([(problem.price_floor, -cut_down), (problem.price_floor, 0.0)]))
+            by_node[node].append(_step(problem.price_floor, -cut_down, 0.0))
     return by_node
+
+
+def _step(price: float, below_kw: float, above_kw: float) -> OfferCurve:
+    return OfferCurve(np.array([price, price]), np.array([below_kw, above_kw]))
 
 
 def _plateau(problem: Problem, low: Floats, high: Floats, price: Floats) -> Plateau:

@@ -11,4 +11,4 @@ from sim.market.problem import Clearing, Limit, Problem
 def clear(problem: Problem) -> Clearing:
     """The clearing that maximises welfare when no limit is looked at."""
     boundless = tuple(Limit(limit.node, limit.parent) for limit in problem.limits)
-    return replace(locational.clear(replace(problem, limits=boundless)), policy="pay_as_clear")
+    return replace(locational.clear(replace(problem, limits=boundless)), policy="pay-as-clear")
