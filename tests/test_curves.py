@@ -261,6 +261,7 @@ def test_the_ends_of_a_price_range_are_chosen_to_the_last_bit(lo, hi):
 def test_a_price_that_is_not_unique_is_chosen_by_k():
     gap = aggregate([OfferCurve.of([(2, 0), (2, 5)]), OfferCurve.of([(8, -5), (8, 0)])])
     assert [clear(gap, 0.0, k).price for k in (0.0, 0.25, 0.5, 1.0)] == [2, 3.5, 5, 8]
+    assert clear(gap).price == 5
 
 
 def test_with_one_end_open_the_only_price_that_was_named_is_taken():

@@ -65,7 +65,10 @@ def day(path: Path, what: str) -> None:
         count = sum(v["ack"] + v["nack"] for v in run.manifest["messages"].values())
         size = run.manifest["journalBytes"]
         parts = run.manifest["durations"]
-        show(what, f"{seconds:.1f} s, {count:,} messages, {1e6 * seconds / count:.0f} µs a message, journal {size / 1e6:.0f} MB")
+        show(
+            what,
+            f"{seconds:.1f} s, {count:,} messages, {1e6 * seconds / count:.0f} µs a message, journal {size / 1e6:.0f} MB",
+        )
         total = sum(parts.values())
         show("", ", ".join(f"{part} {100 * s / total:.0f} %" for part, s in sorted(parts.items(), key=lambda i: -i[1])))
 
@@ -92,9 +95,9 @@ def clearing() -> None:
 
 
 def power_flow() -> None:
-    import pandapower as pp  # noqa: PLC0415
+    import pandapower as pp
 
-    from grid_models import feeders  # noqa: PLC0415
+    from grid_models import feeders
 
     feeder = feeders.load("simbench-semiurb4")
     p_kw = -stream(1, "bench").uniform(0, 3, len(feeder.buses))

@@ -12,7 +12,7 @@ from grid_models import feeders
 from sim.errors import FeederError
 
 STREET = "simbench-semiurb4"
-SUMMER, WINTER = datetime(2016, 5, 16), datetime(2016, 12, 5)  # noqa: DTZ001  (local wall-clock times)
+SUMMER, WINTER = datetime(2016, 5, 16), datetime(2016, 12, 5)
 WEEK = 7 * 96
 
 
@@ -181,7 +181,7 @@ def test_the_street_s_peaks_are_those_of_its_notes(profiles, start, peak_kw, at)
 
 
 def test_a_window_is_the_asked_for_steps_and_nothing_else(profiles):
-    start = datetime(2016, 5, 19, 17, 30)  # noqa: DTZ001
+    start = datetime(2016, 5, 19, 17, 30)
     evening = profiles.window(start, 3)
     assert [time.item() for time in evening.times] == [start + timedelta(minutes=m) for m in (0, 15, 30)]
     row = (3 * 24 + 17) * 4 + 2
@@ -207,7 +207,7 @@ def test_a_whole_window_can_be_asked_for_and_not_one_step_more(profiles):
         (SUMMER - timedelta(minutes=15), 2),
         (SUMMER + timedelta(minutes=5), 2),
         (WINTER + timedelta(days=7), 1),
-        (datetime(2016, 8, 1), 96),  # noqa: DTZ001
+        (datetime(2016, 8, 1), 96),
         (SUMMER, 0),
         (SUMMER, -3),
     ],

@@ -72,12 +72,17 @@ def test_the_amount_says_by_how_much(problem, clearing):
 
 
 def test_power_from_nowhere_breaks_the_balance(problem, clearing):
-    assert ("balance", "grid") in broken(problem, with_power(clearing, retailer=11.0))
+    violations = certify(problem, with_power(clearing, retailer=11.0)).violations
+    balance = next(found for found in violations if found.condition == "balance" and "sum" in found.what)
+    assert (balance.who, balance.what) == ("grid", "all set-points sum to 1 kW, and not to zero")
+    assert balance.amount == pytest.approx(1)
 
 
 def test_a_flow_that_is_not_what_is_withdrawn_breaks_the_balance(problem, clearing):
     wrong = replace(clearing, flow_kw={**clearing.flow_kw, "tx-1": 9.0})
-    assert broken(problem, wrong) == [("balance", "tx-1")]
+    (violation,) = certify(problem, wrong).violations
+    assert (violation.condition, violation.who, violation.amount) == ("balance", "tx-1", pytest.approx(1))
+    assert violation.what == "flow is given as 9 kW, but 10 kW are withdrawn"
 
 
 def test_a_flow_through_a_limit_is_found(problem, clearing):
@@ -110,6 +115,7 @@ def test_an_adder_of_the_wrong_sign_is_found():
 def test_an_adder_that_is_not_the_difference_of_prices_is_found(problem, clearing):
     wrong = replace(clearing, adder_per_kwh={**clearing.adder_per_kwh, "tx-1": 0.3})
     assert broken(problem, wrong) == [("adders", "tx-1")]
+    assert certify(problem, wrong).violations[0].amount == pytest.approx(0.2)
 
 
 def test_a_missing_set_point_is_found(problem, clearing):

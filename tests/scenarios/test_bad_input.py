@@ -94,7 +94,7 @@ def test_a_missing_file_and_a_file_that_is_not_yaml_are_told_apart(
 
 
 def test_a_feeder_without_a_transformer_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import pandapower as pp  # noqa: PLC0415
+    import pandapower as pp
 
     net = pp.create_empty_network()
     bus = pp.create_bus(net, 0.4, name="a")
