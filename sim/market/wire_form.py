@@ -203,7 +203,7 @@ def _offers(read: _Reader, participants: object, where: str) -> list[tuple[int, 
         era = _named(read, values, place, "era")
         node = read.text(values, "gridNode", place)
         baseline = read.number(values, "baselineKW", place, 0.0) if values.get("baselineKW") is not None else None
-        curve = _curve(read, values, place, era or "?", currencies)
+        curve = _curve(read, values, place, currencies)
         if era:
             offers.append((index, Offer(era, node or "", curve, baseline)))
     return offers
@@ -214,9 +214,7 @@ def _named(read: _Reader, values: Mapping[str, object], where: str, *names: str)
     return read.text(values, name, where) if name else None
 
 
-def _curve(
-    read: _Reader, participant: Mapping[str, object], where: str, era: str, currencies: dict[str, str]
-) -> OfferCurve:
+def _curve(read: _Reader, participant: Mapping[str, object], where: str, currencies: dict[str, str]) -> OfferCurve:
     name = read.one_of(participant, where, *_CURVE_NAMES)
     if name is None:
         return _ZERO
@@ -230,7 +228,7 @@ def _curve(
         if not lowest <= power <= highest:
             read.fault(f"{points_at}/{index}/powerKW", f"{power:g} kW is outside its bounds {lowest:g}..{highest:g} kW")
     try:
-        return OfferCurve.of(points, step=_is_step(read, values, where), who=era)
+        return OfferCurve.of(points, step=_is_step(read, values, where))
     except CurveError as error:
         read.faults.extend(Fault(points_at + f.where.removeprefix("curve"), f.what, f.remedy) for f in error.faults)
         return _ZERO

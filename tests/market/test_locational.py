@@ -301,6 +301,7 @@ def test_a_load_without_a_price_is_served_as_far_as_it_goes():
     assert clearing.curtailed_kw == pytest.approx({"house": 37.5, "school": 22.5})
     assert clearing.price_per_kwh == {"grid": None}
     assert clearing.offset_kw == {}
+    assert clearing.welfare == pytest.approx(-2)
     assert clearing.notes == ("60 kW of withdrawals that offered no price were cut",)
     assert certify(problem, clearing).certified
 

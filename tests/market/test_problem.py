@@ -94,6 +94,8 @@ def test_parents_come_first_in_the_tree_however_they_were_given():
         ([(0.1, -3), (0.3, 3)], 0),
         ([(0, -2)], -2),
         ([(0, 0)], 0),
+        ([(0, 0), (1, 0.5)], 0.5),
+        ([(0, -0.5), (1, 0.5)], 0),
     ],
 )
 def test_the_baseline_of_a_load_is_all_it_can_take_and_of_a_generator_all_it_can_give(points, expected):

@@ -171,6 +171,11 @@ def test_step_is_read():
     assert result(book)["clearingQuantityKW"] == 5
 
 
+def test_a_curve_may_have_as_many_points_as_are_allowed():
+    fine = [{"price": n, "powerKW": n} for n in range(MAX_POINTS)]
+    assert result(request({"era": "a", "offerCurve": fine}))["setpoints"][0]["setpointKW"] == 0
+
+
 def test_nodes_that_nobody_describes_are_one():
     book = json.loads(json.dumps(FOUNDING))
     book["participants"][0]["gridNode"], book["participants"][2]["gridNode"] = "tx-1", "tx-2"

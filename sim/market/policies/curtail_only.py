@@ -37,10 +37,9 @@ def clear(problem: Problem) -> Clearing:
 
 def _cut(problem: Problem, setpoint_kw: Floats, members: Flags, by_kw: float) -> Floats:
     """Moves members that add to an overload towards zero until their sum has moved ``by_kw``."""
-    overloading = members & (setpoint_kw * by_kw < 0)
     nearest = np.clip(0.0, problem.stack.min_kw, problem.stack.max_kw)
     for end in (nearest, np.zeros(len(setpoint_kw))):
-        room = np.where(overloading, np.maximum((end - setpoint_kw) * np.sign(by_kw), 0.0), 0.0)
+        room = np.where(members, np.maximum((end - setpoint_kw) * np.sign(by_kw), 0.0), 0.0)
         room = np.minimum(room, np.abs(setpoint_kw))
         moved = min(abs(by_kw), float(room.sum()))
         if moved:
