@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, Literal
 
+from agents.accounts import Accounts, read_deliveries
 from agents.award import Award, award_in
-from agents.membership import Book, Membership, party_signals, read_deliveries, stub_commitment
-from agents.resource import Place, Resource
-from sim.clock import Calendar, Interval
+from agents.member import commitment
+from agents.membership import Membership
+from agents.resource import Resource, Seat
+from sim.clock import Interval
 from sim.curves import OfferCurve, aggregate, disaggregate
 from sim.feeder import Floats
 from sim.forms import window_of
 from sim.market.problem import Offer
-from sim.participant import Ids, Participant, Registry
+from sim.participant import Participant
 from sim.tolerances import POWER_KW
 from sim.wire.bags import ENERGY, EnergyContract, Role
 from sim.wire.messages import Alarm, ContractContent, ContractStatus, Event, Message
@@ -71,28 +72,26 @@ class Aggregator(Resource):
 
     def __init__(
         self,
-        registry: Registry,
-        era: str,
-        ids: Ids,
+        seat: Seat,
         *,
-        place: Place,
-        calendar: Calendar,
         membership: Callable[[Participant], Membership],
+        accounts: Callable[[Participant], Accounts],
         utility: str,
         capacity_kw: tuple[float, float],
     ) -> None:
-        super().__init__(registry, era, ids, place=place, calendar=calendar, device=None)
+        super().__init__(seat)
         self.membership = membership(self)
+        self.accounts = accounts(self)
         self._utility = utility
         self._capacity_kw = capacity_kw
-        self._lock_contract = ids.fresh()
-        self._parts: dict[int, list[Offer]] = {}
+        self._lock_contract = seat.ids.fresh()
+        self._parts: dict[int, tuple[Offer, ...]] = {}
         self._shares: dict[int, dict[str, Award]] = {}
         self._locking: dict[str, int] = {}
         self.reactions |= {
-            "discover": lambda m: (self.membership.on_discover(m),),
-            "init": lambda m: (self.membership.on_init(m),),
-            "confirm": self.on_member_confirm,
+            "discover": self.membership.on_discover,
+            "init": self.membership.on_init,
+            "confirm": self.membership.on_confirm,
         }
 
     def capability(self) -> OfferCurve:
@@ -103,19 +102,13 @@ class Aggregator(Resource):
     def on_init(self, message: Message) -> Iterable[Event]:
         """An approval: of a member by the utility, or of ourselves by the market."""
         if message.sender == self._utility:
-            return (self.membership.on_approved(message),)
+            return self.membership.on_approved(message)
         return super().on_init(message)
-
-    def on_member_confirm(self, message: Message) -> Iterable[Event]:
-        """A member's committed curve."""
-        self.membership.on_confirm(message)
-        return ()
 
     def offer(self, interval: Interval, now_s: int) -> Offer | None:
         """The sum of the members' curves; the members' gate closes with it."""
         del now_s
-        self.membership.closed_s = interval.start_s
-        parts = list(self.membership.books.get(interval.index, Book()).offers.values())
+        parts = self.membership.close(interval)
         if not parts:
             return None
         self._parts[interval.index] = parts
@@ -135,7 +128,7 @@ class Aggregator(Resource):
     def _lock(self, index: int) -> Message:
         hours = self.calendar.interval(index).hours
         locks = tuple(
-            stub_commitment(self.membership.members[era].meter, "lock", "PENDING", award.cleared_kw * hours)
+            commitment(self.membership.members[era].meter, "lock", award.cleared_kw * hours)
             for era, award in self._shares[index].items()
         )
         contract = WireContract(
@@ -165,11 +158,4 @@ class Aggregator(Resource):
         interval = self.calendar.interval(index)
         minute = self.calendar.minute_of_day(interval.start_s)
         prices = (self.tariffs["IMPORT"][minute], self.tariffs["EXPORT"][minute])
-        signals: dict[str, Mapping[str, Decimal]] = {}
-        for era, member in self.membership.members.items():
-            energy_wh = readings.get(member.meter)
-            if era in awards or energy_wh:
-                signals[era] = party_signals(
-                    energy_wh=energy_wh or 0, award=awards.get(era), prices=prices, hours=interval.hours
-                )
-        return self.membership.settle(interval, signals, last=index == self.calendar.count - 1)
+        return self.accounts.close(interval, self.membership.members, readings, awards, prices)

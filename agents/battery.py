@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from agents.resource import Place, Resource
+from agents.resource import Resource, Seat
 from agents.twins.battery import BatteryTwin
-from sim.clock import Calendar, Interval
+from sim.clock import Interval
 from sim.curves import OfferCurve
-from sim.device import Device
 from sim.market.problem import Offer
-from sim.participant import Ids, Registry
 
 
 def threshold_curve(
@@ -38,18 +36,8 @@ class Battery(Resource):
     kind = "battery"
     resource_type: ClassVar[Literal["BATTERY"]] = "BATTERY"
 
-    def __init__(
-        self,
-        registry: Registry,
-        era: str,
-        ids: Ids,
-        *,
-        place: Place,
-        calendar: Calendar,
-        device: Device,
-        wear_per_kwh: float,
-    ) -> None:
-        super().__init__(registry, era, ids, place=place, calendar=calendar, device=device)
+    def __init__(self, seat: Seat, *, wear_per_kwh: float) -> None:
+        super().__init__(seat)
         self._wear_per_kwh = wear_per_kwh
         self._worth_full_per_kwh = self._worth_empty_per_kwh = 0.0
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from itertools import groupby
 from typing import ClassVar, Literal
 
-from agents.resource import Place, Resource
+from agents.resource import Resource, Seat
 from agents.twins.ev import EVTwin
-from sim.clock import Calendar, Interval
+from sim.clock import Interval
 from sim.curves import OfferCurve
-from sim.device import Device
 from sim.feeder import Floats
 from sim.market.problem import Offer
-from sim.participant import Ids, Registry
 
 
 def charging_curve(
@@ -51,18 +49,8 @@ class EV(Resource):
     kind = "ev"
     resource_type: ClassVar[Literal["EV"]] = "EV"
 
-    def __init__(
-        self,
-        registry: Registry,
-        era: str,
-        ids: Ids,
-        *,
-        place: Place,
-        calendar: Calendar,
-        device: Device,
-        belief_per_kwh: Floats,
-    ) -> None:
-        super().__init__(registry, era, ids, place=place, calendar=calendar, device=device)
+    def __init__(self, seat: Seat, *, belief_per_kwh: Floats) -> None:
+        super().__init__(seat)
         self._belief_per_kwh: list[float] = belief_per_kwh.tolist()
         self._forecasts: dict[int, float] = {}
 

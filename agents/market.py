@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from decimal import Decimal
-from enum import StrEnum
 
-import numpy as np
 from msgspec import UNSET
 
+from agents.accounts import Accounts, read_deliveries
 from agents.award import Award
-from agents.membership import Book, Membership, party_signals, read_deliveries, stub_commitment
+from agents.member import commitment
+from agents.membership import Membership
+from agents.rounds import Clear, Round, Rules, Stage, clear_and_certify, firm_nodes, limit_of, problem_of, solve
 from sim.clock import Calendar, Interval
 from sim.contracts.contract import Contract, Settlement, settle
 from sim.curves import clear
-from sim.errors import MarketError
 from sim.forms import aggregation_request, aggregation_result, window_of
 from sim.ledger import Ledger
-from sim.market.certificate import Certificate, certify
-from sim.market.policies import Policy
-from sim.market.problem import Clearing, Limit, Offer, Problem
+from sim.market.problem import Limit, Offer
 from sim.participant import Ids, Participant, Registry
-from sim.wire.bags import ENERGY, EnergyContract, GridConstraints, GridNode
+from sim.wire.bags import ENERGY, EnergyContract, GridNode
 from sim.wire.messages import (
     AggregateContent,
     AggregatedContent,
@@ -44,52 +42,6 @@ ROUNDS_KEPT = 3
 """A round is needed until its interval has been settled, which is when the gate after next closes."""
 
 
-class Stage(StrEnum):
-    """Where a market round stands."""
-
-    GATE_CLOSED = "GATE_CLOSED"
-    CLEARED = "CLEARED"
-    FAILED = "FAILED"
-    PUBLISHED = "PUBLISHED"
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How a market clears: its policy, what it falls back on, and the bounds of its prices per kWh.
-
-    firm_share: share of an export limit from which on set-points below it are also the most that may be injected.
-    """
-
-    policy: Policy
-    fallback: Policy
-    k: float
-    price_floor: float
-    price_cap: float
-    firm_share: float
-    confirm_s: int
-    gate_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One gate: the problem, its outcome, and whether the fallback had to serve."""
-
-    stage: Stage
-    problem: Problem | None = None
-    clearing: Clearing | None = None
-    certificate: Certificate | None = None
-    fallback: bool = False
-
-
-Clear = Callable[[Problem, Policy], tuple[Clearing, Certificate]]
-
-
-def clear_and_certify(problem: Problem, policy: Policy) -> tuple[Clearing, Certificate]:
-    """Clear by a policy and check the outcome independently of how it was found."""
-    clearing = policy.clear(problem)
-    return clearing, certify(problem, clearing)
-
-
 class Market(Participant):
     """Runs one round an interval: OPEN → GATE_CLOSED → CLEARED or FAILED → PUBLISHED.
 
@@ -107,6 +59,7 @@ class Market(Participant):
         *,
         rules: Rules,
         membership: Callable[[Participant], Membership],
+        accounts: Callable[[Participant], Accounts],
         utility: str,
         catalogue: str,
         supplier: str,
@@ -120,6 +73,7 @@ class Market(Participant):
         super().__init__(registry, era, ids)
         self.rules = rules
         self.membership = membership(self)
+        self.accounts = accounts(self)
         self.rounds: dict[int, Round] = {}
         self.held: list[int] = []
         """Intervals that were not settled because their metering is not valid."""
@@ -137,14 +91,15 @@ class Market(Participant):
         self._lock_contract = ids.fresh()
         self._limits: tuple[Limit, ...] = ()
         self._closing: dict[str, int] = {}
+        self._offers: dict[int, tuple[Offer, ...]] = {}
         self._awards: dict[int, dict[str, Award]] = {}
         self._retail_prices = (0.0, 0.0)
         self.reactions |= {
             "catalog/on_publish": lambda _: (),
-            "discover": lambda m: (self.membership.on_discover(m),),
-            "init": lambda m: (self.membership.on_init(m),),
-            "on_init": lambda m: (self.membership.on_approved(m),),
-            "confirm": self.on_confirm,
+            "discover": self.membership.on_discover,
+            "init": self.membership.on_init,
+            "on_init": self.membership.on_approved,
+            "confirm": self.membership.on_confirm,
             "gate": self.on_gate,
             "on_discover": self.on_nodes,
             "aggregate": self.on_aggregate,
@@ -161,17 +116,12 @@ class Market(Participant):
             Alarm(-self.rules.gate_s, "gate", 0),
         )
 
-    def on_confirm(self, message: Message) -> Iterable[Event]:
-        """A committed curve; the answer comes when the gate has closed."""
-        self.membership.on_confirm(message)
-        return ()
-
     # the gate
 
     def on_gate(self, alarm: Alarm) -> Iterable[Event]:
         """Close the gate, ask for the limits of the grid nodes, and set the next gate."""
         interval = self._calendar.interval(alarm.index)
-        self.membership.closed_s = interval.start_s
+        self._offers[interval.index] = self.membership.close(interval)
         self.rounds[interval.index] = Round(Stage.GATE_CLOSED)
         self.rounds.pop(interval.index - ROUNDS_KEPT, None)
         content = DiscoverContent(intent=SearchIntent(textSearch="GridNode"))
@@ -191,52 +141,30 @@ class Market(Participant):
             for resource in catalog.resources or ()
             if isinstance(resource.resourceAttributes, GridNode)
         ]
-        limits = (Limit(self._root_node, None), *(_limit(node, self._root_node) for node in nodes))
-        book = self.membership.books.get(index, Book())
-        problem = self._problem(tuple(book.offers.values()), limits)
+        limits = (Limit(self._root_node, None), *(limit_of(node, self._root_node) for node in nodes))
+        problem = problem_of(self._offers.pop(index), limits, self.rules, self._supplier)
         self.rounds[index] = Round(Stage.GATE_CLOSED, problem)
         request = aggregation_request(problem, window_of(self._calendar, index), self._currency)
         question = self.request("aggregate", self.era, AggregateContent(aggregationRequest=request), self._transaction)
         self._closing[question.message_id] = index
         return (question,)
 
-    def _problem(self, offers: tuple[Offer, ...], limits: tuple[Limit, ...]) -> Problem:
-        present = any(offer.era == self._supplier for offer in offers)
-        return Problem(
-            offers=offers,
-            limits=limits,
-            k=self.rules.k,
-            price_floor=self.rules.price_floor,
-            price_cap=self.rules.price_cap,
-            slack=self._supplier if present else None,
-        )
-
     def on_aggregate(self, message: Message) -> Iterable[Event]:
         """Clear and certify.  A policy that fails, or breaks what it promises, gives way to the fallback."""
         index = self._closing[message.message_id]
         problem = self.rounds[index].problem
         assert problem is not None
-        clearing, certificate, fallback = self._solve(problem)
+        clearing, certificate, fallback = solve(problem, self.rules, self._clear)
         self.rounds[index] = Round(Stage.CLEARED, problem, clearing, certificate, fallback)
         result = aggregation_result(problem, clearing, certificate)
         return (self.answer(message, AggregatedContent(aggregationResult=result)),)
-
-    def _solve(self, problem: Problem) -> tuple[Clearing, Certificate, bool]:
-        policy = self.rules.policy
-        try:
-            clearing, certificate = self._clear(problem, policy)
-        except MarketError:
-            return (*self._clear(problem, self.rules.fallback), True)
-        if any(violation.condition in policy.promises for violation in certificate.violations):
-            return (*self._clear(problem, self.rules.fallback), True)
-        return clearing, certificate, False
 
     def on_aggregated(self, message: Message) -> Iterable[Event]:
         """The outcome: have the energy of every meter locked, so that no kWh is sold twice."""
         assert isinstance(message.content, AggregatedContent)
         index = self._closing.pop(message.message_id)
         interval = self._calendar.interval(index)
-        firm = self._firm_nodes(index)
+        firm = firm_nodes(self.rounds[index], self.rules)
         awards = {
             s.era: Award(
                 s.setpointKW,
@@ -249,12 +177,7 @@ class Market(Participant):
         }
         self._awards[index] = awards
         locks = tuple(
-            stub_commitment(
-                self.membership.members[era].meter,
-                self.membership.members[era].open_role.offer_id,
-                "PENDING",
-                award.cleared_kw * interval.hours,
-            )
+            commitment(self.membership.members[era].meter, "lock", award.cleared_kw * interval.hours)
             for era, award in awards.items()
         )
         if not locks:
@@ -262,22 +185,6 @@ class Market(Participant):
         question = self.request("confirm", self._utility, self._lock(index, locks), self._transaction)
         self._closing[question.message_id] = index
         return (question,)
-
-    def _firm_nodes(self, index: int) -> list[str]:
-        """Nodes below a limit that reverse flow comes near to, if the policy looks at limits at all.
-
-        What is offered there is a forecast; more sun than that must not push the flow over a limit nobody priced in.
-        """
-        done = self.rounds[index]
-        if done.clearing is None or done.problem is None or "limits" not in self.rules.policy.promises:
-            return []
-        tree = done.problem.tree
-        export_kw = tree.power_kw(np.array(list(done.clearing.setpoint_kw.values())))
-        near: list[bool] = []
-        for node in range(len(tree.names)):
-            own = bool(node and export_kw[node] > self.rules.firm_share * tree.upper_kw[node])
-            near.append(own or (node > 0 and near[tree.parent[node]]))
-        return [name for name, is_near in zip(tree.names, near, strict=True) if is_near]
 
     def _lock(self, index: int, locks: tuple[Commitment, ...]) -> ContractContent:
         attributes = EnergyContract(
@@ -294,16 +201,14 @@ class Market(Participant):
     def on_locked(self, message: Message) -> Iterable[Event]:
         """Locked: publish price and power to every member."""
         index = self._closing.pop(message.message_id)
-        done = self.rounds[index]
-        self.rounds[index] = Round(Stage.PUBLISHED, done.problem, done.clearing, done.certificate, done.fallback)
+        self.rounds[index] = replace(self.rounds[index], stage=Stage.PUBLISHED)
         return self.membership.awards(self._calendar.interval(index), self._awards[index])
 
     def on_nack(self, message: Message) -> Iterable[Event]:
         """A refused lock fails the round: nobody is awarded, and every device falls back on its safe default."""
         index = self._closing.pop(message.message_id, None)
         if index is not None:
-            done = self.rounds[index]
-            self.rounds[index] = Round(Stage.FAILED, done.problem, done.clearing, done.certificate, done.fallback)
+            self.rounds[index] = replace(self.rounds[index], stage=Stage.FAILED)
             self._awards.pop(index, None)
             self.membership.books.pop(index, None)
         return ()
@@ -320,14 +225,7 @@ class Market(Participant):
             return ()
         prices = self.retail_prices(index)
         self._settle_rent(interval)
-        signals: dict[str, Mapping[str, Decimal]] = {}
-        for era, member in self.membership.members.items():
-            energy_wh = readings.get(member.meter)
-            if era in awards or energy_wh:
-                signals[era] = party_signals(
-                    energy_wh=energy_wh, award=awards.get(era), prices=prices, hours=interval.hours
-                )
-        return self.membership.settle(interval, signals, last=index == self._calendar.count - 1)
+        return self.accounts.close(interval, self.membership.members, readings, awards, prices)
 
     def retail_prices(self, index: int) -> tuple[float, float]:
         """The retailer's import and export price in an interval, as its own curve said; the last known if it was silent."""
@@ -345,13 +243,3 @@ class Market(Participant):
         rent = sum(clearing.adder_per_kwh[node] * clearing.flow_kw[node] for node in clearing.adder_per_kwh)
         values = {"rent": Decimal(f"{rent * interval.hours:.6f}")}
         self._ledger.post(settle(self._rent_settlement, self._rent, interval.index, values))
-
-
-def _limit(node: GridNode, root: str) -> Limit:
-    constraints: GridConstraints = node.gridConstraints
-    return Limit(
-        node.nodeId,
-        root if node.gridNode is UNSET else node.gridNode,
-        float("inf") if constraints.maxForwardFlowKW is UNSET else constraints.maxForwardFlowKW,
-        float("inf") if constraints.maxReverseFlowKW is UNSET else constraints.maxReverseFlowKW,
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from agents.membership import stub_commitment
+from agents.member import commitment
 from agents.utility import SITES_METER, SUPPLY_METER
 from sim.clock import Calendar
 from sim.device import Meters
@@ -74,8 +74,7 @@ class MeterOperator(Participant):
     def _report(self, recipient: str, energy_kwh: Mapping[str, float], index: int) -> Message:
         service = self._services.get(recipient)
         if service is None:
-            stub = stub_commitment(recipient, "metering", "ACTIVE", 0.0)
-            service = self._services[recipient] = (self.ids.fresh(), (stub,))
+            service = self._services[recipient] = (self.ids.fresh(), (commitment(recipient, "metering", 0.0),))
         contract = Contract(
             id=service[0],
             status=ContractStatus(code="ACTIVE"),

@@ -71,6 +71,18 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Seat:
+    """What every resource is given: its address, its identifiers, its place, the calendar, and its device if it has one."""
+
+    registry: Registry
+    era: str
+    ids: Ids
+    place: Place
+    calendar: Calendar
+    device: Device | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """What the host's offer and the approval said: identifiers, times before delivery in seconds, caps in kW ≥ 0."""
 
@@ -89,19 +101,17 @@ class Resource(Participant):
     role: ClassVar[Role] = "PROSUMER"
     resource_type: ClassVar[Literal["LOAD", "SOLAR", "BATTERY", "EV", "PORTFOLIO", "GRID_SUPPLY"]]
 
-    def __init__(
-        self, registry: Registry, era: str, ids: Ids, *, place: Place, calendar: Calendar, device: Device | None
-    ) -> None:
-        super().__init__(registry, era, ids)
-        self.place = place
-        self.calendar = calendar
-        self.device = device
+    def __init__(self, seat: Seat) -> None:
+        super().__init__(seat.registry, seat.era, seat.ids)
+        self.place = seat.place
+        self.calendar = seat.calendar
+        self.device = seat.device
         self.tariffs: dict[str, tuple[float, ...]] = {}
         """Tariff prices per kWh by local minute of the day, under IMPORT and EXPORT."""
         self.terms: Terms | None = None
         self.balance = 0.0
         """What settlements have brought (+) or cost (−) so far, in the contract's currency."""
-        self._transaction = ids.fresh()
+        self._transaction = seat.ids.fresh()
         self._committed: dict[int, Offer] = {}
         self.awarded: dict[int, Award] = {}
         """What each gate gave, by interval."""

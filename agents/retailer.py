@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar, Literal
 
-from agents.resource import SETUP_TTL_S, Place, Resource
-from sim.clock import Calendar, Interval
+from agents.resource import SETUP_TTL_S, Resource, Seat
+from sim.clock import Interval
 from sim.curves import OfferCurve
 from sim.market.problem import Offer
-from sim.participant import Ids, Registry
 from sim.tariff import prices_by_minute
 from sim.wire.bags import Role, Tariff
 from sim.wire.messages import (
@@ -35,18 +34,8 @@ class Retailer(Resource):
     role: ClassVar[Role] = "SELLER"
     resource_type: ClassVar[Literal["GRID_SUPPLY"]] = "GRID_SUPPLY"
 
-    def __init__(
-        self,
-        registry: Registry,
-        era: str,
-        ids: Ids,
-        *,
-        place: Place,
-        calendar: Calendar,
-        own_tariffs: tuple[Tariff, Tariff],
-        capacity_kw: float,
-    ) -> None:
-        super().__init__(registry, era, ids, place=place, calendar=calendar, device=None)
+    def __init__(self, seat: Seat, *, own_tariffs: tuple[Tariff, Tariff], capacity_kw: float) -> None:
+        super().__init__(seat)
         self._own_tariffs = own_tariffs
         self._import_prices, self._export_prices = map(prices_by_minute, own_tariffs)
         self._capacity_kw = capacity_kw

@@ -6,13 +6,11 @@ import math
 from typing import ClassVar, Literal
 
 from agents.award import Award
-from agents.resource import Place, Resource
+from agents.resource import Resource, Seat
 from agents.twins.solar import SolarTwin
-from sim.clock import Calendar, Interval
+from sim.clock import Interval
 from sim.curves import OfferCurve
-from sim.device import Device
 from sim.market.problem import Offer
-from sim.participant import Ids, Registry
 from sim.tolerances import POWER_KW
 
 
@@ -25,18 +23,8 @@ class Solar(Resource):
     kind = "solar"
     resource_type: ClassVar[Literal["SOLAR"]] = "SOLAR"
 
-    def __init__(
-        self,
-        registry: Registry,
-        era: str,
-        ids: Ids,
-        *,
-        place: Place,
-        calendar: Calendar,
-        device: Device,
-        reserve_per_kwh: float,
-    ) -> None:
-        super().__init__(registry, era, ids, place=place, calendar=calendar, device=device)
+    def __init__(self, seat: Seat, *, reserve_per_kwh: float) -> None:
+        super().__init__(seat)
         self._reserve_per_kwh = reserve_per_kwh
 
     def offer(self, interval: Interval, now_s: int) -> Offer:

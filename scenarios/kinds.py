@@ -12,7 +12,7 @@ import numpy as np
 from agents.battery import Battery
 from agents.ev import EV
 from agents.household import Household
-from agents.resource import Place, Resource
+from agents.resource import Place, Resource, Seat
 from agents.solar import Solar
 from agents.twins.battery import BatteryTwin
 from agents.twins.ev import EVTwin, Session
@@ -28,24 +28,15 @@ from scenarios.spec import (
     SolarSpec,
     Uniform,
 )
+from scenarios.weather import Weather
 from sim.clock import DAY_S, Calendar
 from sim.device import Device, Twin
-from sim.feeder import Floats
 from sim.participant import Ids, Registry
 from sim.rng import stream
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Weather:
-    """What the world does to devices: profiles by interval, shape [1 + count, columns]; row 0 precedes the run."""
-
-    load_kw: Floats
-    load_kvar: Floats
-    pv_pu: Floats
-
-
 @dataclass(frozen=True, slots=True)
-class Seat:
+class Spot:
     """Where one participant of a population stands.
 
     number: of the participant in its population.  column: of the customer whose profile belongs to the site.
@@ -67,20 +58,10 @@ class Ground:
     weather: Weather
     seed: int
 
-    def device(self, seat: Seat, twin: Twin) -> Device:
-        """A device at the seat's bus."""
-        return Device(seat.era, seat.bus, seat.place.node, twin)
-
-    def common(self, seat: Seat, twin: Twin) -> dict[str, Any]:
-        """The constructor arguments that all kinds share."""
-        return {
-            "registry": self.registry,
-            "era": seat.era,
-            "ids": Ids(self.seed, seat.era),
-            "place": seat.place,
-            "calendar": self.calendar,
-            "device": self.device(seat, twin),
-        }
+    def seat(self, spot: Spot, twin: Twin) -> Seat:
+        """What the participant at this spot is given, with a device of this kind."""
+        device = Device(spot.era, spot.bus, spot.place.node, twin)
+        return Seat(self.registry, spot.era, Ids(self.seed, spot.era), spot.place, self.calendar, device)
 
 
 def draw(value: float | Normal | Lognormal | Uniform, rng: np.random.Generator) -> float:
@@ -99,49 +80,49 @@ def draw(value: float | Normal | Lognormal | Uniform, rng: np.random.Generator) 
             return float(value)
 
 
-def household(spec: HouseholdSpec, seat: Seat, ground: Ground) -> Resource:
+def household(spec: HouseholdSpec, spot: Spot, ground: Ground) -> Resource:
     """A household that follows its site's own profile."""
-    weather, column = ground.weather, seat.column
+    weather, column = ground.weather, spot.column
     twin = LoadTwin(
         weather.load_kw[:, column] * spec.scale, weather.load_kvar[:, column] * spec.scale, spec.connection_kw
     )
-    return Household(**ground.common(seat, twin))
+    return Household(ground.seat(spot, twin))
 
 
-def solar(spec: SolarSpec, seat: Seat, ground: Ground) -> Resource:
+def solar(spec: SolarSpec, spot: Spot, ground: Ground) -> Resource:
     """A plant under one of the data set's skies."""
-    peak_kw = draw(spec.peak_kw, stream(ground.seed, seat.era, "peak"))
-    column = int(stream(ground.seed, seat.era, "sky").integers(ground.weather.pv_pu.shape[1]))
+    peak_kw = draw(spec.peak_kw, stream(ground.seed, spot.era, "peak"))
+    column = int(stream(ground.seed, spot.era, "sky").integers(ground.weather.pv_pu.shape[1]))
     twin = SolarTwin(ground.weather.pv_pu[:, column] * peak_kw, peak_kw)
-    return Solar(**ground.common(seat, twin), reserve_per_kwh=spec.reserve_per_kwh)
+    return Solar(ground.seat(spot, twin), reserve_per_kwh=spec.reserve_per_kwh)
 
 
-def battery(spec: BatterySpec, seat: Seat, ground: Ground) -> Resource:
+def battery(spec: BatterySpec, spot: Spot, ground: Ground) -> Resource:
     """A home battery."""
     twin = BatteryTwin(
-        capacity_kwh=draw(spec.capacity_kwh, stream(ground.seed, seat.era, "capacity")),
+        capacity_kwh=draw(spec.capacity_kwh, stream(ground.seed, spot.era, "capacity")),
         charge_kw=spec.charge_kw,
         discharge_kw=spec.discharge_kw,
         charge_efficiency=spec.charge_efficiency,
         discharge_efficiency=spec.discharge_efficiency,
         soc=spec.initial_soc,
     )
-    return Battery(**ground.common(seat, twin), wear_per_kwh=spec.wear_per_kwh)
+    return Battery(ground.seat(spot, twin), wear_per_kwh=spec.wear_per_kwh)
 
 
-def ev(spec: EVSpec, seat: Seat, ground: Ground) -> Resource:
+def ev(spec: EVSpec, spot: Spot, ground: Ground) -> Resource:
     """A car with its stays at home during the run."""
     twin = EVTwin(
         capacity_kwh=spec.capacity_kwh,
         charge_kw=spec.charge_kw,
         charge_efficiency=spec.charge_efficiency,
         target_soc=spec.target_soc,
-        sessions=sessions(spec, seat.era, ground),
+        sessions=sessions(spec, spot.era, ground),
     )
     calendar = ground.calendar
     slots = calendar.count + DAY_S // calendar.interval_s
-    belief = stream(ground.seed, seat.era, "belief").normal(0.0, spec.belief_sd_per_kwh, slots)
-    return EV(**ground.common(seat, twin), belief_per_kwh=belief)
+    belief = stream(ground.seed, spot.era, "belief").normal(0.0, spec.belief_sd_per_kwh, slots)
+    return EV(ground.seat(spot, twin), belief_per_kwh=belief)
 
 
 def sessions(spec: EVSpec, era: str, ground: Ground) -> tuple[Session, ...]:
@@ -171,7 +152,7 @@ class Kind:
 
     name: str
     spec: type[PopulationSpec]
-    build: Callable[[Any, Seat, Ground], Resource]
+    build: Callable[[Any, Spot, Ground], Resource]
     summary: str
 
 

@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from agents.market import Round, Stage
+from agents.rounds import Round, Stage
 from agents.twins.ev import EVTwin
 from results.run import TABLES
-from scenarios.build import MARKET, ROOT, TREASURY, Built, NodeLimits
+from scenarios.build import Built, NodeLimits
+from scenarios.names import MARKET, ROOT, TREASURY
 from sim.clock import Interval
 from sim.device import Device
 from sim.feeder import Flow

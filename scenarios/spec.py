@@ -102,6 +102,7 @@ class PopulationSpec(Model):
     connection carries in either direction (63 A at three phases and 400 V: 43.6 kW).
     """
 
+    kind: str
     name: Name | None = None
     count: Annotated[int, Field(ge=0)] | None = None
     sites: tuple[str, ...] | None = None

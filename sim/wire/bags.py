@@ -19,6 +19,7 @@ Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
 Role = Literal[
     "BUYER", "SELLER", "PROSUMER", "AGGREGATOR", "MARKET_CLEARING_AGENT", "GRID_OPERATOR", "GOVERNMENT"
 ]  # fmt: skip
+PricingModel = Literal["PAY_AS_CLEAR", "RETAIL"]
 ContractState = Literal["PENDING", "ACTIVE", "COMPLETED", "TERMINATED"]
 
 
@@ -123,7 +124,7 @@ class EnergyOffer(Bag, frozen=True, kw_only=True):
 
     templateId: Identifier
     openRole: Role
-    pricingModel: Literal["PAY_AS_CLEAR", "RETAIL"]
+    pricingModel: PricingModel
     currency: Currency
     intervalDuration: str
     confirmBefore: str

@@ -27,6 +27,7 @@ from sim.wire.bags import (
     Wire,
 )
 
+CoreState = Literal["DRAFT", "ACTIVE", "CANCELLED", "COMPLETE"]
 Uuid = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
 Timestamp = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)$")]
 Duration = Annotated[str, msgspec.Meta(pattern=r"^PT\d+S$")]
@@ -108,7 +109,7 @@ class Commitment(Wire, frozen=True, kw_only=True):
 class ContractStatus(Wire, frozen=True, kw_only=True):
     """The core specification's own state of a contract."""
 
-    code: Literal["DRAFT", "ACTIVE", "CANCELLED", "COMPLETE"]
+    code: CoreState
 
 
 class Performance(Wire, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from agents.award import Award
 from agents.battery import Battery, threshold_curve
 from agents.ev import charging_curve
 from agents.household import Household
-from agents.resource import Place
+from agents.resource import Place, Seat
 from agents.solar import Solar
 from agents.twins.battery import BatteryTwin
 from agents.twins.load import LoadTwin
@@ -29,15 +29,9 @@ QUARTER = calendar().interval(0)
 prices = st.floats(0.01, 0.5).map(lambda price: round(price, 3))
 
 
-def common(twin: Twin) -> dict[str, object]:
-    return {
-        "registry": mesa.Model(rng=1),
-        "era": "x",
-        "ids": Ids(1, "x"),
-        "place": PLACE,
-        "calendar": Calendar(local_start(calendar().start.replace(tzinfo=None), "Europe/Berlin"), 900, 96),
-        "device": Device("x", "bus", "tx", twin),
-    }
+def seat(twin: Twin) -> Seat:
+    days = Calendar(local_start(calendar().start.replace(tzinfo=None), "Europe/Berlin"), 900, 96)
+    return Seat(mesa.Model(rng=1), "x", Ids(1, "x"), PLACE, days, Device("x", "bus", "tx", twin))
 
 
 def test_a_car_with_four_hours_bids_the_steps_of_its_forecast() -> None:
@@ -75,7 +69,7 @@ def battery(soc: float) -> Battery:
     twin = BatteryTwin(
         capacity_kwh=10, charge_kw=5, discharge_kw=5, charge_efficiency=0.9, discharge_efficiency=0.8, soc=soc
     )
-    agent = Battery(**common(twin), wear_per_kwh=0.03)  # type: ignore[arg-type]
+    agent = Battery(seat(twin), wear_per_kwh=0.03)
     agent.tariffs = {"IMPORT": (0.24,) * 720 + (0.32,) * 720, "EXPORT": (0.08,) * 1440}
     agent.on_tariffs()
     return agent
@@ -115,7 +109,7 @@ def test_thresholds_make_a_rising_curve(low_kw: float, high_kw: float, p: float,
 
 
 def test_a_plant_sells_down_to_zero_and_forecasts_what_it_sees_now() -> None:
-    agent = Solar(**common(SolarTwin(np.array([3.0, 9.0]), 10.0)), reserve_per_kwh=0.0)  # type: ignore[arg-type]
+    agent = Solar(seat(SolarTwin(np.array([3.0, 9.0]), 10.0)), reserve_per_kwh=0.0)
     offer = agent.offer(QUARTER, -300)
     assert (offer.curve.low(0.0), offer.curve.high(0.0)) == (0.0, 3.0)
     assert (offer.curve.high(-0.01), offer.curve.low(0.01)) == (0.0, 3.0)
@@ -123,7 +117,7 @@ def test_a_plant_sells_down_to_zero_and_forecasts_what_it_sees_now() -> None:
 
 
 def test_a_plant_is_held_back_only_by_curtailment_or_a_limit_that_is_near() -> None:
-    agent = Solar(**common(SolarTwin(np.array([3.0, 9.0]), 10.0)), reserve_per_kwh=0.0)  # type: ignore[arg-type]
+    agent = Solar(seat(SolarTwin(np.array([3.0, 9.0]), 10.0)), reserve_per_kwh=0.0)
     offer = agent.offer(QUARTER, -300)
     assert agent.setpoint_kw(offer, Award(3.0, 0.1)) == float("inf")
     assert agent.setpoint_kw(offer, Award(3.0, 0.1, firm=True)) == 3.0
@@ -131,7 +125,7 @@ def test_a_plant_is_held_back_only_by_curtailment_or_a_limit_that_is_near() -> N
 
 
 def test_a_household_buys_its_forecast_at_any_price_and_is_limited_only_by_curtailment() -> None:
-    agent = Household(**common(LoadTwin(np.array([2.0, 9.0]), np.zeros(2), 30.0)))  # type: ignore[arg-type]
+    agent = Household(seat(LoadTwin(np.array([2.0, 9.0]), np.zeros(2), 30.0)))
     offer = agent.offer(QUARTER, -300)
     assert (offer.curve.min_kw, offer.curve.max_kw) == (-2.0, -2.0)
     assert agent.setpoint_kw(offer, Award(-2.0, 0.3)) == float("-inf")

@@ -1,0 +1,114 @@
+"""What a host owes its members and they owe it: from readings and awards to postings, and word of them.
+
+A component, not an agent: its owner hands it readings and sends what it returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+
+from agents.award import Award
+from agents.member import Member
+from sim.clock import Calendar, Interval
+from sim.contracts.contract import Contract, Settlement, Status, Turn, settle, transition
+from sim.forms import window_of
+from sim.ledger import Ledger, Posting
+from sim.participant import Participant
+from sim.wire.bags import ENERGY, EnergySettlement, SettlementLine
+from sim.wire.messages import ContractContent, Message
+from sim.wire.messages import Settlement as WireSettlement
+
+Settle = Callable[[Settlement, Contract, int, Mapping[str, Decimal]], tuple[Posting, ...]]
+
+
+class Accounts:
+    """The accounts of one host's members.  The running sums are this component's own; postings go to the common ledger.
+
+    settle: how an interval's signals become postings, exchangeable for timing.
+    """
+
+    def __init__(
+        self, owner: Participant, *, calendar: Calendar, currency: str, ledger: Ledger, settle: Settle = settle
+    ) -> None:
+        self._owner = owner
+        self._calendar = calendar
+        self._currency = currency
+        self._ledger = ledger
+        self._settle = settle
+        self._settlement = Settlement()
+
+    def close(
+        self,
+        interval: Interval,
+        members: Mapping[str, Member],
+        readings: Mapping[str, int],
+        awards: Mapping[str, Award],
+        retail_prices: tuple[float, float],
+    ) -> Iterable[Message]:
+        """Settle one interval with every member that was awarded or metered something, and tell each of its postings.
+
+        readings: Wh by meter, + injected; a member without a meter delivered what it was awarded.  retail_prices: import and
+        export price per kWh.  The last interval of the run completes the contracts.
+        """
+        last = interval.index == self._calendar.count - 1
+        for era, member in members.items():
+            energy_wh, award = readings.get(member.meter), awards.get(era)
+            if award is None and not energy_wh and not last:
+                continue
+            signals = party_signals(energy_wh, award, retail_prices, interval.hours)
+            postings = self._settle(self._settlement, member.contract, interval.index, signals)
+            self._ledger.post(postings)
+            if last and member.status is Status.ACTIVE:
+                member.status = transition(member.contract.id, member.status, Turn.FULFIL)
+            if postings or last:
+                yield self._word(member, interval, postings)
+
+    def _word(self, member: Member, interval: Interval, postings: tuple[Posting, ...]) -> Message:
+        received = sum((p.amount if p.payee == member.era else -p.amount for p in postings), Decimal(0))
+        attributes = EnergySettlement(
+            ENERGY,
+            cycleId=str(interval.index),
+            currency=self._currency,
+            amount=float(received),
+            breakdown=tuple(
+                SettlementLine(term=p.term, amount=float(p.amount), payer=p.payer, payee=p.payee) for p in postings
+            ),
+            timeWindow=window_of(self._calendar, interval.index),
+        )
+        cycle = f"{member.contract.id}/{interval.index}"
+        settlement = WireSettlement(id=cycle, status="COMPLETE", settlementAttributes=attributes)
+        content = ContractContent(contract=member.on_wire(settlements=(settlement,)))
+        ids = (member.transaction_id, self._owner.ids.fresh())
+        return Message("on_update", self._owner.era, member.era, *ids, content)
+
+
+def party_signals(
+    energy_wh: int | None, award: Award | None, retail_prices: tuple[float, float], hours: float
+) -> dict[str, Decimal]:
+    """The signals of one party's contract for one interval; see ``sim.contracts.templates``.
+
+    energy_wh: metered, + injected; None for a party without a meter.  retail_prices: import and export price per kWh.
+    """
+    cleared = Decimal(0) if award is None else Decimal(f"{award.cleared_kw * hours:.6f}")
+    price = None if award is None else award.price_per_kwh
+    return {
+        "energy_kwh": cleared if energy_wh is None else Decimal(energy_wh).scaleb(-3),
+        "cleared_kwh": cleared,
+        "price_per_kwh": Decimal(0) if price is None else Decimal(repr(price)),
+        "import_price": Decimal(repr(retail_prices[0])),
+        "export_price": Decimal(repr(retail_prices[1])),
+    }
+
+
+def read_deliveries(message: Message, calendar: Calendar) -> tuple[int, dict[str, int] | None]:
+    """Interval and Wh (+ injected) by meter of an ``on_status``; None for the readings where any is not ACTUAL."""
+    readings: dict[str, int] = {}
+    valid, index = True, 0
+    for performance in message.contract.performance or ():
+        delivery = performance.performanceAttributes
+        reading = delivery.meterReadings[0]
+        index = calendar.index_at(calendar.seconds(reading.timeWindow.start))
+        valid = valid and reading.quality == "ACTUAL"
+        readings[delivery.meterId] = round((reading.producedEnergy - reading.consumedEnergy) * 1000)
+    return index, readings if valid else None

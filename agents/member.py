@@ -1,0 +1,143 @@
+"""A member of a market or portfolio: its contract, and how that contract looks on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import cast
+
+from msgspec import UNSET, UnsetType
+
+from sim.contracts.contract import Contract, Status, Template
+from sim.wire.bags import (
+    ENERGY,
+    ContractFlow,
+    ContractRole,
+    ContractState,
+    EnergyContract,
+    InputParameters,
+    PriceSignal,
+    RevenueFlows,
+    Role,
+    TimeWindow,
+)
+from sim.wire.messages import (
+    Commitment,
+    CommitmentStatus,
+    ContractStatus,
+    CoreState,
+    Descriptor,
+    Quantity,
+    Settlement,
+)
+from sim.wire.messages import Contract as WireContract
+from sim.wire.messages import Offer as WireOffer
+from sim.wire.messages import Resource as WireResource
+
+CORE_STATUS: Mapping[Status, CoreState] = {
+    Status.PENDING: "DRAFT",
+    Status.ACTIVE: "ACTIVE",
+    Status.COMPLETED: "COMPLETE",
+    Status.TERMINATED: "CANCELLED",
+}
+"""What the core specification calls each status of an energy contract."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRole:
+    """A role that anybody may take: under which template, at which prices.
+
+    parties: ERA by role for the roles that are filled already.  inputs: the template's inputs.
+    """
+
+    offer_id: str
+    role: Role
+    template: Template
+    parties: Mapping[str, str]
+    inputs: Mapping[str, Decimal]
+
+
+@dataclass(slots=True)
+class Member:
+    """One member.  Its host alone changes it.  Caps in kW, both ≥ 0."""
+
+    era: str
+    node: str
+    meter: str
+    open_role: OpenRole
+    contract: Contract
+    transaction_id: str
+    status: Status = Status.PENDING
+    import_cap_kw: float = 0.0
+    export_cap_kw: float = 0.0
+    _stubs: dict[Status, tuple[Commitment, ...]] = field(default_factory=dict, repr=False)
+
+    def on_wire(
+        self,
+        *,
+        commitments: tuple[Commitment, ...] | None = None,
+        window: TimeWindow | UnsetType = UNSET,
+        inputs: InputParameters | UnsetType = UNSET,
+        signals: tuple[PriceSignal, ...] | UnsetType = UNSET,
+        settlements: tuple[Settlement, ...] | UnsetType = UNSET,
+    ) -> WireContract:
+        """The contract as a message carries it: what always stands there, and what this message is about."""
+        return WireContract(
+            id=self.contract.id,
+            status=ContractStatus(code=CORE_STATUS[self.status]),
+            commitments=self._stub() if commitments is None else commitments,
+            settlements=settlements,
+            contractAttributes=EnergyContract(
+                ENERGY,
+                templateId=self.contract.template_id,
+                status=cast(ContractState, str(self.status)),
+                timeWindow=window,
+                inputParameters=inputs,
+                inputSignals=signals,
+            ),
+        )
+
+    def terms_on_wire(self, inputs: InputParameters) -> WireContract:
+        """The contract in full, as an approval carries it: roles, constants, and who pays whom by which formula."""
+        roles = tuple(
+            ContractRole(role=cast(Role, role), filled=True, filledBy=era) for role, era in self.contract.roles.items()
+        )
+        flows = tuple(
+            ContractFlow(
+                name=term.name,
+                description=term.name,
+                formula=term.formula.text,
+                payer=cast(Role, term.payer),
+                payee=cast(Role, term.payee),
+            )
+            for term in self.contract.terms
+        )
+        return WireContract(
+            id=self.contract.id,
+            status=ContractStatus(code=CORE_STATUS[self.status]),
+            commitments=self._stub(),
+            contractAttributes=EnergyContract(
+                ENERGY,
+                templateId=self.contract.template_id,
+                status=cast(ContractState, str(self.status)),
+                roles=roles,
+                inputParameters=inputs,
+                revenueFlows=RevenueFlows(flows=flows, netZero=True),
+            ),
+        )
+
+    def _stub(self) -> tuple[Commitment, ...]:
+        """The commitment that LTS asks for in every message about a contract; made once for each status."""
+        if self.status not in self._stubs:
+            self._stubs[self.status] = (commitment(self.era, self.open_role.offer_id, 0.0),)
+        return self._stubs[self.status]
+
+
+def commitment(era: str, offer_id: str, energy_kwh: float) -> Commitment:
+    """A commitment of energy (+ injected) of one resource or meter under an offer."""
+    return Commitment(
+        status=CommitmentStatus(descriptor=Descriptor(code="ACTIVE")),
+        resources=(WireResource(id=era, quantity=Quantity(value=energy_kwh, unitCode="KWH")),),
+        offer=WireOffer(id=offer_id, resourceIds=(era,)),
+    )

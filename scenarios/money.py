@@ -1,0 +1,103 @@
+"""Tariffs and contracts of a scenario: which roles are open, under which template, at which prices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Literal
+
+from agents.member import OpenRole
+from scenarios.names import MARKET, RETAILER, TREASURY, UTILITY
+from scenarios.spec import Scenario, TariffElementSpec
+from sim.contracts import templates
+from sim.contracts.contract import Contract, Role, Template
+from sim.rng import identifier
+from sim.wire.bags import ENERGY, PriceComponent, Tariff, TariffElement, TariffRestrictions
+
+Direction = Literal["IMPORT", "EXPORT"]
+DIRECTIONS: tuple[Direction, ...] = ("IMPORT", "EXPORT")
+
+
+def tariff_of(scenario: Scenario, direction: Direction) -> Tariff:
+    """What the retailer asks (IMPORT) or pays (EXPORT)."""
+    elements = scenario.tariffs.imports if direction == "IMPORT" else scenario.tariffs.exports
+    return Tariff(
+        ENERGY,
+        currency=scenario.tariffs.currency,
+        direction=direction,
+        elements=tuple(_element(element) for element in elements),
+    )
+
+
+def _element(element: TariffElementSpec) -> TariffElement:
+    return TariffElement(
+        priceComponents=(PriceComponent(type="ENERGY", price=element.price),),
+        restrictions=TariffRestrictions(startTime=element.start, endTime=element.end),
+    )
+
+
+def market_roles(scenario: Scenario, *, retail: bool) -> list[OpenRole]:
+    """What the market offers to sites, aggregators and the retailer; ``retail`` where the policy finds no price."""
+    market, fee = Role.MARKET_CLEARING_AGENT, scenario.tariffs.fee_per_kwh
+    if retail:
+        found = (
+            (Role.PROSUMER, templates.retail_prosumer(market)),
+            (Role.AGGREGATOR, templates.retail_party(Role.AGGREGATOR)),
+            (Role.SELLER, templates.retail_party(Role.SELLER)),
+        )
+    else:
+        found = (
+            (Role.PROSUMER, templates.cleared_prosumer(market)),
+            (Role.AGGREGATOR, templates.cleared_party(Role.AGGREGATOR, fee=True)),
+            (Role.SELLER, templates.cleared_party(Role.SELLER, fee=False)),
+        )
+    return [_open_role(scenario, MARKET, market, role, template, fee) for role, template in found]
+
+
+def aggregator_roles(scenario: Scenario, name: str, fee_per_kwh: float, *, retail: bool) -> list[OpenRole]:
+    """What an aggregator offers to sites."""
+    host = Role.AGGREGATOR
+    template = templates.retail_prosumer(host) if retail else templates.cleared_prosumer(host)
+    return [_open_role(scenario, name, host, Role.PROSUMER, template, fee_per_kwh)]
+
+
+def _open_role(
+    scenario: Scenario, host: str, host_role: Role, role: Role, template: Template, fee_per_kwh: float
+) -> OpenRole:
+    tariffs = scenario.tariffs
+    values = {
+        "wheeling_per_kwh": tariffs.wheeling_per_kwh,
+        "fee_per_kwh": fee_per_kwh,
+        "penalty_per_kwh": tariffs.penalty_per_kwh,
+        "tax_rate": tariffs.tax_rate,
+    }
+    parties = {
+        Role.GRID_OPERATOR: UTILITY,
+        Role.GOVERNMENT: TREASURY,
+        Role.SELLER: RETAILER,
+        host_role: host,
+    }
+    return OpenRole(
+        offer_id=f"{host}/{role.lower()}",
+        role=role.value,
+        template=template,
+        parties={r: era for r, era in parties.items() if r in template.roles and r is not role},
+        inputs={name: Decimal(repr(value)) for name, value in values.items() if name in template.inputs},
+    )
+
+
+def rent_contract(scenario: Scenario) -> Contract:
+    """What the market is left with where prices part goes to the grid operator."""
+    roles: Mapping[str, str] = {Role.MARKET_CLEARING_AGENT: MARKET, Role.GRID_OPERATOR: UTILITY}
+    return _instance(scenario, "rent", templates.congestion_rent(), roles)
+
+
+def losses_contract(scenario: Scenario, *, retail: bool) -> Contract:
+    """The grid operator buys what flowed in and nobody has paid the retailer for."""
+    roles: Mapping[str, str] = {Role.GRID_OPERATOR: UTILITY, Role.SELLER: RETAILER}
+    template = templates.losses_and_imbalance("metered_kwh" if retail else "cleared_kwh")
+    return _instance(scenario, "losses", template, roles)
+
+
+def _instance(scenario: Scenario, name: str, template: Template, roles: Mapping[str, str]) -> Contract:
+    return template.instantiate(identifier(scenario.seed, name), scenario.tariffs.currency, roles, {})

@@ -1,0 +1,14 @@
+"""Names that every world has; no population may use them."""
+
+from __future__ import annotations
+
+MARKET = "market"
+UTILITY = "utility"
+RETAILER = "retailer"
+CATALOGUE = "catalogue"
+METERING = "metering"
+TREASURY = "treasury"
+"""Collects taxes; it has an account and no mailbox."""
+ROOT = "grid"
+"""The market's node above every transformer."""
+RESERVED = (MARKET, UTILITY, RETAILER, CATALOGUE, METERING, TREASURY, ROOT)

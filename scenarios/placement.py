@@ -1,0 +1,99 @@
+"""Who stands where: from populations to participants at sites, with every contradiction named."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from grid_models.powerflow import PandapowerFeeder
+from scenarios import catalog
+from scenarios.money import DIRECTIONS, tariff_of
+from scenarios.names import RESERVED
+from scenarios.spec import PopulationSpec, Scenario, SiteSpec
+from sim.errors import Fault, ScenarioError, nearest
+from sim.rng import stream
+from sim.tariff import prices_by_minute
+
+
+@dataclass(frozen=True, slots=True)
+class Settler:
+    """One participant of a population, before it is built."""
+
+    era: str
+    population: PopulationSpec
+    number: int
+    site: SiteSpec
+    column: int
+
+
+def settle_in(scenario: Scenario, feeder: PandapowerFeeder, columns: int) -> list[Settler]:
+    """Every participant of every population, in the scenario's order.
+
+    columns: number of load profiles, which sites without one of their own share.  Raises ``ScenarioError`` with everything that
+    contradicts itself: names, buses, sites, hosts, policies, tariffs.
+    """
+    sites = scenario.sites or tuple(
+        SiteSpec(era=f"site-{number:02d}", bus=bus) for number, bus in enumerate(feeder.site_buses, 1)
+    )
+    faults = [*_site_faults(scenario, feeder), *_reference_faults(scenario)]
+    settlers: list[Settler] = []
+    for number, population in enumerate(scenario.populations):
+        known = {site.era: index for index, site in enumerate(sites)}
+        unknown = [era for era in population.sites or () if era not in known]
+        faults += [Fault(f"populations[{number}].sites", f"no site {era}", nearest(era, known)) for era in unknown]
+        if not unknown:
+            settlers += _members(scenario, population, sites, columns)
+    counts = Counter([*RESERVED, *(b.name for b in feeder.branches), *(a.name for a in scenario.aggregators)])
+    counts.update(settler.era for settler in settlers)
+    faults += [Fault("populations", f"{n} participants are called {era}") for era, n in counts.items() if n > 1]
+    hosts = {settler.population.host for settler in settlers}
+    faults += [Fault("aggregators", f"{a.name} hosts nobody") for a in scenario.aggregators if a.name not in hosts]
+    if faults:
+        raise ScenarioError(scenario.name, tuple(faults))
+    return settlers
+
+
+def _members(
+    scenario: Scenario, population: PopulationSpec, sites: tuple[SiteSpec, ...], columns: int
+) -> Iterator[Settler]:
+    """Where the members of a population stand: one at each site, or sites drawn by the population's name."""
+    name = population.name or population.kind
+    chosen = [k for k, site in enumerate(sites) if population.sites is None or site.era in population.sites]
+    count = len(chosen) if population.count is None else population.count
+    if population.count is not None:
+        chosen = stream(scenario.seed, name, "sites").permutation(chosen).tolist()
+    width = max(2, len(str(count)))
+    for number in range(count):
+        index = chosen[number % len(chosen)]
+        yield Settler(f"{name}-{number + 1:0{width}d}", population, number, sites[index], index % columns)
+
+
+def _site_faults(scenario: Scenario, feeder: PandapowerFeeder) -> Iterator[Fault]:
+    sites = scenario.sites or ()
+    for era, count in Counter(site.era for site in sites).items():
+        if count > 1:
+            yield Fault("sites", f"{count} sites have the ERA {era}", "an energy resource address names one site")
+    for number, site in enumerate(sites):
+        if site.bus not in feeder.buses:
+            yield Fault(f"sites[{number}].bus", f"{feeder.name} has no bus {site.bus}", nearest(site.bus, feeder.buses))
+
+
+def _reference_faults(scenario: Scenario) -> Iterator[Fault]:
+    names = [aggregator.name for aggregator in scenario.aggregators]
+    for number, population in enumerate(scenario.populations):
+        if population.host is not None and population.host not in names:
+            yield Fault(
+                f"populations[{number}].host", f"no aggregator {population.host}", nearest(population.host, names)
+            )
+    for key in ("policy", "fallback"):
+        try:
+            catalog.policy(getattr(scenario.market, key))
+        except ScenarioError as error:
+            yield Fault(f"market.{key}", error.faults[0].what, error.faults[0].remedy)
+    for direction in DIRECTIONS:
+        tariff = tariff_of(scenario, direction)
+        try:
+            prices_by_minute(tariff)
+        except ValueError as error:
+            yield Fault(f"tariffs.{direction.lower()}", str(error))
