@@ -49,20 +49,28 @@ class Accounts:
         """Settle one interval with every member that was awarded or metered something, and tell each of its postings.
 
         readings: Wh by meter, + injected; a member without a meter delivered what it was awarded.  retail_prices: import and
-        export price per kWh.  The last interval of the run completes the contracts.
+        export price per kWh.
         """
-        last = interval.index == self._calendar.count - 1
         for era, member in members.items():
             energy_wh, award = readings.get(member.meter), awards.get(era)
-            if award is None and not energy_wh and not last:
+            if award is None and not energy_wh:
                 continue
             signals = party_signals(energy_wh, award, retail_prices, interval.hours)
             postings = self._settle(self._settlement, member.contract, interval.index, signals)
             self._ledger.post(postings)
-            if last and member.status is Status.ACTIVE:
-                member.status = transition(member.contract.id, member.status, Turn.FULFIL)
-            if postings or last:
+            if postings:
                 yield self._word(member, interval, postings)
+
+    def finish(self, members: Mapping[str, Member]) -> Iterable[Message]:
+        """End every contract: fulfilled where it was ever active, never cleared where not; and tell each member."""
+        for member in members.values():
+            turn = Turn.FULFIL if member.status is Status.ACTIVE else Turn.NOT_CLEARED
+            member.status = transition(member.contract.id, member.status, turn)
+            yield self._tell(member, ContractContent(contract=member.on_wire()))
+
+    def _tell(self, member: Member, content: ContractContent) -> Message:
+        ids = (member.transaction_id, self._owner.ids.fresh())
+        return Message("on_update", self._owner.era, member.era, *ids, content)
 
     def _word(self, member: Member, interval: Interval, postings: tuple[Posting, ...]) -> Message:
         received = sum((p.amount if p.payee == member.era else -p.amount for p in postings), Decimal(0))
@@ -78,9 +86,7 @@ class Accounts:
         )
         cycle = f"{member.contract.id}/{interval.index}"
         settlement = WireSettlement(id=cycle, status="COMPLETE", settlementAttributes=attributes)
-        content = ContractContent(contract=member.on_wire(settlements=(settlement,)))
-        ids = (member.transaction_id, self._owner.ids.fresh())
-        return Message("on_update", self._owner.era, member.era, *ids, content)
+        return self._tell(member, ContractContent(contract=member.on_wire(settlements=(settlement,))))
 
 
 def party_signals(

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from agents.accounts import Accounts, read_deliveries
 from agents.award import Award, award_in
-from agents.member import commitment
+from agents.member import asked_for, commitment, lock_content
 from agents.membership import Membership
 from agents.resource import Resource, Seat
 from sim.clock import Interval
@@ -17,9 +17,8 @@ from sim.forms import window_of
 from sim.market.problem import Offer
 from sim.participant import Participant
 from sim.tolerances import POWER_KW
-from sim.wire.bags import ENERGY, EnergyContract, Role
-from sim.wire.messages import Alarm, ContractContent, ContractStatus, Event, Message
-from sim.wire.messages import Contract as WireContract
+from sim.wire.bags import Role
+from sim.wire.messages import Alarm, Event, Message
 
 
 def towards_zero(powers_kw: Sequence[float], total_kw: float) -> list[float]:
@@ -46,8 +45,8 @@ def share_out(offers: Sequence[Offer], award: Award) -> dict[str, Award]:
         return {o.era: Award(p, None, firm=award.firm) for o, p in zip(offers, powers, strict=True)}
     price = award.price_per_kwh
     curves = [offer.curve for offer in offers]
-    low, high = sum(c.low(price) for c in curves), sum(c.high(price) for c in curves)
-    within = min(max(award.cleared_kw, low), high)
+    spans = [curve.span(price) for curve in curves]
+    within = min(max(award.cleared_kw, sum(low for low, _ in spans)), sum(high for _, high in spans))
     on_curve: Floats = disaggregate(curves, within, price)
     powers = towards_zero(on_curve.tolist(), award.cleared_kw) if award.curtailed_kw else on_curve.tolist()
     return {
@@ -59,8 +58,8 @@ def share_out(offers: Sequence[Offer], award: Award) -> dict[str, Award]:
 
 
 def _offset_kw(curve: OfferCurve, p_kw: float, price_per_kwh: float) -> float:
-    low_kw = curve.low(price_per_kwh)
-    return p_kw - low_kw if curve.high(price_per_kwh) - low_kw > POWER_KW and p_kw - low_kw > POWER_KW else 0.0
+    low_kw, high_kw = curve.span(price_per_kwh)
+    return p_kw - low_kw if high_kw - low_kw > POWER_KW and p_kw - low_kw > POWER_KW else 0.0
 
 
 class Aggregator(Resource):
@@ -118,11 +117,14 @@ class Aggregator(Resource):
     def on_confirm(self, message: Message) -> Iterable[Event]:
         """Our own award, to be shared out; or the lock that lets us tell the members."""
         if message.sender == self._utility:
-            index = self._locking.pop(message.message_id)
+            index = asked_for(self._locking, message)
             return self.membership.awards(self.calendar.interval(index), self._shares[index])
         index, award = award_in(message, self.calendar)
         self.awarded[index] = award
-        self._shares[index] = share_out(self._parts.pop(index), award)
+        parts = self._parts.pop(index, ())
+        if not parts:
+            return ()
+        self._shares[index] = share_out(parts, award)
         return (self._lock(index),)
 
     def _lock(self, index: int) -> Message:
@@ -131,17 +133,18 @@ class Aggregator(Resource):
             commitment(self.membership.members[era].meter, "lock", award.cleared_kw * hours)
             for era, award in self._shares[index].items()
         )
-        contract = WireContract(
-            id=self._lock_contract,
-            status=ContractStatus(code="DRAFT"),
-            commitments=locks,
-            contractAttributes=EnergyContract(
-                ENERGY, templateId="meter-lock", status="PENDING", timeWindow=window_of(self.calendar, index)
-            ),
-        )
-        question = self.request("confirm", self._utility, ContractContent(contract=contract), self.ids.fresh())
+        content = lock_content(self._lock_contract, locks, window_of(self.calendar, index))
+        question = self.request("confirm", self._utility, content, self.ids.fresh())
         self._locking[question.message_id] = index
         return question
+
+    def on_nack(self, message: Message) -> Iterable[Event]:
+        """A refused lock: no member is awarded, so that none is billed for it."""
+        index = self._locking.pop(message.message_id, None)
+        if index is not None:
+            self._shares.pop(index)
+            self.membership.books.pop(index, None)
+        return ()
 
     def on_dispatch(self, alarm: Alarm) -> Iterable[Event]:
         """Nothing to command: the members have devices."""
@@ -153,9 +156,10 @@ class Aggregator(Resource):
         """Readings of all members: settle with each."""
         index, readings = read_deliveries(message, self.calendar)
         awards = self._shares.pop(index, {})
-        if readings is None:
-            return ()
         interval = self.calendar.interval(index)
-        minute = self.calendar.minute_of_day(interval.start_s)
-        prices = (self.tariffs["IMPORT"][minute], self.tariffs["EXPORT"][minute])
-        return self.accounts.close(interval, self.membership.members, readings, awards, prices)
+        if readings is not None:
+            minute = self.calendar.minute_of_day(interval.start_s)
+            prices = (self.tariffs["IMPORT"][minute], self.tariffs["EXPORT"][minute])
+            yield from self.accounts.close(interval, self.membership.members, readings, awards, prices)
+        if index == self.calendar.count - 1:
+            yield from self.accounts.finish(self.membership.members)

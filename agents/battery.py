@@ -29,8 +29,8 @@ class Battery(Resource):
 
     The water value W is what one more stored kWh is worth: between the highest tariff price of the day (empty: it saves an
     import at the peak) and the lowest (full: it can always be had again), linear in the state of charge.  It charges below
-    ``η_c W`` and discharges above ``W / η_d + wear``; the gap between pays for losses and wear (Bellman condition of a
-    store with a linear value function).
+    ``η_c W`` and discharges above ``W / η_d + wear``, all charges included; the gap between pays for losses, wear, wheeling,
+    fee and tax (Bellman condition of a store with a linear value function).
     """
 
     kind = "battery"
@@ -59,8 +59,10 @@ class Battery(Resource):
         curve = threshold_curve(
             low_kw=low_kw,
             high_kw=high_kw,
-            charge_below_per_kwh=worth * twin.charge_efficiency,
-            discharge_above_per_kwh=worth / twin.discharge_efficiency + self._wear_per_kwh,
+            charge_below_per_kwh=self.charges.price_when_drawing(worth * twin.charge_efficiency),
+            discharge_above_per_kwh=self.charges.price_when_giving(
+                worth / twin.discharge_efficiency + self._wear_per_kwh
+            ),
             who=self.era,
         )
         return Offer(self.era, self.place.node, curve, 0.0)

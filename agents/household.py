@@ -18,6 +18,7 @@ class Household(Resource):
 
     kind = "household"
     resource_type: ClassVar[Literal["LOAD"]] = "LOAD"
+    safe_kw: ClassVar[float] = -math.inf
 
     def offer(self, interval: Interval, now_s: int) -> Offer:
         """Withdraw the forecast demand at any price."""

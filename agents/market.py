@@ -10,32 +10,39 @@ from msgspec import UNSET
 
 from agents.accounts import Accounts, read_deliveries
 from agents.award import Award
-from agents.member import commitment
+from agents.member import asked_for, commitment, lock_content
 from agents.membership import Membership
-from agents.rounds import Clear, Round, Rules, Stage, clear_and_certify, firm_nodes, limit_of, problem_of, solve
+from agents.rounds import (
+    Clear,
+    Round,
+    Rules,
+    Stage,
+    clear_and_certify,
+    firm_nodes,
+    limit_of,
+    problem_of,
+    solve,
+    surplus_per_h,
+)
 from sim.clock import Calendar, Interval
 from sim.contracts.contract import Contract, Settlement, settle
-from sim.curves import clear
 from sim.forms import aggregation_request, aggregation_result, window_of
 from sim.ledger import Ledger
-from sim.market.problem import Limit, Offer
+from sim.market.problem import Clearing, Limit, Offer, slack_prices
 from sim.participant import Ids, Participant, Registry
-from sim.wire.bags import ENERGY, EnergyContract, GridNode
+from sim.wire.bags import GridNode
+from sim.wire.codes import Code, Refusal
 from sim.wire.messages import (
     AggregateContent,
     AggregatedContent,
     Alarm,
     CatalogsContent,
-    Commitment,
-    ContractContent,
-    ContractStatus,
     DiscoverContent,
     Event,
     Message,
     PublishContent,
     SearchIntent,
 )
-from sim.wire.messages import Contract as WireContract
 
 SETUP_TTL_S = 60
 ROUNDS_KEPT = 3
@@ -134,7 +141,7 @@ class Market(Participant):
     def on_nodes(self, message: Message) -> Iterable[Event]:
         """The limits in force: put the problem of this gate to the aggregation endpoint, which is ours."""
         assert isinstance(message.content, CatalogsContent)
-        index = self._closing.pop(message.message_id)
+        index = asked_for(self._closing, message)
         nodes = [
             resource.resourceAttributes
             for catalog in message.content.catalogs
@@ -151,6 +158,8 @@ class Market(Participant):
 
     def on_aggregate(self, message: Message) -> Iterable[Event]:
         """Clear and certify.  A policy that fails, or breaks what it promises, gives way to the fallback."""
+        if message.message_id not in self._closing:
+            raise Refusal(Code.PRC_INVALID_TRANSITION, "/context/messageId", "no gate of this market has closed for it")
         index = self._closing[message.message_id]
         problem = self.rounds[index].problem
         assert problem is not None
@@ -162,7 +171,7 @@ class Market(Participant):
     def on_aggregated(self, message: Message) -> Iterable[Event]:
         """The outcome: have the energy of every meter locked, so that no kWh is sold twice."""
         assert isinstance(message.content, AggregatedContent)
-        index = self._closing.pop(message.message_id)
+        index = asked_for(self._closing, message)
         interval = self._calendar.interval(index)
         firm = firm_nodes(self.rounds[index], self.rules)
         awards = {
@@ -182,25 +191,18 @@ class Market(Participant):
         )
         if not locks:
             return ()
-        question = self.request("confirm", self._utility, self._lock(index, locks), self._transaction)
+        question = self.request(
+            "confirm",
+            self._utility,
+            lock_content(self._lock_contract, locks, window_of(self._calendar, index)),
+            self._transaction,
+        )
         self._closing[question.message_id] = index
         return (question,)
 
-    def _lock(self, index: int, locks: tuple[Commitment, ...]) -> ContractContent:
-        attributes = EnergyContract(
-            ENERGY, templateId="meter-lock", status="PENDING", timeWindow=window_of(self._calendar, index)
-        )
-        contract = WireContract(
-            id=self._lock_contract,
-            status=ContractStatus(code="DRAFT"),
-            commitments=locks,
-            contractAttributes=attributes,
-        )
-        return ContractContent(contract=contract)
-
     def on_locked(self, message: Message) -> Iterable[Event]:
         """Locked: publish price and power to every member."""
-        index = self._closing.pop(message.message_id)
+        index = asked_for(self._closing, message)
         self.rounds[index] = replace(self.rounds[index], stage=Stage.PUBLISHED)
         return self.membership.awards(self._calendar.interval(index), self._awards[index])
 
@@ -220,26 +222,28 @@ class Market(Participant):
         index, readings = read_deliveries(message, self._calendar)
         interval = self._calendar.interval(index)
         awards = self._awards.pop(index, {})
+        done = self.rounds.get(index, Round(Stage.FAILED))
+        self._retail_prices = (done.problem and slack_prices(done.problem)) or self._retail_prices
         if readings is None:
             self.held.append(index)
-            return ()
-        prices = self.retail_prices(index)
-        self._settle_rent(interval)
-        return self.accounts.close(interval, self.membership.members, readings, awards, prices)
+        else:
+            if done.stage is Stage.PUBLISHED and done.clearing is not None:
+                self._settle_surplus(interval, done.clearing)
+            yield from self.accounts.close(interval, self.membership.members, readings, awards, self._retail_prices)
+        if index == self._calendar.count - 1:
+            yield from self.accounts.finish(self.membership.members)
 
-    def retail_prices(self, index: int) -> tuple[float, float]:
-        """The retailer's import and export price in an interval, as its own curve said; the last known if it was silent."""
-        problem = self.rounds[index].problem if index in self.rounds else None
-        for offer in () if problem is None else problem.offers:
-            if offer.era == self._supplier:
-                idle = clear(offer.curve)
-                self._retail_prices = (idle.price_hi, idle.price_lo)
+    def _settle_surplus(self, interval: Interval, clearing: Clearing) -> None:
+        """What the market is left with goes to the grid operator, so that it keeps its fee alone.
+
+        Where the market's prices rule it is the congestion rent; where the fallback had to price at the tariff it is the wedge
+        on what the street traded with itself.
+        """
+        if self.rules.policy.pricing == "PAY_AS_CLEAR":
+            values = {"rent": Decimal(f"{surplus_per_h(clearing) * interval.hours:.6f}")}
+            self._ledger.post(settle(self._rent_settlement, self._rent, interval.index, values))
+
+    @property
+    def retail_prices(self) -> tuple[float, float]:
+        """The retailer's import and export price per kWh in the interval last settled, as its own curve said."""
         return self._retail_prices
-
-    def _settle_rent(self, interval: Interval) -> None:
-        clearing = self.rounds[interval.index].clearing
-        if clearing is None or self.rounds[interval.index].stage is not Stage.PUBLISHED:
-            return
-        rent = sum(clearing.adder_per_kwh[node] * clearing.flow_kw[node] for node in clearing.adder_per_kwh)
-        values = {"rent": Decimal(f"{rent * interval.hours:.6f}")}
-        self._ledger.post(settle(self._rent_settlement, self._rent, interval.index, values))

@@ -22,12 +22,15 @@ from sim.wire.bags import (
     Role,
     TimeWindow,
 )
+from sim.wire.codes import Code, Refusal
 from sim.wire.messages import (
     Commitment,
     CommitmentStatus,
+    ContractContent,
     ContractStatus,
     CoreState,
     Descriptor,
+    Message,
     Quantity,
     Settlement,
 )
@@ -141,3 +144,18 @@ def commitment(era: str, offer_id: str, energy_kwh: float) -> Commitment:
         resources=(WireResource(id=era, quantity=Quantity(value=energy_kwh, unitCode="KWH")),),
         offer=WireOffer(id=offer_id, resourceIds=(era,)),
     )
+
+
+def lock_content(contract_id: str, locks: tuple[Commitment, ...], window: TimeWindow) -> ContractContent:
+    """Body of the ``confirm`` by which a host has the energy of its members' meters locked at the utility."""
+    attributes = EnergyContract(ENERGY, templateId="meter-lock", status="PENDING", timeWindow=window)
+    status = ContractStatus(code=CORE_STATUS[Status.PENDING])
+    contract = WireContract(id=contract_id, status=status, commitments=locks, contractAttributes=attributes)
+    return ContractContent(contract=contract)
+
+
+def asked_for(open_questions: dict[str, int], answer: Message) -> int:
+    """The interval whose question this callback answers.  Raises ``Refusal`` for an answer to nothing that was asked."""
+    if answer.message_id not in open_questions:
+        raise Refusal(Code.PRC_INVALID_TRANSITION, "/context/messageId", "answers nothing that was asked")
+    return open_questions.pop(answer.message_id)

@@ -18,7 +18,7 @@ from sim.contracts.contract import Status, Turn, transition
 from sim.curves import clip
 from sim.errors import CurveError
 from sim.forms import curve_of, window_of
-from sim.market.problem import Offer
+from sim.market.problem import Offer, names_price_outside
 from sim.participant import Participant
 from sim.wire.bags import (
     ENERGY,
@@ -38,11 +38,13 @@ SETUP_TTL_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """When a host takes curves, in seconds before delivery, and by which model it prices them."""
+    """When a host takes curves, in seconds before delivery; by which model it prices them, and within which bounds per kWh."""
 
     confirm_s: int
     gate_s: int
     pricing: PricingModel
+    price_floor: float
+    price_cap: float
 
 
 @dataclass(slots=True)
@@ -101,6 +103,8 @@ class Membership:
             intervalDuration=f"PT{self._calendar.interval_s}S",
             confirmBefore=f"PT{self._gate.confirm_s}S",
             gateBefore=f"PT{self._gate.gate_s}S",
+            priceFloor=self._gate.price_floor,
+            priceCap=self._gate.price_cap,
         )
         return WireOffer(id=open_role.offer_id, resourceIds=(self._owner.era,), offerAttributes=attributes)
 
@@ -135,7 +139,7 @@ class Membership:
             raise Refusal(
                 Code.SCH_SCHEMA_VALIDATION_FAILED, where, "expected an EnergyResource with meter and grid node"
             )
-        era = asked.resources[0].id
+        era = _spoken_for(message)
         if era in self.members:
             raise Refusal(Code.PRC_INVALID_TRANSITION, "/message/contract", f"{era} is a member already")
         contract = open_role.template.instantiate(
@@ -157,6 +161,7 @@ class Membership:
             approvedMaxExportKW=member.export_cap_kw,
             wheelingPerKWh=caps.wheelingPerKWh,
             feePerKWh=float(member.open_role.inputs.get("fee_per_kwh", Decimal(0))),
+            taxRate=float(member.open_role.inputs.get("tax_rate", Decimal(0))),
         )
         return (self._owner.answer(request, ContractContent(contract=member.terms_on_wire(inputs)), SETUP_TTL_S),)
 
@@ -168,7 +173,7 @@ class Membership:
         if not isinstance(attributes, EnergyContract) or attributes.timeWindow is UNSET or attributes.roles is UNSET:
             where = "/message/contract/contractAttributes"
             raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, where, "expected an EnergyContract with window and roles")
-        era = message.contract.commitments[0].resources[0].id
+        era = _spoken_for(message)
         member = self.members.get(era)
         if member is None or member.contract.id != message.contract.id:
             raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/message/contract/id", f"{era} has no such contract here")
@@ -177,11 +182,26 @@ class Membership:
         if index in self._closed or message.sent_s > start_s - self._gate.gate_s:
             what = f"the gate for {attributes.timeWindow.start} has closed"
             raise Refusal(Code.BIZ_GATE_CLOSED, "/message/contract/contractAttributes/timeWindow/start", what)
-        offer = _offer(member, attributes.roles[0])
+        offer = self._offer(member, attributes.roles[0])
         book = self.books.setdefault(index, Book())
         book.offers[era] = offer
         book.messages[era] = message
         return ()
+
+    def _offer(self, member: Member, role: ContractRole) -> Offer:
+        where = "/message/contract/contractAttributes/roles/0/roleInputs/offerCurve"
+        if role.roleInputs is UNSET or role.roleInputs.offerCurve is UNSET:
+            raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, where, "an offer curve is needed")
+        try:
+            curve = curve_of(role.roleInputs.offerCurve, member.era)
+        except CurveError as error:
+            raise Refusal(Code.POL_CURVE_INVALID, where, str(error)) from error
+        if names_price_outside(curve, self._gate.price_floor, self._gate.price_cap):
+            what = f"names prices outside {self._gate.price_floor}..{self._gate.price_cap}"
+            raise Refusal(Code.POL_CURVE_INVALID, f"{where}/curve", what)
+        baseline = role.roleInputs.baselineKW
+        clipped = clip(curve, member.import_cap_kw, member.export_cap_kw)
+        return Offer(member.era, member.node, clipped, None if baseline is UNSET else baseline)
 
     def close(self, interval: Interval) -> tuple[Offer, ...]:
         """Close the gate of an interval; the offers that made it, in order of arrival."""
@@ -208,18 +228,10 @@ def _inputs(message: Message) -> InputParameters:
     return attributes.inputParameters
 
 
-def _offer(member: Member, role: ContractRole) -> Offer:
-    where = "/message/contract/contractAttributes/roles/0/roleInputs/offerCurve"
-    if role.roleInputs is UNSET or role.roleInputs.offerCurve is UNSET:
-        raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, where, "an offer curve is needed")
-    try:
-        curve = curve_of(role.roleInputs.offerCurve, member.era)
-    except CurveError as error:
-        raise Refusal(Code.POL_CURVE_INVALID, where, str(error)) from error
-    baseline = role.roleInputs.baselineKW
-    return Offer(
-        member.era,
-        member.node,
-        clip(curve, member.import_cap_kw, member.export_cap_kw),
-        None if baseline is UNSET else baseline,
-    )
+def _spoken_for(message: Message) -> str:
+    """The resource that a message is about; nobody may speak for another."""
+    era = message.contract.commitments[0].resources[0].id
+    if era != message.sender:
+        where = "/message/contract/commitments/0/resources/0/id"
+        raise Refusal(Code.AUT_UNAUTHORIZED_ACTION, where, f"{message.sender} cannot speak for {era}")
+    return era

@@ -63,9 +63,12 @@ class MeterOperator(Participant):
         for era, energy_kwh in sites.items():
             yield self._report(era, {era: energy_kwh}, alarm.index)
         for host, eras in self._hosts.items():
-            yield self._report(host, {era: sites[era] for era in eras}, alarm.index)
-        for node, reading in self._meters.nodes.items():
-            yield self._report(node, {node: -reading.energy_kwh}, alarm.index)
+            # With the supply's reading a host without members of its own still learns that the interval is over, and valid.
+            yield self._report(
+                host, {SUPPLY_METER: -self._meters.supply_kwh} | {e: sites[e] for e in eras}, alarm.index
+            )
+        for node, energy_kwh in self._meters.node_kwh.items():
+            yield self._report(node, {node: -energy_kwh}, alarm.index)
         totals = {SUPPLY_METER: -self._meters.supply_kwh, SITES_METER: sum(self._meters.energy_wh.values()) / 1000}
         yield self._report(self._utility, totals, alarm.index)
         if alarm.index + 1 < self._calendar.count:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from msgspec import UNSET, UnsetType
@@ -18,7 +18,7 @@ from sim.clock import Calendar, Interval
 from sim.curves import OfferCurve, clip
 from sim.device import Device
 from sim.forms import curve_body, window_of
-from sim.market.problem import Offer
+from sim.market.problem import Offer, names_price_outside
 from sim.participant import Ids, Participant, Registry
 from sim.tariff import prices_by_minute
 from sim.wire.bags import (
@@ -84,15 +84,37 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the host's offer and the approval said: identifiers, times before delivery in seconds, caps in kW ≥ 0."""
+    """What the host's offer and the approval said.
+
+    confirm_s: seconds before delivery by which curves are due.  price_floor, price_cap: bounds of prices per kWh.
+    Caps in kW ≥ 0.
+    """
 
     offer_id: str
     template_id: str
     contract_id: str
     confirm_s: int
-    gate_s: int
+    price_floor: float
+    price_cap: float
     import_cap_kw: float = 0.0
     export_cap_kw: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Charges:
+    """What comes on top of a price: wheeling on what is drawn, a fee on both, tax as a share of the price of what is drawn."""
+
+    wheeling_per_kwh: float = 0.0
+    fee_per_kwh: float = 0.0
+    tax_rate: float = 0.0
+
+    def price_when_drawing(self, worth_per_kwh: float) -> float:
+        """The price up to which a kWh worth this much is worth drawing, all charges included."""
+        return (worth_per_kwh - self.wheeling_per_kwh - self.fee_per_kwh) / (1 + self.tax_rate)
+
+    def price_when_giving(self, cost_per_kwh: float) -> float:
+        """The price from which a kWh that costs this much is worth giving, the fee taken off."""
+        return cost_per_kwh + self.fee_per_kwh
 
 
 class Resource(Participant):
@@ -101,14 +123,20 @@ class Resource(Participant):
     role: ClassVar[Role] = "PROSUMER"
     resource_type: ClassVar[Literal["LOAD", "SOLAR", "BATTERY", "EV", "PORTFOLIO", "GRID_SUPPLY"]]
 
+    safe_kw: ClassVar[float] = 0.0
+    """Command while nothing was agreed."""
+
     def __init__(self, seat: Seat) -> None:
         super().__init__(seat.registry, seat.era, seat.ids)
         self.place = seat.place
         self.calendar = seat.calendar
         self.device = seat.device
+        if self.device is not None:
+            self.device.command(self.safe_kw)
         self.tariffs: dict[str, tuple[float, ...]] = {}
         """Tariff prices per kWh by local minute of the day, under IMPORT and EXPORT."""
         self.terms: Terms | None = None
+        self.charges = Charges()
         self.balance = 0.0
         """What settlements have brought (+) or cost (−) so far, in the contract's currency."""
         self._transaction = seat.ids.fresh()
@@ -172,7 +200,8 @@ class Resource(Participant):
             template_id=terms.templateId,
             contract_id=self.ids.fresh(),
             confirm_s=int(terms.confirmBefore[2:-1]),
-            gate_s=int(terms.gateBefore[2:-1]),
+            price_floor=terms.priceFloor,
+            price_cap=terms.priceCap,
         )
         inputs = RoleInputs(
             sourceMeterId=self.place.meter, offerCurve=curve_body(self.capability(), self.place.currency)
@@ -187,15 +216,12 @@ class Resource(Participant):
         assert isinstance(attributes, EnergyContract)
         caps = attributes.inputParameters
         assert caps is not UNSET
-        self.terms = Terms(
-            self.terms.offer_id,
-            self.terms.template_id,
-            self.terms.contract_id,
-            self.terms.confirm_s,
-            self.terms.gate_s,
-            caps.approvedMaxImportKW or 0.0,
-            caps.approvedMaxExportKW or 0.0,
+        self.terms = replace(
+            self.terms,
+            import_cap_kw=caps.approvedMaxImportKW or 0.0,
+            export_cap_kw=caps.approvedMaxExportKW or 0.0,
         )
+        self.charges = Charges(caps.wheelingPerKWh or 0.0, caps.feePerKWh or 0.0, caps.taxRate or 0.0)
         return (Alarm(-self.terms.confirm_s, "commit", 0),)
 
     # one interval
@@ -207,7 +233,8 @@ class Resource(Participant):
         events: list[Event] = [Alarm(interval.start_s, "dispatch", interval.index)]
         offer = self.offer(interval, alarm.at_s)
         if offer is not None:
-            curve = clip(offer.curve, self.terms.import_cap_kw, self.terms.export_cap_kw)
+            bounded = within_prices(offer.curve, self.terms.price_floor, self.terms.price_cap)
+            curve = clip(bounded, self.terms.import_cap_kw, self.terms.export_cap_kw)
             baseline = min(max(offer.uncoordinated_kw, -self.terms.import_cap_kw), self.terms.export_cap_kw)
             offer = Offer(offer.era, offer.node, curve, baseline)
             self._committed[interval.index] = offer
@@ -244,7 +271,7 @@ class Resource(Participant):
 
     def _command_kw(self, offer: Offer | None, award: Award | None) -> float:
         if offer is None:
-            return 0.0
+            return self.safe_kw
         if award is None:
             award = Award(min(max(0.0, offer.curve.min_kw), offer.curve.max_kw), None, firm=True)
         return self.setpoint_kw(offer, award)
@@ -292,3 +319,10 @@ class Resource(Participant):
                 timeWindow=window,
             ),
         )
+
+
+def within_prices(curve: OfferCurve, floor: float, cap: float) -> OfferCurve:
+    """The curve with prices that cannot come about moved to the floor or cap: whoever would pay more pays the cap."""
+    if not names_price_outside(curve, floor, cap):
+        return curve
+    return OfferCurve.of((min(max(price, floor), cap), p_kw) for price, p_kw in curve.points())

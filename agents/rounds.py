@@ -103,12 +103,21 @@ def firm_nodes(done: Round, rules: Rules) -> frozenset[str]:
 
     What is offered there is a forecast; more sun than that must not push the flow over a limit nobody priced in.
     """
-    if done.clearing is None or done.problem is None or "limits" not in rules.policy.promises:
+    served = rules.fallback if done.fallback else rules.policy
+    if done.clearing is None or done.problem is None or "limits" not in served.promises:
         return frozenset()
     tree = done.problem.tree
-    export_kw = tree.power_kw(np.array(list(done.clearing.setpoint_kw.values())))
+    export_kw = tree.power_kw(np.array([done.clearing.setpoint_kw[offer.era] for offer in done.problem.offers]))
     near: list[bool] = []
     for node in range(len(tree.names)):
         own = bool(node and export_kw[node] > rules.firm_share * tree.upper_kw[node])
         near.append(own or (node > 0 and near[tree.parent[node]]))
     return frozenset(name for name, is_near in zip(tree.names, near, strict=True) if is_near)
+
+
+def surplus_per_h(clearing: Clearing) -> float:
+    """What all participants together pay more than they receive at their prices [currency/h].
+
+    Under locational prices it equals Σ adder · flow over the nodes, the congestion rent.
+    """
+    return -sum((clearing.participant_price[era] or 0.0) * p_kw for era, p_kw in clearing.setpoint_kw.items())

@@ -34,7 +34,7 @@ class Solar(Resource):
         twin = self.device.twin
         assert isinstance(twin, SolarTwin)
         sun_kw = twin.sun_kw(self.calendar.index_at(now_s))
-        price = self._reserve_per_kwh
+        price = self.charges.price_when_giving(self._reserve_per_kwh)
         points = [(price, 0.0), (price, sun_kw)] if sun_kw > 0 else [(price, 0.0)]
         return Offer(self.era, self.place.node, OfferCurve.of(points, who=self.era), sun_kw)
 

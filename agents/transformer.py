@@ -97,8 +97,8 @@ class Transformer(Participant):
         flow_kw = max(flow_kw, 0.0)
         gap_kw = flow_kw - self._limits_kw[direction]
         kept = self._allowance_kw[direction] * RECOVERY
-        wanted = max(gap_kw * MARGIN_ON_GAP, kept if kept > LEAST_ALLOWANCE_KW else 0.0)
-        self._allowance_kw[direction] = min(wanted, LARGEST_ALLOWANCE * self._limits_kw[direction])
+        withheld = min(gap_kw * MARGIN_ON_GAP, LARGEST_ALLOWANCE * self._limits_kw[direction])
+        self._allowance_kw[direction] = max(withheld, kept if kept > LEAST_ALLOWANCE_KW else 0.0)
         if gap_kw <= 0:
             self._safe_kw[direction] = max(self._safe_kw[direction], flow_kw)
 

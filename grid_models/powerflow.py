@@ -13,8 +13,8 @@ from pandapower.pypower.makeYbus import branch_vectors
 from scipy.sparse.linalg import splu  # type: ignore[import-untyped]
 
 from grid_models import network
-from grid_models.limits import TwoPort
 from grid_models.network import Edge
+from grid_models.twoport import TwoPort
 from sim.errors import FeederError, nearest
 from sim.feeder import Branch, Floats, Flow
 from sim.tolerances import BALANCE_KW, POWER_FLOW_MVA, POWER_KW

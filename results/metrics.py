@@ -47,6 +47,7 @@ class Header:
 class Energy:
     """Where the energy came from and went, by kind of participant, in kWh; every number is positive.
 
+    shed_kwh: withdrawals that the market had to cut although their curves offered no price for it.
     self_consumption: share of the solar energy used on the feeder while it was made.  autarky: share of the withdrawn
     energy that this covers.  Both are sums of the smaller of the two per interval, and NaN where the whole is zero.
     """
@@ -59,6 +60,7 @@ class Energy:
     pv_curtailed_kwh: float
     self_consumption: float
     autarky: float
+    shed_kwh: float
     losses_kwh: float
     residual_max_w: float
 
@@ -218,13 +220,14 @@ def _energy(run: Run) -> Energy:
     used_kwh, made_kwh, needed_kwh = _used_at_once(metered)
     return Energy(
         imported_kwh=intervals["slack_kw"].clip(lower=0).sum() * run.hours,
-        exported_kwh=-intervals["slack_kw"].clip(upper=0).sum() * run.hours,
+        exported_kwh=(-intervals["slack_kw"]).clip(lower=0).sum() * run.hours,
         withdrawn_kwh=withdrawn,
         injected_kwh=injected,
         pv_available_kwh=solar["available_kw"].sum() * run.hours,
         pv_curtailed_kwh=spare_kw.sum() * run.hours,
         self_consumption=share(used_kwh, made_kwh),
         autarky=share(used_kwh, needed_kwh),
+        shed_kwh=metered["curtailed_kw"].clip(lower=0).sum() * run.hours,
         losses_kwh=intervals["losses_kw"].sum() * run.hours,
         residual_max_w=_largest(intervals["residual_kw"].abs() * 1000),
     )

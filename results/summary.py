@@ -81,6 +81,8 @@ def _energy_lines(energy: Energy) -> Iterator[str]:
             f"solar: {energy.pv_curtailed_kwh:,.1f} of {energy.pv_available_kwh:,.1f} kWh curtailed · "
             f"self-consumption {_percent(energy.self_consumption)} · autarky {_percent(energy.autarky)}"
         )
+    if energy.shed_kwh:
+        yield f"demand: {energy.shed_kwh:,.1f} kWh cut that no curve had offered"
     yield f"largest residual of the power flow {energy.residual_max_w:.3f} W"
 
 

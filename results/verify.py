@@ -124,10 +124,33 @@ def journal_chain(run: Run) -> Audit:
                 broken.append(Fault(f"{JOURNAL}:{number}", "something before this commit is not what was committed"))
         whole.update(line)
         size += len(line)
-    findings = [*broken[:1], *_whole_faults(run, size, whole.hexdigest())]
+    findings = [*broken[:1], *_whole_faults(run, size, whole.hexdigest()), *_manifest_faults(run)]
     missing = [interval for interval in range(run.manifest["count"]) if interval not in sealed]
     findings += [Fault(JOURNAL, f"has no commit for interval {interval}") for interval in missing]
     return Audit(f"{size:,} bytes under {len(sealed)} commits", tuple(findings))
+
+
+def _manifest_faults(run: Run) -> Iterator[Fault]:
+    """The manifest must tell of the scenario that the journal begins with."""
+    first = next(iter(run.journal_lines()), b"{}")
+    try:
+        scenario = msgspec.json.decode(first, type=Record).get("scenario")
+    except msgspec.DecodeError:
+        return  # a damaged first line shows in the hashes
+    if not isinstance(scenario, dict):
+        return
+    stated = {
+        "scenario": scenario,
+        "name": scenario["name"],
+        "seed": scenario["seed"],
+        "policy": scenario["market"]["policy"],
+        "timeZone": scenario["time_zone"],
+        "intervalS": 60 * scenario["interval_min"],
+        "currency": scenario["tariffs"]["currency"],
+    }
+    for key, value in stated.items():
+        if run.manifest.get(key) != value:
+            yield Fault(f"run.json/{key}", "is not what the journal's first record says")
 
 
 def _commit(line: bytes) -> Record | None:

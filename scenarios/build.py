@@ -110,10 +110,7 @@ class _Builder:
             solve=stopwatch.wrap("power flow", feeder.solve),
             commit=stopwatch.wrap("journal", journal.commit),
         )
-        self._world.journal.record(
-            "run", scenario=scenario.name, policy=scenario.market.policy, seed=scenario.seed,
-            start=self._calendar.timestamp(0), intervalS=self._calendar.interval_s, count=self._calendar.count,
-        )  # fmt: skip
+        self._world.journal.record("run", scenario=scenario.model_dump(mode="json", by_alias=True))
 
     def build(self) -> Built:
         """Everybody in the order in which they wake: the grid and the catalogue first, the sites last."""
@@ -234,7 +231,13 @@ class _Builder:
         return functools.partial(
             Membership,
             open_roles=open_roles,
-            gate=Gate(confirm_s, gate_s, self._policy.pricing),
+            gate=Gate(
+                confirm_s,
+                gate_s,
+                self._policy.pricing,
+                self._scenario.market.price_floor,
+                self._scenario.market.price_cap,
+            ),
             utility=UTILITY,
             calendar=self._calendar,
             currency=self._scenario.tariffs.currency,
@@ -278,7 +281,7 @@ class _Builder:
         )
 
     def _metering(self, resources: list[Resource]) -> MeterOperator:
-        hosts: dict[str, list[str]] = {}
+        hosts: dict[str, list[str]] = {MARKET: []}
         for resource in resources:
             hosts.setdefault(resource.place.host, []).append(resource.place.meter)
         return MeterOperator(

@@ -1,6 +1,6 @@
 """What can be named in a scenario or on the command line, and what each name stands for.
 
-A new agent kind, policy, feeder, plot or invariant is one new file and one line in its table; the tables are gathered here.
+Each table stands beside what it lists; they are gathered here.
 """
 
 from __future__ import annotations
@@ -8,15 +8,16 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 
-from sim.errors import ScenarioError, nearest
+from sim.errors import DegsimError, ScenarioError, nearest
 from sim.market.policies import POLICIES, Policy
+from sim.market.problem import Clearing, ClearingPolicy, Problem
 
 
 def policy(name: str) -> Policy:
     """A clearing policy by name, or ``module:function`` for one that lives outside the project.
 
-    A function from outside promises nothing, so its certificate is reported and never makes the fallback serve.  Raises
-    ``ScenarioError`` for a name that is unknown or cannot be imported.
+    What is named outside may be a ``Policy``, or a bare function: that promises nothing, so its certificate is reported and
+    never makes the fallback serve.  Raises ``ScenarioError`` for a name that is unknown or cannot be imported.
     """
     if name in POLICIES:
         return POLICIES[name]
@@ -27,9 +28,28 @@ def policy(name: str) -> Policy:
         function = getattr(importlib.import_module(module_name), function_name)
     except (ImportError, AttributeError) as error:
         raise ScenarioError(name, f"cannot be imported: {error}") from error
+    if isinstance(function, Policy):
+        return function
     if not callable(function):
         raise ScenarioError(name, "is not a function from Problem to Clearing")
-    return Policy(name, function, frozenset(), "PAY_AS_CLEAR", "from outside the project")
+    return Policy(name, _guarded(name, function), frozenset(), "PAY_AS_CLEAR", "from outside the project")
+
+
+def _guarded(name: str, function: Callable[[Problem], object]) -> ClearingPolicy:
+    """A function from outside whose mistakes are its author's to see: no fallback hides them."""
+
+    def clear(problem: Problem) -> Clearing:
+        try:
+            clearing = function(problem)
+        except DegsimError:
+            raise
+        except Exception as error:
+            raise ScenarioError(name, f"failed with {type(error).__name__}: {error}") from error
+        if not isinstance(clearing, Clearing):
+            raise ScenarioError(name, f"returned a {type(clearing).__name__}, expected a Clearing")
+        return clearing
+
+    return clear
 
 
 def _kinds() -> Mapping[str, str]:

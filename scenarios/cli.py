@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read us (head, less) has seen enough.
         sys.stderr.close()
         return OK
+    except OSError as error:
+        print(f"degsim: {error.filename or 'file'}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+        return UNUSABLE
     except KeyboardInterrupt:
         print("degsim: interrupted; nothing was written", file=sys.stderr)  # noqa: T201
         return 130
@@ -89,7 +93,9 @@ def _run(options: argparse.Namespace) -> int:
     from scenarios import runner  # noqa: PLC0415
     from scenarios.progress import Progress  # noqa: PLC0415
 
-    folder = options.out or runner.default_folder(scenario)
+    # Whoever ends us politely finds things as if he had pressed Ctrl-C: no draft is left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    folder = options.out or runner.default_folder(scenario, overrides)
     with Progress(scenario) as progress:
         runner.execute(scenario, folder, progress)
     run = Run(folder)
@@ -193,7 +199,7 @@ def _text(name: str) -> str:
 def _json(name: str) -> Any:
     try:
         return json.loads(_text(name))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MessageError(_source(name), f"is not JSON: {error}") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,10 +49,27 @@ def settle_in(scenario: Scenario, feeder: PandapowerFeeder, columns: int) -> lis
     counts.update(settler.era for settler in settlers)
     faults += [Fault("populations", f"{n} participants are called {era}") for era, n in counts.items() if n > 1]
     hosts = {settler.population.host for settler in settlers}
-    faults += [Fault("aggregators", f"{a.name} hosts nobody") for a in scenario.aggregators if a.name not in hosts]
+    faults += [
+        Fault("aggregators", f"{a.name} hosts nobody", "take it out, or --set aggregators=[]")
+        for a in scenario.aggregators
+        if a.name not in hosts
+    ]
+    faults += _aggregator_faults(scenario, feeder, settlers)
+    if not settlers and not faults:
+        faults.append(Fault("populations", "nobody takes part: every population is empty"))
     if faults:
         raise ScenarioError(scenario.name, tuple(faults))
     return settlers
+
+
+def _aggregator_faults(scenario: Scenario, feeder: PandapowerFeeder, settlers: list[Settler]) -> Iterator[Fault]:
+    """One curve has one price, so that the sites of an aggregator stand below one transformer."""
+    for number, spec in enumerate(scenario.aggregators):
+        buses = dict.fromkeys(s.site.bus for s in settlers if s.population.host == spec.name)
+        nodes = dict.fromkeys(feeder.node_of(bus) for bus in buses if bus in feeder.buses)
+        if len(nodes) > 1:
+            what = f"{spec.name} hosts sites below {len(nodes)} transformers: {', '.join(nodes)}"
+            yield Fault(f"aggregators[{number}]", what, "give each transformer an aggregator of its own")
 
 
 def _members(
@@ -91,9 +109,28 @@ def _reference_faults(scenario: Scenario) -> Iterator[Fault]:
             catalog.policy(getattr(scenario.market, key))
         except ScenarioError as error:
             yield Fault(f"market.{key}", error.faults[0].what, error.faults[0].remedy)
+    for number, plot in enumerate(scenario.outputs.plots):
+        plots = catalog.LISTS["plots"]()
+        if plot not in plots:
+            yield Fault(f"outputs.plots[{number}]", f"no plot {plot}", nearest(plot, plots))
+    yield from _tariff_faults(scenario)
+
+
+def _tariff_faults(scenario: Scenario) -> Iterator[Fault]:
+    by_minute: dict[str, tuple[float, ...]] = {}
     for direction in DIRECTIONS:
         tariff = tariff_of(scenario, direction)
         try:
-            prices_by_minute(tariff)
+            prices = by_minute[direction] = prices_by_minute(tariff)
+            floor, cap = scenario.market.price_floor, scenario.market.price_cap
+            if not floor <= min(prices) <= max(prices) <= cap:
+                what = f"prices {min(prices)}..{max(prices)} leave the market's bounds {floor}..{cap}"
+                yield Fault(f"tariffs.{direction.lower()}", what, "change market.price_floor or market.price_cap")
         except ValueError as error:
             yield Fault(f"tariffs.{direction.lower()}", str(error))
+    if len(by_minute) == len(DIRECTIONS) and any(map(operator.lt, *by_minute.values())):
+        yield Fault(
+            "tariffs",
+            "the import price is below the export price at some time of day",
+            "a retailer that pays more than it asks has no curve",
+        )

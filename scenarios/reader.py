@@ -10,8 +10,14 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from scenarios.spec import Scenario
+from scenarios.spec import CURRENCY_PATTERN, NAME_PATTERN, TIME_PATTERN, Scenario
 from sim.errors import Fault, ScenarioError, nearest
+
+PATTERNS = {
+    NAME_PATTERN: "is not a name: letters, digits, _ . - only, beginning with a letter or digit",
+    CURRENCY_PATTERN: "is not a currency code of three capital letters, such as EUR",
+    TIME_PATTERN: "is not a time of day, 00:00 to 24:00",
+}
 
 
 def read(path: Path, overrides: Sequence[str] = ()) -> Scenario:
@@ -99,6 +105,9 @@ def _faults(error: ValidationError, document: Mapping[str, Any]) -> Iterable[Fau
             yield Fault(
                 where if own and not location else location or "scenario", what if own and not location else text
             )
+        elif problem["type"] == "string_pattern_mismatch":
+            what = PATTERNS.get(problem["ctx"]["pattern"], f"does not match {problem['ctx']['pattern']}")
+            yield Fault(location, f"{problem['input']!r} {what}")
         elif problem["type"] == "missing":
             yield Fault(location, "is missing")
         else:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from agents.rounds import Round, Stage
+from agents.rounds import Round, Stage, surplus_per_h
 from agents.twins.ev import EVTwin
 from results.run import TABLES
 from scenarios.build import Built, NodeLimits
@@ -31,6 +32,8 @@ class Recorder:
     def observe(self, interval: Interval, flow: Flow) -> None:
         """Take down one interval that has been settled."""
         done = self._built.market.rounds.get(interval.index, _NO_ROUND)
+        if done.stage is not Stage.PUBLISHED:
+            done = replace(done, clearing=None, certificate=None)
         self._interval(interval, flow, done)
         self._nodes(interval, flow, done)
         self._setpoints(interval, done.clearing)
@@ -61,8 +64,9 @@ class Recorder:
 
     def _interval(self, interval: Interval, flow: Flow, done: Round) -> None:
         clearing, certificate = done.clearing, done.certificate
-        prices = self._built.market.retail_prices(interval.index)
-        rent = 0.0 if clearing is None else sum(a * clearing.flow_kw[n] for n, a in clearing.adder_per_kwh.items())
+        prices = self._built.market.retail_prices
+        trades = self._built.market.rules.policy.pricing == "PAY_AS_CLEAR"
+        rent = surplus_per_h(clearing) if clearing is not None and trades else 0.0
         self._add(
             "intervals",
             interval=interval.index,

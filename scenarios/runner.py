@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -25,10 +25,12 @@ MATTERS = ("degsim", "mesa", "msgspec", "numpy", "pandapower", "pandas", "pyarro
 """Packages whose versions can change a result."""
 
 
-def default_folder(scenario: Scenario) -> Path:
-    """Where a run goes when nobody says: the same scenario, policy and seed always to the same place."""
+def default_folder(scenario: Scenario, overrides: Sequence[str] = ()) -> Path:
+    """Where a run goes when nobody says: the same scenario, policy, seed and overrides always to the same place."""
     policy = scenario.market.policy.replace(":", "-")
-    return RUNS / f"{scenario.name}-{policy}-seed{scenario.seed}"
+    others = sorted(o for o in overrides if o.partition("=")[0] not in ("market.policy", "seed"))
+    mark = f"-{hashlib.sha256(chr(10).join(others).encode()).hexdigest()[:6]}" if others else ""
+    return RUNS / f"{scenario.name}-{policy}-seed{scenario.seed}{mark}"
 
 
 def execute(scenario: Scenario, folder: Path, progress: Callable[[int], None] = lambda _: None) -> Path:
@@ -37,17 +39,23 @@ def execute(scenario: Scenario, folder: Path, progress: Callable[[int], None] = 
     progress: called with the simulated second after every interval.  Raises ``DegsimError`` for a scenario that cannot run and
     for a folder that holds something else; then the folder is as it was.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).exists():
+    folder = folder.resolve()
+    if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / MANIFEST).exists())):
         raise ScenarioError(str(folder), "is neither empty nor a run; choose another --out")
-    draft = folder.with_name(f".{folder.name}.partial")
+    draft, former = (folder.with_name(f".{folder.name}.{what}") for what in ("partial", "former"))
     shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
+    try:
+        draft.mkdir(parents=True)
+    except OSError as error:
+        raise ScenarioError(str(folder), f"cannot be written: {error.strerror}") from error
     try:
         _write(scenario, draft, progress)
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            folder.rename(former)
         draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)
     return folder
 
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=60)]
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+CURRENCY_PATTERN = r"^[A-Z]{3}$"
+TIME_PATTERN = r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$"
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=60)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
+TimeOfDay = Annotated[str, Field(pattern=TIME_PATTERN)]
+
+
+LEAST_KEPT = 1e-3
+"""A truncated distribution that keeps less than this share of its draws is a mistake, and slow."""
+LONGEST_ROUND_HOPS = 10
+"""Messages from the gate to the last award: 7 of the market's own round, 3 more through an aggregator."""
 
 
 class Model(BaseModel):
@@ -35,9 +46,16 @@ class Normal(Model):
     def _ordered(self) -> Self:
         if not self.low < self.high:
             raise ValueError(f"low {self.low} must be below high {self.high}")
-        if not self.low - 4 * self.sd <= self.mean <= self.high + 4 * self.sd:
-            raise ValueError(f"mean {self.mean} lies so far outside {self.low}..{self.high} that no draw would be kept")
+        if self.kept() < LEAST_KEPT:
+            raise ValueError(f"of mean {self.mean} and sd {self.sd}, hardly a draw lies within {self.low}..{self.high}")
         return self
+
+    def kept(self) -> float:
+        """Share of draws that lie within the bounds."""
+        if self.sd == 0:
+            return float(self.low <= self.mean <= self.high)
+        low, high = ((bound - self.mean) / (self.sd * math.sqrt(2)) for bound in (self.low, self.high))
+        return (math.erf(high) - math.erf(low)) / 2
 
 
 class Lognormal(Model):
@@ -57,8 +75,29 @@ class Uniform(Model):
     low: Finite
     high: Finite
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low} must be below high {self.high}")
+        return self
 
-Distribution = Annotated[Normal | Lognormal | Uniform, Field(discriminator="distribution")]
+
+def _positive(value: Normal | Lognormal | Uniform) -> Normal | Lognormal | Uniform:
+    if not isinstance(value, Lognormal) and value.low <= 0:
+        raise ValueError(f"low {value.low} must be above 0")
+    return value
+
+
+def _hours(value: Normal | Uniform) -> Normal | Uniform:
+    if value.low < 0 or value.high > 24:
+        raise ValueError(f"{value.low}..{value.high} are not hours of a day, 0..24")
+    return value
+
+
+PositiveDraw = Annotated[
+    Annotated[Normal | Lognormal | Uniform, Field(discriminator="distribution")], AfterValidator(_positive)
+]
+HourOfDay = Annotated[Annotated[Normal | Uniform, Field(discriminator="distribution")], AfterValidator(_hours)]
 
 
 class Limits(Model):
@@ -121,7 +160,7 @@ class SolarSpec(PopulationSpec):
     """Rooftop plants: peak_kw of DC-to-AC rating; reserve_per_kwh is the price below which they stop."""
 
     kind: Literal["solar"]
-    peak_kw: Positive | Distribution
+    peak_kw: Positive | PositiveDraw
     reserve_per_kwh: Finite = 0.0
 
 
@@ -129,7 +168,7 @@ class BatterySpec(PopulationSpec):
     """Home batteries; efficiencies hold one way each, wear_per_kwh is added to what a discharged kWh must bring."""
 
     kind: Literal["battery"]
-    capacity_kwh: Positive | Distribution
+    capacity_kwh: Positive | PositiveDraw
     charge_kw: Positive
     discharge_kw: Positive
     charge_efficiency: Annotated[float, Field(gt=0, le=1)] = 0.95
@@ -151,9 +190,9 @@ class EVSpec(PopulationSpec):
     charge_kw: Positive
     charge_efficiency: Annotated[float, Field(gt=0, le=1)] = 0.9
     target_soc: Annotated[float, Field(gt=0, le=1)] = 1.0
-    arrival_h: Normal | Uniform = Field(discriminator="distribution")
-    departure_h: Normal | Uniform = Field(discriminator="distribution")
-    distance_km: Positive | Distribution
+    arrival_h: HourOfDay
+    departure_h: HourOfDay
+    distance_km: Positive | PositiveDraw
     consumption_kwh_per_km: Positive
     belief_sd_per_kwh: NonNegative = 0.0
 
@@ -171,7 +210,6 @@ class AggregatorSpec(Model):
 class TariffElementSpec(Model):
     """A price per kWh, from one local time of day to another; without times, always."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
     price: Finite
     start: TimeOfDay = Field("00:00", alias="from")
     end: TimeOfDay = Field("24:00", alias="to")
@@ -180,7 +218,7 @@ class TariffElementSpec(Model):
 class TariffsSpec(Model):
     """Money: the retailer's prices, and what grid, market and state take per kWh; tax_rate is a share of the energy price."""
 
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    currency: Annotated[str, Field(pattern=CURRENCY_PATTERN)]
     imports: Annotated[tuple[TariffElementSpec, ...], Field(alias="import", min_length=1)]
     exports: Annotated[tuple[TariffElementSpec, ...], Field(alias="export", min_length=1)]
     wheeling_per_kwh: NonNegative = 0.0
@@ -236,7 +274,7 @@ class Scenario(Model):
     description: str = ""
     start: datetime
     time_zone: str
-    interval_min: Annotated[int, Field(ge=2, le=1440)]
+    interval_min: Annotated[int, Field(ge=5, le=60)]
     duration_h: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0)] = 1
     feeder: FeederSpec
@@ -263,9 +301,21 @@ class Scenario(Model):
             raise ValueError(
                 f"duration_h: {self.duration_h} h are no whole number of {self.interval_min}-minute intervals"
             )
+        yield_s = LONGEST_ROUND_HOPS * self.wire.latency_s
+        if self.market.gate_s <= yield_s:
+            raise ValueError(
+                f"market.gate_s: the outcome takes up to {yield_s} s to reach everybody ({LONGEST_ROUND_HOPS} messages of"
+                f" wire.latency_s), but delivery begins {self.market.gate_s} s after the gate"
+            )
+        if self.market.confirm_s - self.market.gate_s <= self.wire.latency_s:
+            raise ValueError(
+                f"market.confirm_s: curves sent {self.market.confirm_s - self.market.gate_s} s before the gate arrive"
+                f" after it (wire.latency_s is {self.wire.latency_s})"
+            )
         if self.market.confirm_s + 120 >= self.interval_min * 60:
             raise ValueError(
-                f"market.confirm_s: curves due {self.market.confirm_s} s ahead leave no room in {self.interval_min} minutes"
+                f"market.confirm_s: curves due {self.market.confirm_s} s ahead leave no room in {self.interval_min} minutes;"
+                f" at most {self.interval_min * 60 - 121}"
             )
         try:
             ZoneInfo(self.time_zone)

@@ -7,7 +7,7 @@ at once; a callback is a message of its own.  Events at one second happen in the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import simpy
@@ -40,11 +40,6 @@ class Bus:
         if name in self._mailboxes:
             raise ValueError(f"{name} has a mailbox already")
         self._mailboxes[name] = handler
-
-    @property
-    def mailboxes(self) -> Mapping[str, Handler]:
-        """The handlers by name, in the order of joining."""
-        return self._mailboxes
 
     def post(self, owner: str, events: Iterable[Event]) -> None:
         """Send what ``owner`` wants sent: messages to others, alarms to itself."""

@@ -64,24 +64,16 @@ class Device:
         return self.delivered_kw
 
 
-@dataclass(frozen=True, slots=True)
-class NodeReading:
-    """Energy through a transformer's low-voltage side in kWh, + downstream, and loading (1.0 = rated)."""
-
-    energy_kwh: float
-    loading: float
-
-
 @dataclass(slots=True)
 class Meters:
     """All meters of the feeder after one interval.  The world writes them, the meter operator reads them.
 
-    valid is false where the wires had no solution: nothing may be settled on such an interval.  supply_kwh is what came
-    from the upstream grid (+) or went into it (−).
+    valid is false where the wires had no solution: nothing may be settled on such an interval.  energy_wh: by participant,
+    + injected.  node_kwh: through each transformer's low-voltage side, + downstream.  supply_kwh: from the upstream grid.
     """
 
     energy_wh: Mapping[str, int] = field(default_factory=dict)
-    nodes: Mapping[str, NodeReading] = field(default_factory=dict)
+    node_kwh: Mapping[str, float] = field(default_factory=dict)
     supply_kwh: float = 0.0
     valid: bool = False
 
@@ -90,7 +82,4 @@ class Meters:
         self.valid = flow.converged
         self.energy_wh = {device.era: device.reading_wh for device in devices}
         self.supply_kwh = flow.slack_kw * hours
-        self.nodes = {
-            name: NodeReading(float(flow.branch_lv_kw[k]) * hours, float(flow.branch_loading[k]))
-            for k, name in enumerate(branch_names)
-        }
+        self.node_kwh = {name: float(flow.branch_lv_kw[k]) * hours for k, name in enumerate(branch_names)}

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from sim.clock import Calendar
 from sim.curves import OfferCurve
+from sim.errors import CurveError, Fault
 from sim.market.certificate import Certificate
 from sim.market.problem import Clearing, Problem
 from sim.wire.bags import CurveBody, CurvePoint, GridConstraints, TimeWindow
@@ -31,8 +32,12 @@ def curve_body(curve: OfferCurve, currency: str) -> CurveBody:
 
 
 def curve_of(body: CurveBody, who: str) -> OfferCurve:
-    """The curve that a body means.  Raises ``CurveError`` naming the two points between which it falls."""
+    """The curve that a body means.  Raises ``CurveError`` for one that falls, or leaves the bounds it names itself."""
     points = [(point.price, point.powerKW) for point in body.curve]
+    for index, (_, p_kw) in enumerate(points):
+        if not body.minExport <= p_kw <= body.maxExport:
+            what = f"{p_kw:g} kW is outside its bounds {body.minExport:g}..{body.maxExport:g} kW"
+            raise CurveError(who, (Fault(f"curve/{index}", what),))
     return OfferCurve.of(points, step=body.interpolation is not UNSET and body.interpolation == "STEP", who=who)
 
 

@@ -30,9 +30,9 @@ class LoadTwin:
         return float(self._demand_kw[index + 1])
 
     def advance(self, setpoint_kw: float, interval: Interval) -> float:
-        """Withdraw the demand, but not more than a load limiter at ``setpoint_kw`` (≤ 0) lets through."""
+        """Withdraw the demand, as far as the connection and a load limiter at ``setpoint_kw`` (≤ 0) let it through."""
         demand = self.demand_kw(interval.index)
-        served = min(demand, -setpoint_kw)
+        served = min(demand, -setpoint_kw, -self.min_kw)
         share = served / demand if demand else 0.0
         self.q_kvar = -float(self._demand_kvar[interval.index + 1]) * share
         return -served

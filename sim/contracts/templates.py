@@ -32,7 +32,7 @@ def cleared_prosumer(host: Role) -> Template:
     """A site that trades through ``host`` at the cleared price.
 
     Energy is paid as cleared; what the meter says differently is bought from or sold to the grid operator at the retailer's
-    price, a penalty apart; wheeling on what is drawn; tax on what energy costs.
+    price, a penalty apart, untaxed; wheeling on what is drawn; tax on the energy bought in the market.
     """
     party = Role.PROSUMER
     return Template(
@@ -43,7 +43,7 @@ def cleared_prosumer(host: Role) -> Template:
             _term("deviation", Role.GRID_OPERATOR, party, _DEVIATION),
             _wheeling(party),
             _term("fee", party, host, "abs(cleared_kwh) * fee_per_kwh"),
-            _term("tax", party, Role.GOVERNMENT, f"tax_rate * max(-({_CLEARED}), 0)"),
+            _term("tax", party, Role.GOVERNMENT, "tax_rate * max(-cleared_kwh, 0) * max(price_per_kwh, 0)"),
         ),
         inputs=("wheeling_per_kwh", "fee_per_kwh", "penalty_per_kwh", "tax_rate"),
         signals=PARTY_SIGNALS,

@@ -300,7 +300,7 @@ def _offer_faults(problem: Problem) -> Iterator[Fault]:
         seen.add(offer.era)
         if offer.node not in nodes:
             yield Fault(f"offers/{index}/node", f"{offer.era}: unknown node {offer.node}", nearest(offer.node, nodes))
-        if _leaves(offer.curve, problem.price_floor, problem.price_cap):
+        if names_price_outside(offer.curve, problem.price_floor, problem.price_cap):
             what = f"{offer.era} names prices outside {problem.price_floor:g}..{problem.price_cap:g}"
             yield Fault(f"offers/{index}/curve", what, "keep to the price floor and cap")
         if offer.baseline_kw is not None and not math.isfinite(offer.baseline_kw):
@@ -308,7 +308,7 @@ def _offer_faults(problem: Problem) -> Iterator[Fault]:
     yield from _slack_faults(problem, seen)
 
 
-def _leaves(curve: OfferCurve, floor: float, cap: float) -> bool:
+def names_price_outside(curve: OfferCurve, floor: float, cap: float) -> bool:
     """Whether a curve names a price that cannot come about; one that never changes names none."""
     lowest, highest = curve.prices[0] + PRICE_PER_KWH, curve.prices[-1] - PRICE_PER_KWH
     return bool(curve.min_kw < curve.max_kw and (lowest < floor or highest > cap))

@@ -19,7 +19,7 @@ from sim.market.certificate import Certificate, certify
 from sim.market.policies import Policy
 from sim.market.problem import DEFAULT_NODE, Clearing, Limit, Offer, Problem
 
-MAX_POINTS = 64
+MAX_POINTS = 4096
 """Points of one curve on the wire."""
 
 _REQUEST = ("participants", "gridNodes", "aggregationType", "timeWindow", "k", "priceFloor", "priceCap", "slack")

@@ -15,6 +15,10 @@ ENERGY: Final = "https://schema.degsim.example/energy/v1/context.jsonld"
 """JSON-LD context of every energy bag."""
 
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
+Timestamp = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)$")]
+Duration = Annotated[str, msgspec.Meta(pattern=r"^PT\d+S$")]
+MAX_CURVE_POINTS = 4096
+"""Bound of a curve on the wire: room for a portfolio's sum, none for a flood."""
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
 Role = Literal[
     "BUYER", "SELLER", "PROSUMER", "AGGREGATOR", "MARKET_CLEARING_AGENT", "GRID_OPERATOR", "GOVERNMENT"
@@ -36,8 +40,8 @@ class Bag(Wire, frozen=True, tag_field="@type"):
 class TimeWindow(Wire, frozen=True, kw_only=True):
     """Half-open window of time, RFC 3339."""
 
-    start: str
-    end: str
+    start: Timestamp
+    end: Timestamp
 
 
 class CurvePoint(Wire, frozen=True, kw_only=True):
@@ -56,7 +60,7 @@ class CurveBody(Wire, frozen=True, kw_only=True):
     currency: Currency
     minExport: float
     maxExport: float
-    curve: Annotated[tuple[CurvePoint, ...], msgspec.Meta(min_length=1)]
+    curve: Annotated[tuple[CurvePoint, ...], msgspec.Meta(min_length=1, max_length=MAX_CURVE_POINTS)]
     interpolation: Literal["LINEAR", "STEP"] | UnsetType = UNSET
 
 
@@ -118,17 +122,19 @@ class Tariff(Bag, frozen=True, kw_only=True):
 class EnergyOffer(Bag, frozen=True, kw_only=True):
     """An open role in a contract template, and when its market takes curves.
 
-    There is no price: PAY_AS_CLEAR finds it when the gate has closed.  The three durations are counted back from the start
-    of delivery.
+    There is no price: PAY_AS_CLEAR finds it when the gate has closed, between floor and cap.  The two ``…Before`` are counted
+    back from the start of delivery.
     """
 
     templateId: Identifier
     openRole: Role
     pricingModel: PricingModel
     currency: Currency
-    intervalDuration: str
-    confirmBefore: str
-    gateBefore: str
+    intervalDuration: Duration
+    confirmBefore: Duration
+    gateBefore: Duration
+    priceFloor: float
+    priceCap: float
 
 
 class RoleInputs(Wire, frozen=True, kw_only=True):
@@ -149,12 +155,13 @@ class ContractRole(Wire, frozen=True, kw_only=True):
 
 
 class InputParameters(Wire, frozen=True, kw_only=True):
-    """Constants of a contract: caps in kW at the connection, charges per kWh."""
+    """Constants of a contract: caps in kW at the connection, charges per kWh, tax as a share of the energy price."""
 
     approvedMaxImportKW: float | UnsetType = UNSET
     approvedMaxExportKW: float | UnsetType = UNSET
     wheelingPerKWh: float | UnsetType = UNSET
     feePerKWh: float | UnsetType = UNSET
+    taxRate: float | UnsetType = UNSET
 
 
 class PriceSignal(Wire, frozen=True, kw_only=True):
@@ -196,10 +203,10 @@ class EnergyContract(Bag, frozen=True, kw_only=True):
 
     templateId: Identifier
     status: ContractState
-    roles: tuple[ContractRole, ...] | UnsetType = UNSET
+    roles: Annotated[tuple[ContractRole, ...], msgspec.Meta(min_length=1)] | UnsetType = UNSET
     timeWindow: TimeWindow | UnsetType = UNSET
     inputParameters: InputParameters | UnsetType = UNSET
-    inputSignals: tuple[PriceSignal, ...] | UnsetType = UNSET
+    inputSignals: Annotated[tuple[PriceSignal, ...], msgspec.Meta(min_length=1)] | UnsetType = UNSET
     revenueFlows: RevenueFlows | UnsetType = UNSET
 
 
@@ -218,7 +225,7 @@ class EnergyDelivery(Bag, frozen=True, kw_only=True):
 
     deliveryStatus: Literal["PENDING", "IN_PROGRESS", "COMPLETED", "FAILED"]
     meterId: Identifier
-    meterReadings: tuple[MeterReading, ...]
+    meterReadings: Annotated[tuple[MeterReading, ...], msgspec.Meta(min_length=1)]
 
 
 class SettlementLine(Wire, frozen=True, kw_only=True):

@@ -8,8 +8,9 @@ from sim.errors import DegsimError, Fault
 
 
 class Code(StrEnum):
-    """Machine-readable reason of a refusal.  SCH: form; NET: reach and time; PRC: order of steps; POL, BIZ: rules."""
+    """Machine-readable reason of a refusal.  AUT: rights; SCH: form; NET: reach, time; PRC: order; POL, BIZ: rules."""
 
+    AUT_UNAUTHORIZED_ACTION = "AUT_UNAUTHORIZED_ACTION"
     SCH_INVALID_JSON = "SCH_INVALID_JSON"
     SCH_SCHEMA_VALIDATION_FAILED = "SCH_SCHEMA_VALIDATION_FAILED"
     SCH_TYPE_NOT_SUPPORTED = "SCH_TYPE_NOT_SUPPORTED"

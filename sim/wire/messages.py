@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from sim.wire.bags import (
     CurveBody,
+    Duration,
     EnergyContract,
     EnergyDelivery,
     EnergyOffer,
@@ -23,14 +24,13 @@ from sim.wire.bags import (
     GridNode,
     Identifier,
     Tariff,
+    Timestamp,
     TimeWindow,
     Wire,
 )
 
 CoreState = Literal["DRAFT", "ACTIVE", "CANCELLED", "COMPLETE"]
 Uuid = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
-Timestamp = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)$")]
-Duration = Annotated[str, msgspec.Meta(pattern=r"^PT\d+S$")]
 
 
 class Lineage(Wire, frozen=True, kw_only=True):
@@ -64,7 +64,6 @@ class Descriptor(Wire, frozen=True, kw_only=True):
 
     code: str | UnsetType = UNSET
     name: str | UnsetType = UNSET
-    shortDesc: str | UnsetType = UNSET
 
 
 class Quantity(Wire, frozen=True, kw_only=True):
@@ -134,7 +133,7 @@ class Contract(Wire, frozen=True, kw_only=True):
     id: Uuid
     status: ContractStatus
     commitments: Annotated[tuple[Commitment, ...], msgspec.Meta(min_length=1)]
-    performance: tuple[Performance, ...] | UnsetType = UNSET
+    performance: Annotated[tuple[Performance, ...], msgspec.Meta(min_length=1)] | UnsetType = UNSET
     settlements: tuple[Settlement, ...] | UnsetType = UNSET
     contractAttributes: EnergyContract | UnsetType = UNSET
 

@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 
 from agents.award import Award
 from agents.battery import Battery, threshold_curve
-from agents.ev import charging_curve
+from agents.ev import EV, charging_curve
 from agents.household import Household
-from agents.resource import Place, Seat
+from agents.resource import Charges, Place, Seat, within_prices
 from agents.solar import Solar
 from agents.twins.battery import BatteryTwin
+from agents.twins.ev import EVTwin, Session
 from agents.twins.load import LoadTwin
 from agents.twins.solar import SolarTwin
 from sim.clock import Calendar, local_start
+from sim.curves import OfferCurve
 from sim.device import Device, Twin
 from sim.participant import Ids
 from tests.test_clock_and_rng import calendar
@@ -130,3 +132,46 @@ def test_a_household_buys_its_forecast_at_any_price_and_is_limited_only_by_curta
     assert (offer.curve.min_kw, offer.curve.max_kw) == (-2.0, -2.0)
     assert agent.setpoint_kw(offer, Award(-2.0, 0.3)) == float("-inf")
     assert agent.setpoint_kw(offer, Award(-1.0, 3.0, curtailed_kw=1.0)) == -1.0
+
+
+def test_what_is_charged_on_top_moves_the_prices_at_which_a_kwh_is_worth_trading() -> None:
+    """Worth 0.20 when drawn: at 0.16 it costs 0.16 * 1.1 + 0.02 + 0.004."""
+    charges = Charges(wheeling_per_kwh=0.02, fee_per_kwh=0.004, tax_rate=0.1)
+    assert charges.price_when_drawing(0.20) == pytest.approx(0.16)
+    assert charges.price_when_giving(0.05) == pytest.approx(0.054)
+    agent = battery(0.5)
+    agent.charges = charges
+    curve = agent.offer(QUARTER, -300).curve
+    assert curve.high(charges.price_when_drawing(0.2 * 0.9) + 1e-6) == 0.0
+    assert curve.low(charges.price_when_drawing(0.2 * 0.9) - 1e-6) == -5.0
+
+
+def test_a_battery_offers_what_the_interval_now_running_will_leave() -> None:
+    agent = battery(0.5)
+    assert agent.device is not None
+    agent.device.command(5.0)
+    assert agent.offer(QUARTER, -300).curve.max_kw == 5.0
+    agent.device.command(-5.0)
+    agent.device.twin.soc = 0.95  # type: ignore[attr-defined]
+    assert agent.offer(QUARTER, -300).curve.min_kw == 0.0
+
+
+def test_a_car_no_longer_bids_for_what_the_interval_now_running_will_bring() -> None:
+    twin = EVTwin(
+        capacity_kwh=60, charge_kw=11, charge_efficiency=1.0, target_soc=1.0, sessions=(Session(-3600, 80_000, 5.0),)
+    )
+    agent = EV(seat(twin), belief_per_kwh=np.zeros(192))
+    first = agent.offer(calendar().interval(1), 600)
+    assert first is not None
+    assert -first.uncoordinated_kw == pytest.approx(11.0)
+    assert agent.device is not None
+    agent.device.command(-11.0)
+    second = agent.offer(calendar().interval(1), 600)
+    assert second is not None
+    assert -second.uncoordinated_kw == pytest.approx((5.0 - 2.75) / 0.25)
+
+
+def test_prices_that_cannot_come_about_are_moved_to_the_bounds() -> None:
+    curve = OfferCurve.of([(-2.0, -5.0), (-2.0, 0.0), (9.0, 0.0), (9.0, 5.0)])
+    assert within_prices(curve, -0.5, 3.0).points() == ((-0.5, -5.0), (-0.5, 0.0), (3.0, 0.0), (3.0, 5.0))
+    assert within_prices(curve, -3.0, 9.0) is curve

@@ -88,13 +88,13 @@ def test_who_withdraws_pays_the_tariff_and_who_injects_gets_the_other():
     )
     clearing = none.clear(problem)
     assert slack_prices(problem) == (0.20, 0.05)
-    assert clearing.participant_price == {"retailer": None, "house": 0.20, "pv": 0.05, "off": None}
+    assert clearing.participant_price == {"retailer": 0.05, "house": 0.20, "pv": 0.05, "off": None}
     assert clearing.price_per_kwh == {"grid": None}
 
 
 def test_a_supplier_that_never_buys_pays_nothing():
     problem = Problem((supply("grid-co", 0.2, 100), supply("pv", 0.01, 4), fixed("house", -5)), slack="grid-co")
-    assert none.clear(problem).participant_price == {"grid-co": None, "pv": None, "house": 0.2}
+    assert none.clear(problem).participant_price == {"grid-co": 0.2, "pv": None, "house": 0.2}
 
 
 def test_without_a_slack_nothing_balances_and_nothing_is_priced():

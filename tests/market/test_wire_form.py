@@ -261,7 +261,7 @@ REFUSED = {
     ),
     "too many points": (
         lambda p, _: p[0].update(offerCurve=[{"price": n, "powerKW": n} for n in range(MAX_POINTS + 1)]),
-        {"/participants/0/offerCurve": "has 65 points; 64 are allowed"},
+        {"/participants/0/offerCurve": "has 4097 points; 4096 are allowed"},
     ),
     "a falling curve": (
         lambda p, _: p[0]["offerCurve"]["curve"].append({"price": 0.1, "powerKW": 3}),

@@ -61,6 +61,18 @@ def refused(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], *arg
         (lambda d: d["tariffs"].update({"import": [{"from": "06:00", "to": "22:00", "price": 0.3}]}), "tariffs.import: no element of the tariff covers 00:00"),
         (lambda d: d["market"].update(gate_s=400), "the gate closes 400 s before delivery"),
         (lambda d: d["populations"][2]["arrival_h"].update(low=30), "low 30"),
+        (lambda d: d["populations"][2]["arrival_h"].update(high=30), "12.0..30.0 are not hours of a day"),
+        (lambda d: d["populations"][2]["arrival_h"].update(mean=90), "hardly a draw lies within"),
+        (lambda d: d["populations"][1]["peak_kw"].update(low=-4), "low -4.0 must be above 0"),
+        (lambda d: d["populations"][1]["peak_kw"].update(low=40), "low 40.0 must be below high 10.0"),
+        (lambda d: d.update(name="my street"), "'my street' is not a name"),
+        (lambda d: d["tariffs"].update(currency="euro"), "'euro' is not a currency code"),
+        (lambda d: d["tariffs"].update(export=[{"price": 0.28}]), "the import price is below the export price"),
+        (lambda d: d["market"].update(price_cap=0.3), "prices 0.24..0.32 leave the market's bounds -0.5..0.3"),
+        (lambda d: d.update(wire={"latency_s": 5}, market=d["market"] | {"gate_s": 50}), "takes up to 50 s to reach everybody"),
+        (lambda d: d.update(outputs={"plots": ["pricess"]}), "did you mean prices?"),
+        (lambda d: d.update(populations=[d["populations"][0] | {"count": 0}], aggregators=[]), "nobody takes part"),
+        (lambda d: d["populations"][4].update(count=0), "aggregator hosts nobody (take it out"),
     ],
 )  # fmt: skip
 def test_a_bad_scenario_is_answered_in_a_clear_line(
@@ -112,6 +124,17 @@ def test_a_folder_that_is_not_a_run_is_never_replaced(tmp_path: Path, capsys: py
     assert cli.main(["run", str(STREET), "--out", str(precious)]) == 2
     assert "is neither empty nor a run" in capsys.readouterr().err
     assert (precious / "thesis.txt").read_text(encoding="utf-8") == "do not lose"
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = tmp_path / "file"
+    taken.write_text("", encoding="utf-8")
+    for place, says in ((taken, "is neither empty nor a run"), (taken / "below", "cannot be written")):
+        assert cli.main(["run", str(STREET), "--out", str(place)]) == 2
+        assert says in capsys.readouterr().err
+    assert taken.read_text(encoding="utf-8") == ""
 
 
 def test_overrides_reach_any_key_by_number_name_or_kind() -> None:

@@ -81,11 +81,29 @@ def half_price(problem: Problem) -> Clearing:
 
 def test_a_policy_from_outside_is_named_by_module_and_function() -> None:
     policy = catalog.policy("tests.scenarios.test_catalog:half_price")
-    assert policy.clear.__name__ == "half_price"
     assert policy.promises == frozenset()
+    assert policy.clear(Problem(())).policy == "half-price"
 
 
-@pytest.mark.parametrize("name", ["tests.scenarios.test_catalog:nothing", "no.such.module:clear", "os:sep", "nonsense"])
+def broken(problem: Problem) -> Clearing:
+    """A policy with a bug."""
+    raise ZeroDivisionError(f"{len(problem.offers)} offers")
+
+
+def nothing(problem: Problem) -> None:
+    """A policy that forgets to return."""
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("broken", "failed with ZeroDivisionError: 0 offers"), ("nothing", "returned a NoneType")]
+)
+def test_a_bug_in_a_policy_from_outside_is_told_to_its_author(name: str, says: str) -> None:
+    policy = catalog.policy(f"tests.scenarios.test_catalog:{name}")
+    with pytest.raises(ScenarioError, match=says):
+        policy.clear(Problem(()))
+
+
+@pytest.mark.parametrize("name", ["tests.scenarios.test_catalog:absent", "no.such.module:clear", "os:sep", "nonsense"])
 def test_a_policy_that_is_not_there_is_refused(name: str) -> None:
     with pytest.raises(ScenarioError):
         catalog.policy(name)

@@ -36,8 +36,9 @@ def balanced(problem: Problem, setpoint_kw: Floats) -> Floats:
 
 def retail_prices(problem: Problem, setpoint_kw: Floats) -> list[float | None]:
     """By offer: who withdraws pays the lowest price at which the slack injects; who injects gets the highest price at
-    which it withdraws.  None for who is idle, for the slack itself, and where the slack does neither."""
+    which it withdraws; the slack gets or pays what its own curve says.  None for who is idle, and where the slack does
+    neither."""
     buying, selling = slack_prices(problem) or (math.inf, -math.inf)
-    signs = np.where(problem.is_slack, 0.0, np.sign(setpoint_kw)).tolist()
+    signs = (np.sign(setpoint_kw) * np.where(problem.is_slack, -1.0, 1.0)).tolist()
     of_sign = {sign: price for sign, price in ((-1.0, buying), (1.0, selling)) if math.isfinite(price)}
     return [of_sign.get(sign) for sign in signs]
