@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from decimal import Decimal
 
-from msgspec import UNSET
-
 from agents.accounts import Accounts, read_deliveries
 from agents.award import Award
 from agents.member import asked_for, commitment, lock_content
@@ -177,7 +175,7 @@ class Market(Participant):
         awards = {
             s.era: Award(
                 s.setpointKW,
-                None if s.price is UNSET else s.price,
+                s.price,
                 s.offsetKW or 0.0,
                 s.curtailedKW or 0.0,
                 firm=self.membership.members[s.era].node in firm,

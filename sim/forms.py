@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from sim.clock import Calendar
@@ -12,16 +13,13 @@ from sim.curves import OfferCurve
 from sim.errors import CurveError, Fault
 from sim.market.certificate import Certificate
 from sim.market.problem import Clearing, Problem
+from sim.market.wire_form import result_of
 from sim.wire.bags import CurveBody, CurvePoint, GridConstraints, TimeWindow
 from sim.wire.messages import (
     AggregateNode,
     AggregateParticipant,
     AggregationRequest,
     AggregationResult,
-    CertificateBody,
-    NodeResult,
-    Setpoint,
-    ViolationBody,
 )
 
 
@@ -86,41 +84,8 @@ def aggregation_request(problem: Problem, window: TimeWindow, currency: str) -> 
 
 
 def aggregation_result(problem: Problem, clearing: Clearing, certificate: Certificate) -> AggregationResult:
-    """The wire body of a clearing with its certificate."""
-    root = problem.tree.names[0]
-    setpoints = tuple(
-        Setpoint(
-            era=era,
-            setpointKW=p_kw,
-            price=given(clearing.participant_price[era]),
-            offsetKW=clearing.offset_kw.get(era, UNSET),
-            curtailedKW=clearing.curtailed_kw.get(era, UNSET),
-        )
-        for era, p_kw in clearing.setpoint_kw.items()
-    )
-    nodes = tuple(
-        NodeResult(
-            era=node,
-            locationalPrice=given(price),
-            locationalPriceAdder=clearing.adder_per_kwh[node],
-            flowKW=clearing.flow_kw[node],
-            binding=clearing.binding[node],
-        )
-        for node, price in clearing.price_per_kwh.items()
-    )
-    violations = tuple(
-        ViolationBody(condition=v.condition, who=v.who, what=v.what, amount=v.amount) for v in certificate.violations
-    )
-    return AggregationResult(
-        clearingPrice=given(clearing.price_per_kwh[root]),
-        clearingQuantityKW=clearing.quantity_kw,
-        setpoints=setpoints,
-        gridNodes=nodes,
-        welfare=clearing.welfare,
-        certificate=CertificateBody(certified=certificate.certified, violations=violations),
-        policy=clearing.policy,
-        notes=clearing.notes or UNSET,
-    )
+    """The wire body of a clearing with its certificate; the same object that a market without a simulation answers with."""
+    return msgspec.convert(result_of(problem, clearing, certificate), AggregationResult)
 
 
 def given(value: float | None) -> float | UnsetType:

@@ -205,23 +205,26 @@ class AggregationRequest(Wire, frozen=True, kw_only=True):
 
 
 class Setpoint(Wire, frozen=True, kw_only=True):
-    """The cleared power of one participant at its price; an offset only where the price could not choose the quantity."""
+    """The cleared power of one participant at its price (null where there is none).
+
+    offsetKW: commanded where the price could not choose the quantity.  curtailedKW: commanded outside the curve.
+    """
 
     era: Identifier
     setpointKW: float
-    price: float | UnsetType = UNSET
+    price: float | None
     offsetKW: float | UnsetType = UNSET
     curtailedKW: float | UnsetType = UNSET
 
 
 class NodeResult(Wire, frozen=True, kw_only=True):
-    """Price, adder over the parent's price, flow (+ import) and binding limit of one grid node."""
+    """Price (null where nothing fixes it), adder over the parent's, flow (+ import) and binding limit of one grid node."""
 
     era: Identifier
+    locationalPrice: float | None
     locationalPriceAdder: float
     flowKW: float
     binding: Literal["FORWARD", "REVERSE"] | None
-    locationalPrice: float | UnsetType = UNSET
 
 
 class ViolationBody(Wire, frozen=True, kw_only=True):

@@ -1,0 +1,55 @@
+"""What the README shows works as it stands there."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from scenarios import catalog
+from scenarios.build import build
+from scenarios.reader import read
+from scenarios.timing import Stopwatch
+from sim.market.certificate import certify
+from sim.market.problem import Problem
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def block(language: str, begins: str) -> str:
+    """The fenced block of this language that contains ``begins``."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return next(text for text in blocks if begins in text)
+
+
+def test_the_short_scenario_can_be_built(tmp_path: Path) -> None:
+    path = tmp_path / "my-street.yaml"
+    path.write_text(block("yaml", "populations:"), encoding="utf-8")
+    built = build(read(path), io.BytesIO(), Stopwatch())
+    assert len(built.resources) == 41 + 30 + 1
+    built.world.close()
+
+
+def test_the_example_policy_is_found_and_certified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_lab.py").write_text(block("python", "sellers_choice"), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    policy = catalog.policy("my_lab:sellers_choice")
+    seen: list[Problem] = []
+    path = tmp_path / "my-street.yaml"
+    path.write_text(block("yaml", "populations:").replace("duration_h: 24", "duration_h: 1"), encoding="utf-8")
+    built = build(read(path), io.BytesIO(), Stopwatch())
+    built.world.run(lambda interval, _: seen.append(built.market.rounds[interval.index].problem))  # type: ignore[arg-type]
+    built.world.close()
+    assert len(seen) == 4
+    for problem in seen:
+        assert certify(problem, policy.clear(problem)).certified
+
+
+def test_every_file_that_is_linked_exists() -> None:
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (Path(__file__).parents[1] / link).exists()] == []
