@@ -101,7 +101,10 @@ class Transformer:
 
 @dataclass(frozen=True, slots=True)
 class Vehicles:
-    """Charging sessions whose departure lies in the run, and the energy they asked for, got and missed."""
+    """Charging sessions, and the energy that those whose departure lies in the run asked for, got and missed.
+
+    underway_kwh: what those that leave later have got so far.
+    """
 
     sessions: int
     finished: int
@@ -109,6 +112,7 @@ class Vehicles:
     served_kwh: float
     unserved_kwh: float
     missed: int
+    underway_kwh: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +293,7 @@ def _vehicles(sessions: pd.DataFrame) -> Vehicles:
         served_kwh=done["served_kwh"].sum(),
         unserved_kwh=done["unserved_kwh"].sum(),
         missed=int((done["unserved_kwh"] > MISSED_KWH).sum()),
+        underway_kwh=sessions.loc[~sessions["finished"], "served_kwh"].sum(),
     )
 
 

@@ -121,7 +121,7 @@ def _transformer_line(item: Transformer) -> str:
     return (
         f"{short(item.node, 19):<20}{_of(item.peak_import_kw, item.rated_import_kw):>13}"
         f"{_of(item.peak_export_kw, item.rated_export_kw):>13}{_percent(item.loading_max):>9}"
-        f"{over:>20}{f'{item.binding_forward}/{item.binding_reverse}':>14}"
+        f" {over:>19}{f'{item.binding_forward}/{item.binding_reverse}':>14}"
     )
 
 
@@ -133,6 +133,8 @@ def _vehicle_lines(vehicles: Vehicles) -> Iterator[str]:
         f"{vehicles.sessions} sessions, {vehicles.finished} finished · served {vehicles.served_kwh:,.1f} of "
         f"{vehicles.need_kwh:,.1f} kWh · unserved {vehicles.unserved_kwh:,.1f} kWh in {vehicles.missed}"
     )
+    if vehicles.underway_kwh:
+        yield f"{vehicles.underway_kwh:,.1f} kWh so far for those that leave after the run"
 
 
 def _voltage_lines(voltages: Voltages) -> Iterator[str]:

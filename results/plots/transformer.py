@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -61,6 +63,8 @@ def _claim(run: Run, nodes: list[str]) -> str:
     verdict = f"exceeds its limits for {duration(over_h)}" if over_h else "stays within its limits"
     if uses[side] <= 0:
         return f"{name} has no limits: peak loading {style.percent(rows['loading'].max())}"
+    if math.isinf(uses[side]):
+        return f"{name} {verdict}: no {side} is allowed"
     return f"{name} {verdict}: peak at {style.percent(uses[side])} of the {side} limit"
 
 
