@@ -31,7 +31,7 @@ class _Accounts:
 
     def looks(self) -> dict[str, Look]:
         """The look of each term's bars."""
-        return {term: look for term, look in zip(self.terms, (*style.LOOKS[:5], _OTHER_LOOK), strict=False)}
+        return {term: look for term, look in zip(self.terms, (*style.LOOKS, _OTHER_LOOK), strict=False)}
 
 
 def draw(run: Run, interval: int | None = None) -> Figure:
@@ -69,7 +69,8 @@ def _ranked(exact: Mapping[tuple[str, str], Decimal], kinds: list[str]) -> _Acco
         turnover[term] = turnover.get(term, Decimal(0)) + abs(amount)
         net[kind] = net.get(kind, Decimal(0)) + amount
     ranked = sorted(turnover, key=lambda term: (-turnover[term], term))
-    shown = ranked if len(ranked) <= 6 else [*ranked[:5], _OTHER]
+    most = len(style.LOOKS)
+    shown = ranked if len(ranked) <= most + 1 else [*ranked[:most], _OTHER]
     flows: dict[tuple[str, str], Decimal] = {}
     for (kind, term), amount in exact.items():
         key = kind, term if term in shown else _OTHER
