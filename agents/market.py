@@ -31,6 +31,7 @@ from sim.participant import Ids, Participant, Registry
 from sim.wire.bags import GridNode
 from sim.wire.codes import Code, Refusal
 from sim.wire.messages import (
+    SETUP_TTL_S,
     AggregateContent,
     AggregatedContent,
     Alarm,
@@ -42,7 +43,6 @@ from sim.wire.messages import (
     SearchIntent,
 )
 
-SETUP_TTL_S = 60
 ROUNDS_KEPT = 3
 """A round is needed until its interval has been settled, which is when the gate after next closes."""
 
@@ -94,7 +94,6 @@ class Market(Participant):
         self._clear = clear
         self._transaction = ids.fresh()
         self._lock_contract = ids.fresh()
-        self._limits: tuple[Limit, ...] = ()
         self._closing: dict[str, int] = {}
         self._offers: dict[int, tuple[Offer, ...]] = {}
         self._awards: dict[int, dict[str, Award]] = {}
@@ -219,8 +218,10 @@ class Market(Participant):
         """Readings of all members for one interval: settle it, unless the wires had no valid state."""
         index, readings = read_deliveries(message, self._calendar)
         interval = self._calendar.interval(index)
-        awards = self._awards.pop(index, {})
         done = self.rounds.get(index, Round(Stage.FAILED))
+        awards = self._awards.pop(index, {})
+        if done.stage is not Stage.PUBLISHED:
+            awards = {}  # what nobody was told binds nobody
         self._retail_prices = (done.problem and slack_prices(done.problem)) or self._retail_prices
         if readings is None:
             self.held.append(index)

@@ -80,9 +80,11 @@ class Member:
         self,
         *,
         commitments: tuple[Commitment, ...] | None = None,
+        roles: tuple[ContractRole, ...] | UnsetType = UNSET,
         window: TimeWindow | UnsetType = UNSET,
         inputs: InputParameters | UnsetType = UNSET,
         signals: tuple[PriceSignal, ...] | UnsetType = UNSET,
+        flows: RevenueFlows | UnsetType = UNSET,
         settlements: tuple[Settlement, ...] | UnsetType = UNSET,
     ) -> WireContract:
         """The contract as a message carries it: what always stands there, and what this message is about."""
@@ -95,9 +97,11 @@ class Member:
                 ENERGY,
                 templateId=self.contract.template_id,
                 status=cast(ContractState, str(self.status)),
+                roles=roles,
                 timeWindow=window,
                 inputParameters=inputs,
                 inputSignals=signals,
+                revenueFlows=flows,
             ),
         )
 
@@ -116,19 +120,7 @@ class Member:
             )
             for term in self.contract.terms
         )
-        return WireContract(
-            id=self.contract.id,
-            status=ContractStatus(code=CORE_STATUS[self.status]),
-            commitments=self._stub(),
-            contractAttributes=EnergyContract(
-                ENERGY,
-                templateId=self.contract.template_id,
-                status=cast(ContractState, str(self.status)),
-                roles=roles,
-                inputParameters=inputs,
-                revenueFlows=RevenueFlows(flows=flows, netZero=True),
-            ),
-        )
+        return self.on_wire(roles=roles, inputs=inputs, flows=RevenueFlows(flows=flows, netZero=True))
 
     def _stub(self) -> tuple[Commitment, ...]:
         """The commitment that LTS asks for in every message about a contract; made once for each status."""

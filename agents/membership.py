@@ -30,10 +30,18 @@ from sim.wire.bags import (
     PricingModel,
 )
 from sim.wire.codes import Code, Refusal
-from sim.wire.messages import Catalog, CatalogsContent, ContractContent, Descriptor, Lineage, Message, Provider, uri
+from sim.wire.messages import (
+    SETUP_TTL_S,
+    Catalog,
+    CatalogsContent,
+    ContractContent,
+    Descriptor,
+    Lineage,
+    Message,
+    Provider,
+    uri,
+)
 from sim.wire.messages import Offer as WireOffer
-
-SETUP_TTL_S = 60
 
 
 @dataclass(frozen=True, slots=True)

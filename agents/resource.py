@@ -33,6 +33,7 @@ from sim.wire.bags import (
     TimeWindow,
 )
 from sim.wire.messages import (
+    SETUP_TTL_S,
     Alarm,
     CatalogsContent,
     Commitment,
@@ -48,11 +49,7 @@ from sim.wire.messages import (
     SearchIntent,
 )
 from sim.wire.messages import Offer as WireOffer
-from sim.wire.messages import (
-    Resource as WireResource,
-)
-
-SETUP_TTL_S = 60
+from sim.wire.messages import Resource as WireResource
 
 
 @dataclass(frozen=True, slots=True)

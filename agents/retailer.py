@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar, Literal
 
-from agents.resource import SETUP_TTL_S, Resource, Seat
+from agents.resource import Resource, Seat
 from sim.clock import Interval
 from sim.curves import OfferCurve
 from sim.market.problem import Offer
 from sim.tariff import prices_by_minute
 from sim.wire.bags import Role, Tariff
 from sim.wire.messages import (
+    SETUP_TTL_S,
     Alarm,
     Catalog,
     Descriptor,

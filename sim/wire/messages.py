@@ -340,6 +340,8 @@ ACTIONS: dict[str, type[Wire]] = {
 }
 """Which body each action carries.  Every action is spoken by somebody; others are refused by name."""
 
+SETUP_TTL_S = 60
+"""For how long a message of joining (discover, init, publish) holds, in seconds; there is no gate to hurry it."""
 NACK = "nack"
 """Name under which a refusal reaches the sender; not an action of the wire."""
 
