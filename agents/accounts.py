@@ -12,6 +12,7 @@ from agents.award import Award
 from agents.member import Member
 from sim.clock import Calendar, Interval
 from sim.contracts.contract import Contract, Settlement, Status, Turn, settle, transition
+from sim.contracts.templates import party_signals
 from sim.forms import window_of
 from sim.ledger import Ledger, Posting
 from sim.participant import Participant
@@ -55,7 +56,8 @@ class Accounts:
             energy_wh, award = readings.get(member.meter), awards.get(era)
             if award is None and not energy_wh:
                 continue
-            signals = party_signals(energy_wh, award, retail_prices, interval.hours)
+            cleared_kw, price = (None, None) if award is None else (award.cleared_kw, award.price_per_kwh)
+            signals = party_signals(energy_wh, cleared_kw, price, retail_prices, interval.hours)
             postings = self._settle(self._settlement, member.contract, interval.index, signals)
             self._ledger.post(postings)
             if postings:
@@ -87,24 +89,6 @@ class Accounts:
         cycle = f"{member.contract.id}/{interval.index}"
         settlement = WireSettlement(id=cycle, status="COMPLETE", settlementAttributes=attributes)
         return self._tell(member, ContractContent(contract=member.on_wire(settlements=(settlement,))))
-
-
-def party_signals(
-    energy_wh: int | None, award: Award | None, retail_prices: tuple[float, float], hours: float
-) -> dict[str, Decimal]:
-    """The signals of one party's contract for one interval; see ``sim.contracts.templates``.
-
-    energy_wh: metered, + injected; None for a party without a meter.  retail_prices: import and export price per kWh.
-    """
-    cleared = Decimal(0) if award is None else Decimal(f"{award.cleared_kw * hours:.6f}")
-    price = None if award is None else award.price_per_kwh
-    return {
-        "energy_kwh": cleared if energy_wh is None else Decimal(energy_wh).scaleb(-3),
-        "cleared_kwh": cleared,
-        "price_per_kwh": Decimal(0) if price is None else Decimal(repr(price)),
-        "import_price": Decimal(repr(retail_prices[0])),
-        "export_price": Decimal(repr(retail_prices[1])),
-    }
 
 
 def read_deliveries(message: Message, calendar: Calendar) -> tuple[int, dict[str, int] | None]:

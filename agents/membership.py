@@ -164,12 +164,17 @@ class Membership:
         member.import_cap_kw = caps.approvedMaxImportKW or 0.0
         member.export_cap_kw = caps.approvedMaxExportKW or 0.0
         self.members[member.era] = member
+
+        def constant(name: str) -> float:
+            return float(member.open_role.inputs.get(name, Decimal(0)))
+
         inputs = InputParameters(
             approvedMaxImportKW=member.import_cap_kw,
             approvedMaxExportKW=member.export_cap_kw,
             wheelingPerKWh=caps.wheelingPerKWh,
-            feePerKWh=float(member.open_role.inputs.get("fee_per_kwh", Decimal(0))),
-            taxRate=float(member.open_role.inputs.get("tax_rate", Decimal(0))),
+            feePerKWh=constant("fee_per_kwh"),
+            penaltyPerKWh=constant("penalty_per_kwh"),
+            taxRate=constant("tax_rate"),
         )
         return (self._owner.answer(request, ContractContent(contract=member.terms_on_wire(inputs)), SETUP_TTL_S),)
 

@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from results.bills import recomputed
 from results.run import JOURNAL, TABLES, Record, Run, digest, table_path
 from sim import ledger, tolerances
 from sim.contracts.contract import Status, Turn, transition
@@ -277,6 +278,27 @@ def money(run: Run) -> Audit:
     return Audit(checked, findings)
 
 
+def bills(run: Run) -> Audit:
+    """What members were billed follows from the terms they were told, the readings they were sent, and their awards."""
+    posted: dict[str, list[Posting]] = {}
+    for posting in run.ledger:
+        posted.setdefault(posting.contract, []).append(posting)
+    findings: list[Fault] = []
+    contracts = again = 0
+    for contract, expected in recomputed(run):
+        contracts, again = contracts + 1, again + len(expected)
+        findings += _bill_faults(contract, posted.get(contract, []), expected)
+    return Audit(f"{again:,} of {len(run.ledger):,} postings computed again, of {contracts} contracts", tuple(findings))
+
+
+def _bill_faults(contract: str, posted: Sequence[Posting], expected: Sequence[Posting]) -> Iterator[Fault]:
+    there, due = Counter(posted), Counter(expected)
+    for what, postings in (("is posted and not due", there - due), ("is due and not posted", due - there)):
+        for p in postings.elements():
+            where = f"{contract}, interval {p.interval}"
+            yield Fault(where, f"{p.term} {p.amount} {p.currency} from {p.payer} to {p.payee} {what}")
+
+
 def _position_faults(kept: Mapping[str, tuple[Decimal, Decimal]]) -> Iterator[Fault]:
     for era, (held, bound) in kept.items():
         if abs(held) > bound:
@@ -527,6 +549,7 @@ INVARIANTS = (
     Invariant("tables", "the tables are those that were written, to the byte", table_files),
     Invariant("energy", "wires, devices and meters agree in every interval", energy),
     Invariant("money", "nobody made or lost money, and the market kept its fee alone", money),
+    Invariant("bills", "every member was billed what its contract, its meter and its awards say", bills),
     Invariant("certificates", "every clearing keeps what its policy promises", certificates),
     Invariant("states", "contracts and set-points followed the rules", states),
     Invariant("messages", "every message was answered, and every answer asked for", messages),

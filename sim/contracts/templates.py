@@ -6,6 +6,8 @@ Signals of one interval, by name: ``energy_kwh`` metered and ``cleared_kwh`` cle
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from sim.contracts.contract import Role, Template, Term
 from sim.contracts.formula import compile_formula
 
@@ -18,6 +20,28 @@ _DEVIATION = (
     "max(energy_kwh - cleared_kwh, 0) * (export_price - penalty_per_kwh)"
     " + min(energy_kwh - cleared_kwh, 0) * (import_price + penalty_per_kwh)"
 )
+
+
+def party_signals(
+    energy_wh: int | None,
+    cleared_kw: float | None,
+    price_per_kwh: float | None,
+    retail_prices: tuple[float, float],
+    hours: float,
+) -> dict[str, Decimal]:
+    """The signals of one party's contract for one interval of this many hours.
+
+    energy_wh: metered, + injected; None for a party without a meter, which delivers what it was cleared for.  cleared_kw,
+    price_per_kwh: the award; None where there was none.  retail_prices: import and export price per kWh.
+    """
+    cleared = Decimal(0) if cleared_kw is None else Decimal(f"{cleared_kw * hours:.6f}")
+    return {
+        "energy_kwh": cleared if energy_wh is None else Decimal(energy_wh).scaleb(-3),
+        "cleared_kwh": cleared,
+        "price_per_kwh": Decimal(0) if price_per_kwh is None else Decimal(repr(price_per_kwh)),
+        "import_price": Decimal(repr(retail_prices[0])),
+        "export_price": Decimal(repr(retail_prices[1])),
+    }
 
 
 def _term(name: str, payer: Role, payee: Role, formula: str) -> Term:

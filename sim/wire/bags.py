@@ -161,6 +161,7 @@ class InputParameters(Wire, frozen=True, kw_only=True):
     approvedMaxExportKW: float | UnsetType = UNSET
     wheelingPerKWh: float | UnsetType = UNSET
     feePerKWh: float | UnsetType = UNSET
+    penaltyPerKWh: float | UnsetType = UNSET
     taxRate: float | UnsetType = UNSET
 
 

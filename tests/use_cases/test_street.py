@@ -287,3 +287,28 @@ def test_a_manifest_that_tells_of_another_scenario_is_found(run_street: Street, 
     manifest.write_text(manifest.read_text(encoding="utf-8").replace('"seed": 1,', '"seed": 7,', 1), encoding="utf-8")
     report = verify(Run(tmp_path / "r"))
     assert report.findings == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "instead"),
+    [(b'"wheelingPerKWh":0.02', b'"wheelingPerKWh":0.03'), (b"* fee_per_kwh", b"* tax_rate")],
+    ids=["another charge", "another formula"],
+)
+def test_bills_that_do_not_follow_from_what_members_were_told_are_found(
+    told: bytes, instead: bytes, run_street: Street, tmp_path: Path
+) -> None:
+    shutil.copytree(run_street(*TWO_HOURS).path, tmp_path / "r")
+    journal = tmp_path / "r" / "journal.jsonl"
+    content = journal.read_bytes()
+    assert told in content
+    journal.write_bytes(content.replace(told, instead))
+    findings = verify(Run(tmp_path / "r")).audits["bills"].findings
+    assert findings
+    assert "not posted" in str(findings[-1])
+
+
+def test_all_postings_but_losses_and_rent_are_computed_again(run_street: Street) -> None:
+    run = run_street(*TWO_HOURS)
+    others = sum(p.term not in ("losses and imbalance", "congestion rent") for p in run.ledger)
+    checked = verify(run).audits["bills"].checked
+    assert checked.startswith(f"{others:,} of {len(run.ledger):,} postings")
