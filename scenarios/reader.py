@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -92,37 +92,50 @@ def _element(place: list[Any], key: str) -> Any:
     return next(e for e in place if isinstance(e, dict) and e.get("name", e.get("kind")) == key)
 
 
-def _faults(error: ValidationError, document: Mapping[str, Any]) -> Iterable[Fault]:
-    for problem in error.errors(include_url=False):
-        location = _location(problem["loc"], document)
-        if problem["type"] == "extra_forbidden":
+def _faults(error: ValidationError, document: Mapping[str, Any]) -> Iterator[Fault]:
+    problems = [(problem, _location(problem, document)) for problem in error.errors(include_url=False)]
+    for problem, location in problems:
+        if not (problem["type"] in WRONG_SHAPE and _told_better(location, problems)):
+            yield _fault(problem, location)
+
+
+WRONG_SHAPE = ("model_type", "model_attributes_type", "dict_type", "float_type", "int_type")
+"""Where a key takes a number or a mapping, pydantic also complains that the one given is not the other."""
+
+
+def _told_better(location: str, problems: Sequence[tuple[Any, str]]) -> bool:
+    return any(other.startswith(location) and problem["type"] not in WRONG_SHAPE for problem, other in problems)
+
+
+def _fault(problem: Any, location: str) -> Fault:
+    match problem["type"]:
+        case "extra_forbidden":
             known = _known_keys(problem["loc"][:-1])
-            yield Fault(location, "unknown key", nearest(str(problem["loc"][-1]), known))
-        elif problem["type"] == "value_error":
+            return Fault(location, "unknown key", nearest(str(problem["loc"][-1]), known))
+        case "value_error":
             text = str(problem["ctx"]["error"])
-            where, colon, what = text.partition(": ")
-            own = bool(colon) and re.fullmatch(r"[a-z_.]+", where) is not None
-            yield Fault(
-                where if own and not location else location or "scenario", what if own and not location else text
-            )
-        elif problem["type"] == "string_pattern_mismatch":
+            where, _, what = text.partition(": ")
+            if not location and re.fullmatch(r"[a-z_.]+", where):
+                return Fault(where, what)
+            return Fault(location or "scenario", text)
+        case "string_pattern_mismatch":
             what = PATTERNS.get(problem["ctx"]["pattern"], f"does not match {problem['ctx']['pattern']}")
-            yield Fault(location, f"{problem['input']!r} {what}")
-        elif problem["type"] == "missing":
-            yield Fault(location, "is missing")
-        else:
-            yield Fault(location, f"{problem['msg']}, got {problem['input']!r}")
+            return Fault(location, f"{problem['input']!r} {what}")
+        case "missing":
+            return Fault(location, "is missing")
+        case _:
+            return Fault(location, f"{problem['msg']}, got {problem['input']!r}")
 
 
-def _location(loc: Sequence[int | str], document: Mapping[str, Any]) -> str:
-    """The YAML path of a pydantic location, whose tags of unions are not keys of the file."""
+def _location(problem: Any, document: Mapping[str, Any]) -> str:
+    """The YAML path of a pydantic problem; the tags and types of unions in its location are not keys of the file."""
     text = ""
     place: Any = document
-    for number, part in enumerate(loc):
-        last = number == len(loc) - 1
+    absent = problem["loc"][-1:] if problem["type"] in ("missing", "extra_forbidden") else ()
+    for number, part in enumerate(problem["loc"], 1):
         if isinstance(part, int):
             text += f"[{part}]"
-        elif isinstance(place, Mapping) and (part in place or last):
+        elif _has(place, part) or (absent and number == len(problem["loc"])):
             text += f".{part}" if text else part
         else:
             continue

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import io
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from scenarios import catalog
+from scenarios import catalog, cli
 from scenarios.build import build
 from scenarios.reader import read
 from scenarios.timing import Stopwatch
@@ -53,3 +54,10 @@ def test_every_file_that_is_linked_exists() -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
     assert links
     assert [link for link in links if not (Path(__file__).parents[1] / link).exists()] == []
+
+
+def test_the_example_contract_settles_as_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "contract.json").write_text(block("json", "contractId"), encoding="utf-8")
+    (tmp_path / "signals.json").write_text('{"meter-1": {"energyKWh": 10}}', encoding="utf-8")
+    assert cli.main(["settle", str(tmp_path / "contract.json"), "--signals", str(tmp_path / "signals.json")]) == 0
+    assert json.loads(capsys.readouterr().out)["balances"] == {"ev-1": -1.75, "solar-1": 1.5, "utility": 0.25}

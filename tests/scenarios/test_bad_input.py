@@ -94,6 +94,22 @@ def test_all_problems_of_a_file_are_named_at_once(tmp_path: Path, capsys: pytest
     assert "feeder.limits.margin" in text
 
 
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("populations.battery.capacity_kwh=-3", "populations[3].capacity_kwh: Input should be greater than 0, got -3"),
+        ("populations.pv.peak_kw.low=-4", "populations[1].peak_kw: low -4.0 must be above 0"),
+        (
+            "feeder.limits.import_share=-1",
+            "feeder.limits.import_share: Input should be greater than or equal to 0, got -1",
+        ),
+    ],
+)
+def test_one_mistake_is_one_line(override: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", str(STREET), "--set", override]) == 2
+    assert capsys.readouterr().err == f"degsim: street.yaml: {line}\n"
+
+
 def test_a_missing_file_and_a_file_that_is_not_yaml_are_told_apart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
