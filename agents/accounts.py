@@ -13,7 +13,7 @@ from agents.member import Member
 from sim.clock import Calendar, Interval
 from sim.contracts.contract import Contract, Settlement, Status, Turn, settle, transition
 from sim.contracts.templates import party_signals
-from sim.forms import window_of
+from sim.forms import readings_in, window_of
 from sim.ledger import Ledger, Posting
 from sim.participant import Participant
 from sim.wire.bags import ENERGY, EnergySettlement, SettlementLine
@@ -93,12 +93,7 @@ class Accounts:
 
 def read_deliveries(message: Message, calendar: Calendar) -> tuple[int, dict[str, int] | None]:
     """Interval and Wh (+ injected) by meter of an ``on_status``; None for the readings where any is not ACTUAL."""
-    readings: dict[str, int] = {}
-    valid, index = True, 0
-    for performance in message.contract.performance or ():
-        delivery = performance.performanceAttributes
-        reading = delivery.meterReadings[0]
-        index = calendar.index_at(calendar.seconds(reading.timeWindow.start))
-        valid = valid and reading.quality == "ACTUAL"
-        readings[delivery.meterId] = round((reading.producedEnergy - reading.consumedEnergy) * 1000)
-    return index, readings if valid else None
+    index, readings = readings_in(message, calendar)
+    if readings is None:
+        return index, None
+    return index, {meter: round((r.producedEnergy - r.consumedEnergy) * 1000) for meter, r in readings.items()}

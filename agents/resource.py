@@ -183,13 +183,14 @@ class Resource(Participant):
             self.on_tariffs()
         if self.terms is not None:
             return ()
-        return [self._apply(o, o.offerAttributes) for o in offers if self._fits(o)][:1]  # type: ignore[arg-type]
+        for offer in offers:
+            terms = offer.offerAttributes
+            if isinstance(terms, EnergyOffer) and terms.openRole == self.role:
+                return (self._apply(offer, terms),)
+        return ()
 
     def on_tariffs(self) -> None:
         """Tariffs have become known; a kind that values energy by them overrides it."""
-
-    def _fits(self, offer: WireOffer) -> bool:
-        return isinstance(offer.offerAttributes, EnergyOffer) and offer.offerAttributes.openRole == self.role
 
     def _apply(self, offer: WireOffer, terms: EnergyOffer) -> Message:
         self.terms = Terms(

@@ -10,11 +10,12 @@ from msgspec import UNSET
 
 from sim.clock import Calendar
 from sim.contracts.contract import Contract, Settlement, settle
+from sim.forms import readings_in
 from sim.ledger import Ledger
 from sim.participant import Ids, Participant, Registry
 from sim.tariff import prices_by_minute
 from sim.tolerances import POWER_KW
-from sim.wire.bags import ENERGY, EnergyContract, EnergyResource, InputParameters, Tariff
+from sim.wire.bags import ENERGY, EnergyContract, EnergyResource, InputParameters, MeterReading, Tariff
 from sim.wire.codes import Code, Refusal
 from sim.wire.messages import Commitment, ContractContent, ContractStatus, Event, Message
 from sim.wire.messages import Contract as WireContract
@@ -115,27 +116,24 @@ class Utility(Participant):
 
     def on_status(self, message: Message) -> Iterable[Event]:
         """Readings of supply and of all sites: buy the difference from the retailer."""
-        energy_kwh: dict[str, Decimal] = {}
-        valid, index = True, 0
-        for performance in message.contract.performance or ():
-            reading = performance.performanceAttributes.meterReadings[0]
-            index = self._calendar.index_at(self._calendar.seconds(reading.timeWindow.start))
-            valid = valid and reading.quality == "ACTUAL"
-            net = Decimal(repr(reading.consumedEnergy)) - Decimal(repr(reading.producedEnergy))
-            energy_kwh[performance.performanceAttributes.meterId] = net
+        index, readings = readings_in(message, self._calendar)
         locked_kwh = self._locked_kwh.get((index, self._supplier_meter), 0.0)
         self._locked_kwh = {key: value for key, value in self._locked_kwh.items() if key[0] > index}
-        if valid and energy_kwh:
+        if readings:
             minute = self._calendar.minute_of_day(index * self._calendar.interval_s)
             values = {
-                "supply_kwh": energy_kwh[SUPPLY_METER],
-                "metered_kwh": energy_kwh[SITES_METER],
+                "supply_kwh": _consumed_kwh(readings[SUPPLY_METER]),
+                "metered_kwh": _consumed_kwh(readings[SITES_METER]),
                 "cleared_kwh": Decimal(f"{locked_kwh:.6f}"),
                 "import_price": Decimal(repr(self._import_prices[minute])),
                 "export_price": Decimal(repr(self._export_prices[minute])),
             }
             self._ledger.post(settle(self._settlement, self._losses, index, values))
         return ()
+
+
+def _consumed_kwh(reading: MeterReading) -> Decimal:
+    return Decimal(repr(reading.consumedEnergy)) - Decimal(repr(reading.producedEnergy))
 
 
 def _answered(contract: WireContract, status: str, inputs: InputParameters | None = None) -> WireContract:

@@ -38,9 +38,9 @@ def settle_in(scenario: Scenario, feeder: PandapowerFeeder, columns: int) -> lis
         SiteSpec(era=f"site-{number:02d}", bus=bus) for number, bus in enumerate(feeder.site_buses, 1)
     )
     faults = [*_site_faults(scenario, feeder), *_reference_faults(scenario)]
+    known = {site.era for site in sites}
     settlers: list[Settler] = []
     for number, population in enumerate(scenario.populations):
-        known = {site.era: index for index, site in enumerate(sites)}
         unknown = [era for era in population.sites or () if era not in known]
         faults += [Fault(f"populations[{number}].sites", f"no site {era}", nearest(era, known)) for era in unknown]
         if not unknown:

@@ -15,7 +15,6 @@ from scenarios.names import MARKET, ROOT, TREASURY
 from sim.clock import Interval
 from sim.device import Device
 from sim.feeder import Flow
-from sim.market.problem import Clearing
 
 _NO_ROUND = Round(Stage.FAILED)
 
@@ -36,7 +35,7 @@ class Recorder:
             done = replace(done, clearing=None, certificate=None)
         self._interval(interval, flow, done)
         self._nodes(interval, flow, done)
-        self._setpoints(interval, done.clearing)
+        self._setpoints(interval)
         self._add_all("voltages", interval.index, "bus", self._built.world.feeder.buses, "v_pu", flow.v_pu.tolist())
         self._add_all(
             "lines", interval.index, "line", self._built.world.feeder.lines, "loading", flow.line_loading.tolist()
@@ -113,7 +112,7 @@ class Recorder:
             binding=(clearing.binding.get(name) or "") if clearing is not None else "",
         )
 
-    def _setpoints(self, interval: Interval, clearing: Clearing | None) -> None:
+    def _setpoints(self, interval: Interval) -> None:
         for resource in self._built.resources:
             award = resource.awarded.get(interval.index)
             device = resource.device

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from results.run import MANIFEST, write
+from results.run import JOURNAL, MANIFEST, write
 from scenarios.build import Built, build
 from scenarios.recorder import Recorder
 from scenarios.spec import Scenario
@@ -19,7 +19,6 @@ from scenarios.timing import Stopwatch
 from sim.errors import ScenarioError
 
 RUNS = Path("results/runs")
-JOURNAL = "journal.jsonl"
 LOCK = Path(__file__).parents[1] / "requirements.lock"
 MATTERS = ("degsim", "mesa", "msgspec", "numpy", "pandapower", "pandas", "pyarrow", "pydantic", "scipy", "simpy")
 """Packages whose versions can change a result."""

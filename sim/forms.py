@@ -14,12 +14,13 @@ from sim.errors import CurveError, Fault
 from sim.market.certificate import Certificate
 from sim.market.problem import Clearing, Problem
 from sim.market.wire_form import result_of
-from sim.wire.bags import CurveBody, CurvePoint, GridConstraints, TimeWindow
+from sim.wire.bags import CurveBody, CurvePoint, GridConstraints, MeterReading, TimeWindow
 from sim.wire.messages import (
     AggregateNode,
     AggregateParticipant,
     AggregationRequest,
     AggregationResult,
+    Message,
 )
 
 
@@ -48,6 +49,18 @@ def window_of(calendar: Calendar, index: int) -> TimeWindow:
 @functools.lru_cache(maxsize=4096)
 def _window(start: str, end: str) -> TimeWindow:
     return TimeWindow(start=start, end=end)
+
+
+def readings_in(message: Message, calendar: Calendar) -> tuple[int, dict[str, MeterReading] | None]:
+    """Interval and readings by meter of an ``on_status``; None for the readings where any is not ACTUAL."""
+    readings: dict[str, MeterReading] = {}
+    index = 0
+    for performance in message.contract.performance or ():
+        delivery = performance.performanceAttributes
+        readings[delivery.meterId] = reading = delivery.meterReadings[0]
+        index = calendar.index_at(calendar.seconds(reading.timeWindow.start))
+    valid = all(reading.quality == "ACTUAL" for reading in readings.values())
+    return index, readings if valid else None
 
 
 def aggregation_request(problem: Problem, window: TimeWindow, currency: str) -> AggregationRequest:

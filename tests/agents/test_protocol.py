@@ -10,6 +10,7 @@ import mesa
 import msgspec
 import pytest
 
+from agents.battery import Battery
 from agents.catalogue import Catalogue
 from agents.market import Market
 from agents.member import commitment, lock_content
@@ -333,3 +334,30 @@ def test_a_catalogue_finds_by_type_and_keeps_the_latest_version() -> None:
     )
     assert isinstance(empty, Message)
     assert empty.content == CatalogsContent(catalogs=())
+
+
+def test_a_resource_applies_once_for_the_first_of_two_open_roles_that_fit(street: Street) -> None:
+    (apply,) = street.tell(two_open_roles(street, "battery-01"))
+    assert isinstance(apply, Message)
+    resource = street.agents["battery-01"]
+    assert isinstance(resource, Battery)
+    assert resource.terms is not None
+    offer = apply.contract.commitments[0].offer
+    assert offer
+    assert (resource.terms.offer_id, resource.terms.contract_id) == (offer.id, apply.contract.id)
+    assert offer.id != "market/later"
+
+
+def two_open_roles(street: Street, era: str) -> Message:
+    """The market's answer to ``era``, with every open role a second time under another id."""
+    asks = [e for e in street.agents[era].handle(Alarm(-900, "start")) if isinstance(e, Message)]
+    (answer,) = (e for ask in asks if ask.recipient == "market" for e in street.tell(ask))
+    assert isinstance(answer, Message)
+    assert isinstance(answer.content, CatalogsContent)
+    (catalog,) = answer.content.catalogs
+    assert catalog.offers
+    later = tuple(replace_struct(offer, id="market/later") for offer in catalog.offers)
+    content = CatalogsContent(catalogs=(replace_struct(catalog, offers=catalog.offers + later),))
+    return Message(
+        answer.action, answer.sender, answer.recipient, answer.transaction_id, answer.message_id, content, answer.ttl_s
+    )
