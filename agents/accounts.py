@@ -17,8 +17,8 @@ from sim.forms import readings_in, window_of
 from sim.ledger import Ledger, Posting
 from sim.participant import Participant
 from sim.wire.bags import ENERGY, EnergySettlement, SettlementLine
+from sim.wire.core import Settlement as WireSettlement
 from sim.wire.messages import ContractContent, Message
-from sim.wire.messages import Settlement as WireSettlement
 
 Settle = Callable[[Settlement, Contract, int, Mapping[str, Decimal]], tuple[Posting, ...]]
 

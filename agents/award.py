@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from msgspec import UNSET
 
 from sim.clock import Calendar
-from sim.forms import given
-from sim.wire.bags import EnergyContract, PriceSignal
+from sim.forms import given, interval_of
+from sim.wire.bags import InputSignal
 from sim.wire.messages import Message
+from sim.wire.need import ATTRIBUTES, energy_contract, needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,9 @@ class Award:
     firm: bool = False
 
 
-def signal_of(award: Award, node: str) -> PriceSignal:
+def signal_of(award: Award, node: str) -> InputSignal:
     """The award as it travels in an ``on_confirm``."""
-    return PriceSignal(
+    return InputSignal(
         signalId="market-clearing-price",
         signalType="PRICE",
         clearedPowerKW=award.cleared_kw,
@@ -43,14 +44,15 @@ def signal_of(award: Award, node: str) -> PriceSignal:
 
 
 def award_in(message: Message, calendar: Calendar) -> tuple[int, Award]:
-    """Interval and award that an ``on_confirm`` carries."""
-    attributes = message.contract.contractAttributes
-    assert isinstance(attributes, EnergyContract)
-    assert attributes.timeWindow is not UNSET
-    assert attributes.inputSignals is not UNSET
-    signal = attributes.inputSignals[0]
-    price = None if signal.price is UNSET else signal.price
+    """Interval and award that an ``on_confirm`` carries.  Raises ``Refusal`` where it carries none."""
+    attributes = energy_contract(message)
+    where = f"{ATTRIBUTES}/inputSignals"
+    signal = needed(attributes.inputSignals, where)[0]
     award = Award(
-        signal.clearedPowerKW, price, signal.offsetKW or 0.0, signal.curtailedKW or 0.0, firm=bool(signal.firm)
+        needed(signal.clearedPowerKW, f"{where}/0/clearedPowerKW"),
+        None if signal.price is UNSET else signal.price,
+        signal.offsetKW or 0.0,
+        signal.curtailedKW or 0.0,
+        firm=bool(signal.firm),
     )
-    return calendar.index_at(calendar.seconds(attributes.timeWindow.start)), award
+    return interval_of(attributes.timeWindow, calendar, f"{ATTRIBUTES}/timeWindow").index, award

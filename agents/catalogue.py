@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sim.participant import Ids, Participant, Registry
-from sim.wire.messages import (
-    Catalog,
-    CatalogsContent,
-    DiscoverContent,
-    Event,
-    Message,
-    PublishContent,
-    PublishedContent,
-    PublishResult,
-)
+from sim.wire.core import Catalog, PublishResult
+from sim.wire.messages import CatalogsContent, DiscoverContent, Event, Message, PublishContent, PublishedContent
+from sim.wire.need import needed
 
 
 def mentions(catalog: Catalog, text: str) -> bool:
@@ -43,6 +36,6 @@ class Catalogue(Participant):
     def on_discover(self, message: Message) -> Iterable[Event]:
         """Every catalogue with a bag of the type asked for."""
         assert isinstance(message.content, DiscoverContent)
-        text = message.content.intent.textSearch
+        text = needed(message.content.intent.textSearch, "/message/intent/textSearch")
         found = tuple(catalog for catalog in self._catalogs.values() if mentions(catalog, text))
         return (self.answer(message, CatalogsContent(catalogs=found)),)

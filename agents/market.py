@@ -28,20 +28,11 @@ from sim.forms import aggregation_request, aggregation_result, window_of
 from sim.ledger import Ledger
 from sim.market.problem import Clearing, Limit, Offer, slack_prices
 from sim.participant import Ids, Participant, Registry
+from sim.wire.auxiliary import AggregateContent, AggregatedContent
 from sim.wire.bags import GridNode
 from sim.wire.codes import Code, Refusal
-from sim.wire.messages import (
-    SETUP_TTL_S,
-    AggregateContent,
-    AggregatedContent,
-    Alarm,
-    CatalogsContent,
-    DiscoverContent,
-    Event,
-    Message,
-    PublishContent,
-    SearchIntent,
-)
+from sim.wire.core import SearchIntent
+from sim.wire.messages import SETUP_TTL_S, Alarm, CatalogsContent, DiscoverContent, Event, Message, PublishContent
 
 ROUNDS_KEPT = 3
 """A round is needed until its interval has been settled, which is when the gate after next closes."""

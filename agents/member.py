@@ -17,26 +17,17 @@ from sim.wire.bags import (
     ContractState,
     EnergyContract,
     InputParameters,
-    PriceSignal,
+    InputSignal,
     RevenueFlows,
     Role,
     TimeWindow,
 )
 from sim.wire.codes import Code, Refusal
-from sim.wire.messages import (
-    Commitment,
-    CommitmentStatus,
-    ContractContent,
-    ContractStatus,
-    CoreState,
-    Descriptor,
-    Message,
-    Quantity,
-    Settlement,
-)
-from sim.wire.messages import Contract as WireContract
-from sim.wire.messages import Offer as WireOffer
-from sim.wire.messages import Resource as WireResource
+from sim.wire.core import Commitment, CommitmentCode, CommitmentStatus, ContractStatus, CoreState, Quantity, Settlement
+from sim.wire.core import Contract as WireContract
+from sim.wire.core import Offer as WireOffer
+from sim.wire.core import Resource as WireResource
+from sim.wire.messages import ContractContent, Message
 
 CORE_STATUS: Mapping[Status, CoreState] = {
     Status.PENDING: "DRAFT",
@@ -83,7 +74,7 @@ class Member:
         roles: tuple[ContractRole, ...] | UnsetType = UNSET,
         window: TimeWindow | UnsetType = UNSET,
         inputs: InputParameters | UnsetType = UNSET,
-        signals: tuple[PriceSignal, ...] | UnsetType = UNSET,
+        signals: tuple[InputSignal, ...] | UnsetType = UNSET,
         flows: RevenueFlows | UnsetType = UNSET,
         settlements: tuple[Settlement, ...] | UnsetType = UNSET,
     ) -> WireContract:
@@ -132,7 +123,7 @@ class Member:
 def commitment(era: str, offer_id: str, energy_kwh: float) -> Commitment:
     """A commitment of energy (+ injected) of one resource or meter under an offer."""
     return Commitment(
-        status=CommitmentStatus(descriptor=Descriptor(code="ACTIVE")),
+        status=CommitmentStatus(descriptor=CommitmentCode(code="ACTIVE")),
         resources=(WireResource(id=era, quantity=Quantity(value=energy_kwh, unitCode="KWH")),),
         offer=WireOffer(id=offer_id, resourceIds=(era,)),
     )

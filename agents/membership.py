@@ -17,31 +17,22 @@ from sim.clock import Calendar, Interval
 from sim.contracts.contract import Status, Turn, transition
 from sim.curves import clip
 from sim.errors import CurveError
-from sim.forms import curve_of, window_of
+from sim.forms import curve_of, interval_of, window_of
 from sim.market.problem import Offer, names_price_outside
 from sim.participant import Participant
 from sim.wire.bags import (
     ENERGY,
     ContractRole,
-    EnergyContract,
     EnergyOffer,
     EnergyResource,
     InputParameters,
     PricingModel,
 )
 from sim.wire.codes import Code, Refusal
-from sim.wire.messages import (
-    SETUP_TTL_S,
-    Catalog,
-    CatalogsContent,
-    ContractContent,
-    Descriptor,
-    Lineage,
-    Message,
-    Provider,
-    uri,
-)
-from sim.wire.messages import Offer as WireOffer
+from sim.wire.core import Catalog, Descriptor, Provider
+from sim.wire.core import Offer as WireOffer
+from sim.wire.messages import SETUP_TTL_S, CatalogsContent, ContractContent, Lineage, Message, uri
+from sim.wire.need import ATTRIBUTES, bag, energy_contract, needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,24 +133,23 @@ class Membership:
             what = f"{self._owner.era} has no offer {asked.offer.id!r}"
             raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/message/contract/commitments/0/offer/id", what)
         resource = asked.resources[0].resourceAttributes
-        if not isinstance(resource, EnergyResource):
-            where = "/message/contract/commitments/0/resources/0/resourceAttributes"
-            raise Refusal(
-                Code.SCH_SCHEMA_VALIDATION_FAILED, where, "expected an EnergyResource with meter and grid node"
-            )
+        where = "/message/contract/commitments/0/resources/0/resourceAttributes"
+        resource = bag(resource, EnergyResource, where)
+        meter, node = needed(resource.meterId, f"{where}/meterId"), needed(resource.gridNode, f"{where}/gridNode")
+        contract_id = needed(wire.id, "/message/contract/id")
         era = _spoken_for(message)
         if era in self.members:
             raise Refusal(Code.PRC_INVALID_TRANSITION, "/message/contract", f"{era} is a member already")
         contract = open_role.template.instantiate(
-            wire.id, self._currency, {**open_role.parties, str(open_role.role): era}, open_role.inputs
+            contract_id, self._currency, {**open_role.parties, str(open_role.role): era}, open_role.inputs
         )
-        return Member(era, resource.gridNode, resource.meterId, open_role, contract, message.transaction_id)
+        return Member(era, node, meter, open_role, contract, message.transaction_id)
 
     def on_approved(self, message: Message) -> Iterable[Message]:
         """The utility's approval: admit the applicant within the approved caps."""
         if message.message_id not in self._applications:
             raise Refusal(Code.PRC_INVALID_TRANSITION, "/context/messageId", "approves nothing that was asked for")
-        caps = _inputs(message)
+        caps = needed(energy_contract(message).inputParameters, f"{ATTRIBUTES}/inputParameters")
         request, member = self._applications.pop(message.message_id)
         member.import_cap_kw = caps.approvedMaxImportKW or 0.0
         member.export_cap_kw = caps.approvedMaxExportKW or 0.0
@@ -182,37 +172,33 @@ class Membership:
 
     def on_confirm(self, message: Message) -> Iterable[Message]:
         """A committed curve: into the book of its interval, or refused.  The answer comes when the gate has closed."""
-        attributes = message.contract.contractAttributes
-        if not isinstance(attributes, EnergyContract) or attributes.timeWindow is UNSET or attributes.roles is UNSET:
-            where = "/message/contract/contractAttributes"
-            raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, where, "expected an EnergyContract with window and roles")
+        attributes = energy_contract(message)
         era = _spoken_for(message)
         member = self.members.get(era)
         if member is None or member.contract.id != message.contract.id:
             raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/message/contract/id", f"{era} has no such contract here")
-        start_s = self._calendar.seconds(attributes.timeWindow.start)
-        index = self._calendar.index_at(start_s)
-        if index in self._closed or message.sent_s > start_s - self._gate.gate_s:
-            what = f"the gate for {attributes.timeWindow.start} has closed"
-            raise Refusal(Code.BIZ_GATE_CLOSED, "/message/contract/contractAttributes/timeWindow/start", what)
-        offer = self._offer(member, attributes.roles[0])
-        book = self.books.setdefault(index, Book())
+        interval = interval_of(attributes.timeWindow, self._calendar, f"{ATTRIBUTES}/timeWindow")
+        if interval.index in self._closed or message.sent_s > interval.start_s - self._gate.gate_s:
+            what = f"the gate for {self._calendar.timestamp(interval.start_s)} has closed"
+            raise Refusal(Code.BIZ_GATE_CLOSED, f"{ATTRIBUTES}/timeWindow/start", what)
+        offer = self._offer(member, needed(attributes.roles, f"{ATTRIBUTES}/roles")[0])
+        book = self.books.setdefault(interval.index, Book())
         book.offers[era] = offer
         book.messages[era] = message
         return ()
 
     def _offer(self, member: Member, role: ContractRole) -> Offer:
-        where = "/message/contract/contractAttributes/roles/0/roleInputs/offerCurve"
-        if role.roleInputs is UNSET or role.roleInputs.offerCurve is UNSET:
-            raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, where, "an offer curve is needed")
+        where = f"{ATTRIBUTES}/roles/0/roleInputs/offerCurve"
+        inputs = needed(role.roleInputs, f"{ATTRIBUTES}/roles/0/roleInputs")
+        body = needed(inputs.offerCurve, where)
         try:
-            curve = curve_of(role.roleInputs.offerCurve, member.era)
+            curve = curve_of(body, member.era)
         except CurveError as error:
             raise Refusal(Code.POL_CURVE_INVALID, where, str(error)) from error
         if names_price_outside(curve, self._gate.price_floor, self._gate.price_cap):
             what = f"names prices outside {self._gate.price_floor}..{self._gate.price_cap}"
             raise Refusal(Code.POL_CURVE_INVALID, f"{where}/curve", what)
-        baseline = role.roleInputs.baselineKW
+        baseline = inputs.baselineKW
         clipped = clip(curve, member.import_cap_kw, member.export_cap_kw)
         return Offer(member.era, member.node, clipped, None if baseline is UNSET else baseline)
 
@@ -231,14 +217,6 @@ class Membership:
                 member.status = transition(member.contract.id, member.status, Turn.CONFIRM)
             contract = member.on_wire(window=window, signals=(signal_of(awards[era], member.node),))
             yield self._owner.answer(request, ContractContent(contract=contract), self._gate.confirm_s)
-
-
-def _inputs(message: Message) -> InputParameters:
-    attributes = message.contract.contractAttributes
-    if not isinstance(attributes, EnergyContract) or attributes.inputParameters is UNSET:
-        where = "/message/contract/contractAttributes/inputParameters"
-        raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, where, "an approval names its caps")
-    return attributes.inputParameters
 
 
 def _spoken_for(message: Message) -> str:

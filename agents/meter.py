@@ -11,17 +11,8 @@ from sim.device import Meters
 from sim.forms import window_of
 from sim.participant import Ids, Participant, Registry
 from sim.wire.bags import ENERGY, EnergyDelivery, MeterReading
-from sim.wire.messages import (
-    Alarm,
-    Commitment,
-    Contract,
-    ContractContent,
-    ContractStatus,
-    Descriptor,
-    Event,
-    Message,
-    Performance,
-)
+from sim.wire.core import Commitment, Contract, ContractStatus, Descriptor, Performance
+from sim.wire.messages import Alarm, ContractContent, Event, Message
 
 
 class MeterOperator(Participant):

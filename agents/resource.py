@@ -27,29 +27,29 @@ from sim.wire.bags import (
     EnergyContract,
     EnergyOffer,
     EnergyResource,
+    EnergySettlement,
     Role,
     RoleInputs,
     Tariff,
     TimeWindow,
 )
+from sim.wire.codes import Code, Refusal
+from sim.wire.core import Commitment, CommitmentCode, CommitmentStatus, Contract, ContractStatus, Quantity, SearchIntent
+from sim.wire.core import Offer as WireOffer
+from sim.wire.core import Resource as WireResource
 from sim.wire.messages import (
     SETUP_TTL_S,
     Alarm,
     CatalogsContent,
-    Commitment,
-    CommitmentStatus,
-    Contract,
     ContractContent,
-    ContractStatus,
-    Descriptor,
     DiscoverContent,
     Event,
     Message,
-    Quantity,
-    SearchIntent,
+    seconds_of,
 )
-from sim.wire.messages import Offer as WireOffer
-from sim.wire.messages import Resource as WireResource
+from sim.wire.need import ATTRIBUTES, bag, energy_contract, needed
+
+OFFERS = "/message/catalogs/offers/offerAttributes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,31 +176,34 @@ class Resource(Participant):
         """Remember tariffs; apply for the open role that fits."""
         assert isinstance(message.content, CatalogsContent)
         offers = [o for catalog in message.content.catalogs for o in (catalog.offers or ())]
-        for offer in offers:
-            if isinstance(offer.offerAttributes, Tariff):
-                self.tariffs[offer.offerAttributes.direction] = prices_by_minute(offer.offerAttributes)
-        if self.tariffs:
+        tariffs = _tariffs_in(offers)
+        terms = None if self.terms is not None else self._terms_in(offers)
+        self.tariffs |= tariffs
+        if tariffs:
             self.on_tariffs()
-        if self.terms is not None:
+        if terms is None:
             return ()
+        self.terms = replace(terms, contract_id=self.ids.fresh())
+        return (self._application(),)
+
+    def _terms_in(self, offers: list[WireOffer]) -> Terms | None:
         for offer in offers:
             terms = offer.offerAttributes
             if isinstance(terms, EnergyOffer) and terms.openRole == self.role:
-                return (self._apply(offer, terms),)
-        return ()
+                return Terms(
+                    offer_id=offer.id,
+                    template_id=terms.templateId,
+                    contract_id="",
+                    confirm_s=seconds_of(needed(terms.confirmBefore, f"{OFFERS}/confirmBefore")),
+                    price_floor=needed(terms.priceFloor, f"{OFFERS}/priceFloor"),
+                    price_cap=needed(terms.priceCap, f"{OFFERS}/priceCap"),
+                )
+        return None
 
     def on_tariffs(self) -> None:
         """Tariffs have become known; a kind that values energy by them overrides it."""
 
-    def _apply(self, offer: WireOffer, terms: EnergyOffer) -> Message:
-        self.terms = Terms(
-            offer_id=offer.id,
-            template_id=terms.templateId,
-            contract_id=self.ids.fresh(),
-            confirm_s=int(terms.confirmBefore[2:-1]),
-            price_floor=terms.priceFloor,
-            price_cap=terms.priceCap,
-        )
+    def _application(self) -> Message:
         inputs = RoleInputs(
             sourceMeterId=self.place.meter, offerCurve=curve_body(self.capability(), self.place.currency)
         )
@@ -209,11 +212,9 @@ class Resource(Participant):
 
     def on_init(self, message: Message) -> Iterable[Event]:
         """Remember the approved caps; commit curves from the first interval on."""
-        assert self.terms is not None
-        attributes = message.contract.contractAttributes
-        assert isinstance(attributes, EnergyContract)
-        caps = attributes.inputParameters
-        assert caps is not UNSET
+        caps = needed(energy_contract(message).inputParameters, f"{ATTRIBUTES}/inputParameters")
+        if self.terms is None:
+            raise Refusal(Code.PRC_INVALID_TRANSITION, "/context/action", f"{self.era} has applied for nothing")
         self.terms = replace(
             self.terms,
             import_cap_kw=caps.approvedMaxImportKW or 0.0,
@@ -280,8 +281,12 @@ class Resource(Participant):
 
     def on_update(self, message: Message) -> Iterable[Event]:
         """A settlement cycle: what it brought or cost."""
-        for settlement in message.contract.settlements or ():
-            self.balance += settlement.settlementAttributes.amount
+        where = "/message/contract/settlements"
+        amounts = [
+            bag(settlement.settlementAttributes, EnergySettlement, f"{where}/{number}/settlementAttributes").amount
+            for number, settlement in enumerate(message.contract.settlements or ())
+        ]
+        self.balance += sum(amounts)
         return ()
 
     def _contract(self, inputs: RoleInputs, window: TimeWindow | UnsetType) -> Contract:
@@ -290,7 +295,7 @@ class Resource(Participant):
         assert curve is not UNSET
         largest = max(curve.maxExport, curve.minExport, key=abs)
         commitment = Commitment(
-            status=CommitmentStatus(descriptor=Descriptor(code="DRAFT")),
+            status=CommitmentStatus(descriptor=CommitmentCode(code="DRAFT")),
             resources=(
                 WireResource(
                     id=self.era,
@@ -317,6 +322,20 @@ class Resource(Participant):
                 timeWindow=window,
             ),
         )
+
+
+def _tariffs_in(offers: list[WireOffer]) -> dict[str, tuple[float, ...]]:
+    found = {}
+    for offer in offers:
+        tariff = offer.offerAttributes
+        if isinstance(tariff, Tariff):
+            try:
+                found[str(tariff.direction)] = prices_by_minute(tariff)
+            except ValueError as error:
+                raise Refusal(
+                    Code.SCH_SCHEMA_VALIDATION_FAILED, f"{OFFERS}/elements", f"tariff {offer.id}: {error}"
+                ) from error
+    return found
 
 
 def within_prices(curve: OfferCurve, floor: float, cap: float) -> OfferCurve:

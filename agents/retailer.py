@@ -11,18 +11,9 @@ from sim.curves import OfferCurve
 from sim.market.problem import Offer
 from sim.tariff import prices_by_minute
 from sim.wire.bags import Role, Tariff
-from sim.wire.messages import (
-    SETUP_TTL_S,
-    Alarm,
-    Catalog,
-    Descriptor,
-    Event,
-    Message,
-    Provider,
-    PublishContent,
-    uri,
-)
-from sim.wire.messages import Offer as WireOffer
+from sim.wire.core import Catalog, Descriptor, Provider
+from sim.wire.core import Offer as WireOffer
+from sim.wire.messages import SETUP_TTL_S, Alarm, Event, Message, PublishContent, uri
 
 
 class Retailer(Resource):

@@ -7,19 +7,11 @@ from collections.abc import Iterable
 from msgspec import UNSET
 
 from sim.clock import Calendar
+from sim.forms import delivery_of
 from sim.participant import Ids, Participant, Registry
 from sim.wire.bags import ENERGY, GridConstraints, GridNode
-from sim.wire.messages import (
-    Alarm,
-    Catalog,
-    Descriptor,
-    Event,
-    Message,
-    Provider,
-    PublishContent,
-    Resource,
-    uri,
-)
+from sim.wire.core import Catalog, Descriptor, Provider, Resource
+from sim.wire.messages import Alarm, Event, Message, PublishContent, uri
 
 MARGIN_ON_GAP = 1.05
 """A limit is tightened by the measured gap and a little more, so that the next outcome lands on the safe side."""
@@ -82,11 +74,10 @@ class Transformer(Participant):
 
     def on_status(self, message: Message) -> Iterable[Event]:
         """A reading of our own meter: adapt the limits to what the wires say, and publish load and limits."""
-        for performance in message.contract.performance or ():
-            reading = performance.performanceAttributes.meterReadings[0]
-            if reading.quality == "MISSING":
-                self._retreat()
-                continue
+        reading = delivery_of(message, 0).meterReadings[0]
+        if reading.quality == "MISSING":
+            self._retreat()
+        else:
             hours = self._calendar.interval_s / 3600
             self._load_kw = (reading.consumedEnergy - reading.producedEnergy) / hours
             self._adapt(0, self._load_kw)

@@ -10,15 +10,17 @@ from msgspec import UNSET
 
 from sim.clock import Calendar
 from sim.contracts.contract import Contract, Settlement, settle
-from sim.forms import readings_in
+from sim.forms import interval_of, readings_in
 from sim.ledger import Ledger
 from sim.participant import Ids, Participant, Registry
 from sim.tariff import prices_by_minute
 from sim.tolerances import POWER_KW
 from sim.wire.bags import ENERGY, EnergyContract, EnergyResource, InputParameters, MeterReading, Tariff
 from sim.wire.codes import Code, Refusal
-from sim.wire.messages import Commitment, ContractContent, ContractStatus, Event, Message
-from sim.wire.messages import Contract as WireContract
+from sim.wire.core import Commitment, ContractStatus
+from sim.wire.core import Contract as WireContract
+from sim.wire.messages import ContractContent, Event, Message
+from sim.wire.need import ATTRIBUTES, bag, energy_contract, needed
 
 SUPPLY_METER = "supply"
 """Meter at the upstream grid: consumed is what the feeder imported."""
@@ -72,32 +74,29 @@ class Utility(Participant):
     def on_init(self, message: Message) -> Iterable[Event]:
         """Approve the meter within its connection."""
         resource = message.contract.commitments[0].resources[0].resourceAttributes
-        meter = resource.meterId if isinstance(resource, EnergyResource) else ""
+        where = "/message/contract/commitments/0/resources/0/resourceAttributes"
+        meter = needed(bag(resource, EnergyResource, where).meterId, f"{where}/meterId")
         connection = self._connections.get(meter)
         if connection is None:
-            where = "/message/contract/commitments/0/resources/0/resourceAttributes/meterId"
-            raise Refusal(Code.NET_ENTITY_NOT_FOUND, where, f"{self.era} has no meter {meter!r}")
+            raise Refusal(Code.NET_ENTITY_NOT_FOUND, f"{where}/meterId", f"{self.era} has no meter {meter!r}")
         approval = InputParameters(
             approvedMaxImportKW=connection.import_cap_kw,
             approvedMaxExportKW=connection.export_cap_kw,
             wheelingPerKWh=self._wheeling_per_kwh,
         )
-        return (self.answer(message, ContractContent(contract=_answered(message.contract, "PENDING", approval))),)
+        return (self.answer(message, ContractContent(contract=_answered(message, "PENDING", approval))),)
 
     def on_confirm(self, message: Message) -> Iterable[Event]:
         """Lock energy by meter for one interval; all of it, or none of it."""
-        attributes = message.contract.contractAttributes
-        if not isinstance(attributes, EnergyContract) or attributes.timeWindow is UNSET:
-            where = "/message/contract/contractAttributes/timeWindow"
-            raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, where, "a lock is for one time window")
-        interval = self._calendar.interval(self._calendar.index_at(self._calendar.seconds(attributes.timeWindow.start)))
+        window = energy_contract(message).timeWindow
+        interval = interval_of(window, self._calendar, f"{ATTRIBUTES}/timeWindow")
         wanted = [self._lock(number, c, interval.hours) for number, c in enumerate(message.contract.commitments)]
         for number, (meter, _) in enumerate(wanted):
             if (interval.index, meter) in self._locked_kwh:
                 where = f"/message/contract/commitments/{number}"
                 raise Refusal(Code.BIZ_CAP_EXCEEDED, where, f"energy of {meter} is locked already")
         self._locked_kwh |= {(interval.index, meter): energy_kwh for meter, energy_kwh in wanted}
-        return (self.answer(message, ContractContent(contract=_answered(message.contract, "ACTIVE"))),)
+        return (self.answer(message, ContractContent(contract=_answered(message, "ACTIVE"))),)
 
     def _lock(self, number: int, commitment: Commitment, hours: float) -> tuple[str, float]:
         resource = commitment.resources[0]
@@ -136,9 +135,8 @@ def _consumed_kwh(reading: MeterReading) -> Decimal:
     return Decimal(repr(reading.consumedEnergy)) - Decimal(repr(reading.producedEnergy))
 
 
-def _answered(contract: WireContract, status: str, inputs: InputParameters | None = None) -> WireContract:
-    attributes = contract.contractAttributes
-    assert isinstance(attributes, EnergyContract)
+def _answered(message: Message, status: str, inputs: InputParameters | None = None) -> WireContract:
+    contract, attributes = message.contract, energy_contract(message)
     return WireContract(
         id=contract.id,
         status=ContractStatus(code="DRAFT" if status == "PENDING" else "ACTIVE"),

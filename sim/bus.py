@@ -16,7 +16,8 @@ from sim.clock import Calendar
 from sim.journal import Journal
 from sim.wire.codec import decode, encode
 from sim.wire.codes import Code, Refusal
-from sim.wire.messages import NACK, Alarm, ErrorBody, Event, Message, NackContent
+from sim.wire.core import ErrorBody
+from sim.wire.messages import NACK, Alarm, Event, Message, NackContent
 
 Handler = Callable[[Event], Iterable[Event]]
 
@@ -92,7 +93,9 @@ class Bus:
             recipient=sent.sender,
             transaction_id=sent.transaction_id,
             message_id=sent.message_id,
-            content=NackContent(status="NACK", error=ErrorBody(**error)),
+            content=NackContent(
+                status="NACK", error=ErrorBody(errorCode=refusal.code, errorMessage=refusal.what, path=refusal.where)
+            ),
         )
         self._hand(sent.sender, nack)
 

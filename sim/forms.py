@@ -8,29 +8,29 @@ import math
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from sim.clock import Calendar
+from sim.clock import Calendar, Interval
 from sim.curves import OfferCurve
 from sim.errors import CurveError, Fault
 from sim.market.certificate import Certificate
 from sim.market.problem import Clearing, Problem
 from sim.market.wire_form import result_of
-from sim.wire.bags import CurveBody, CurvePoint, GridConstraints, MeterReading, TimeWindow
-from sim.wire.messages import (
-    AggregateNode,
-    AggregateParticipant,
-    AggregationRequest,
-    AggregationResult,
-    Message,
-)
+from sim.wire.auxiliary import AggregateNode, AggregateParticipant, AggregationRequest, AggregationResult
+from sim.wire.bags import CurvePoint, EnergyDelivery, GridConstraints, MeterReading, TimeWindow
+from sim.wire.bags import OfferCurve as WireCurve
+from sim.wire.codes import Code, Refusal
+from sim.wire.messages import Message
+from sim.wire.need import bag, needed
+
+PERFORMANCE = "/message/contract/performance"
 
 
-def curve_body(curve: OfferCurve, currency: str) -> CurveBody:
+def curve_body(curve: OfferCurve, currency: str) -> WireCurve:
     """The wire body of a curve; vertical steps are two points at one price, so LINEAR says it all."""
     points = tuple(CurvePoint(price=price, powerKW=p_kw) for price, p_kw in curve.points())
-    return CurveBody(currency=currency, minExport=curve.min_kw, maxExport=curve.max_kw, curve=points)
+    return WireCurve(currency=currency, minExport=curve.min_kw, maxExport=curve.max_kw, curve=points)
 
 
-def curve_of(body: CurveBody, who: str) -> OfferCurve:
+def curve_of(body: WireCurve, who: str) -> OfferCurve:
     """The curve that a body means.  Raises ``CurveError`` for one that falls, or leaves the bounds it names itself."""
     points = [(point.price, point.powerKW) for point in body.curve]
     for index, (_, p_kw) in enumerate(points):
@@ -51,14 +51,37 @@ def _window(start: str, end: str) -> TimeWindow:
     return TimeWindow(start=start, end=end)
 
 
+def interval_of(window: TimeWindow | UnsetType, calendar: Calendar, pointer: str) -> Interval:
+    """The interval that a window on the wire means.  Raises ``Refusal`` for a window that is none of the calendar's."""
+    start = needed(window, pointer).start
+    interval = calendar.interval(calendar.index_at(calendar.seconds(start)))
+    if not 0 <= interval.index < calendar.count or window != window_of(calendar, interval.index):
+        what = f"expected an interval of {calendar.interval_s} s within the run, got {start} to {needed(window, pointer).end}"
+        raise Refusal(Code.NET_ENTITY_NOT_FOUND, pointer, what)
+    return interval
+
+
+def delivery_of(message: Message, number: int) -> EnergyDelivery:
+    """Reading ``number`` of an ``on_status``.  Raises ``Refusal`` where it is no meter's."""
+    performance = needed(message.contract.performance, PERFORMANCE)
+    pointer = f"{PERFORMANCE}/{number}/performanceAttributes"
+    return bag(performance[number].performanceAttributes, EnergyDelivery, pointer)
+
+
 def readings_in(message: Message, calendar: Calendar) -> tuple[int, dict[str, MeterReading] | None]:
-    """Interval and readings by meter of an ``on_status``; None for the readings where any is not ACTUAL."""
+    """Interval and readings by meter of an ``on_status``; None for the readings where any is not ACTUAL.
+
+    Raises ``Refusal`` where the readings are of several intervals.
+    """
     readings: dict[str, MeterReading] = {}
-    index = 0
-    for performance in message.contract.performance or ():
-        delivery = performance.performanceAttributes
+    window = delivery_of(message, 0).meterReadings[0].timeWindow
+    for number in range(len(needed(message.contract.performance, PERFORMANCE))):
+        delivery = delivery_of(message, number)
         readings[delivery.meterId] = reading = delivery.meterReadings[0]
-        index = calendar.index_at(calendar.seconds(reading.timeWindow.start))
+        if reading.timeWindow != window:
+            pointer = f"{PERFORMANCE}/{number}/performanceAttributes/meterReadings/0/timeWindow"
+            raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, pointer, "expected readings of one interval")
+    index = interval_of(window, calendar, f"{PERFORMANCE}/0/performanceAttributes/meterReadings/0/timeWindow").index
     valid = all(reading.quality == "ACTUAL" for reading in readings.values())
     return index, readings if valid else None
 

@@ -12,13 +12,13 @@ MINUTES = 24 * 60
 def prices_by_minute(tariff: Tariff) -> tuple[float, ...]:
     """Energy price per kWh at every local minute of the day, [1440].
 
-    The first element that holds counts; windows may pass midnight.  Raises ``ValueError`` where no element holds: a tariff
-    with a hole has no price there, and zero is not a price.
+    The first element that holds counts; windows may pass midnight.  Raises ``ValueError`` where no element holds (a tariff
+    with a hole has no price there, and zero is not a price), and for what depends on more than the time of day.
     """
     prices: list[float | None] = [None] * MINUTES
     for element in reversed(tariff.elements):
         for minute in _minutes_of(element):
-            prices[minute] = element.priceComponents[0].price
+            prices[minute] = _energy_price(element)
     found = tuple(price for price in prices if price is not None)
     if len(found) < MINUTES:
         hole = prices.index(None)
@@ -26,10 +26,22 @@ def prices_by_minute(tariff: Tariff) -> tuple[float, ...]:
     return found
 
 
+def _energy_price(element: TariffElement) -> float:
+    kinds = [component.type for component in element.priceComponents]
+    if kinds != ["ENERGY"]:
+        raise ValueError(f"an element prices {', '.join(kinds)}; only ENERGY is a price per kWh")
+    return element.priceComponents[0].price
+
+
 def _minutes_of(element: TariffElement) -> range | list[int]:
-    if element.restrictions is UNSET:
+    restrictions = element.restrictions
+    if restrictions is UNSET:
         return range(MINUTES)
-    start, end = _minutes(element.restrictions.startTime), _minutes(element.restrictions.endTime)
+    others = (restrictions.dayOfWeek, restrictions.minKWh, restrictions.maxKWh, restrictions.reservation)
+    if any(other is not UNSET for other in others):
+        raise ValueError("an element holds on some days, amounts or reservations only; a price by minute cannot say so")
+    start = 0 if restrictions.startTime is UNSET else _minutes(restrictions.startTime)
+    end = MINUTES if restrictions.endTime is UNSET else _minutes(restrictions.endTime)
     return range(start, end) if start < end else [*range(start, MINUTES), *range(end)]
 
 

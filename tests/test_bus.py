@@ -15,7 +15,8 @@ from sim.bus import Bus
 from sim.clock import Calendar, local_start
 from sim.journal import Journal
 from sim.wire.codes import Code, Refusal
-from sim.wire.messages import NACK, Alarm, DiscoverContent, Event, Message, NackContent, SearchIntent
+from sim.wire.core import SearchIntent
+from sim.wire.messages import NACK, Alarm, DiscoverContent, Event, Message, NackContent
 
 ID = "752c9cce-0559-8d41-81b8-f45f5683fbc0"
 

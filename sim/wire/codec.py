@@ -1,38 +1,54 @@
 """Between a ``Message`` and the bytes on the wire.  Every reading is a validation.
 
-The types of ``messages`` and ``bags`` are the single source: msgspec compiles them into the fast check that every message
-passes, and into the JSON Schemas that explain a refusal with every fault's JSON pointer.
+The types of ``messages``, ``core`` and ``bags`` are the single source: msgspec compiles them into the fast check that every
+message passes, and into the JSON Schemas that explain a refusal with every fault's JSON pointer.
 """
 
 from __future__ import annotations
 
 import functools
-import json
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from sim.wire.bags import Wire
+from sim.wire.basics import Wire
 from sim.wire.codes import Code, Refusal
-from sim.wire.messages import ACTIONS, Context, Message, context_of, is_callback
+from sim.wire.core import ErrorBody
+from sim.wire.explain import Complaint, complaint_of, complaints, parse
+from sim.wire.messages import (
+    ACTIONS,
+    ALIASES,
+    OPEN_ACTIONS,
+    Context,
+    Message,
+    OpenContext,
+    context_of,
+    is_callback,
+    seconds_of,
+)
 
 _encoder = msgspec.json.Encoder()
 
 
 def _envelope(action: str, content: type[Wire]) -> type[msgspec.Struct]:
     name = "".join(part.capitalize() for part in action.replace("/", "_").split("_")) + "Message"
-    return msgspec.defstruct(
-        name, [("context", Context), ("message", content)], frozen=True, forbid_unknown_fields=True, kw_only=True
-    )
+    context = OpenContext if action in OPEN_ACTIONS else Context
+    fields: list[Any] = [("context", context), ("message", content)]
+    if is_callback(action):
+        fields.append(("error", ErrorBody | UnsetType, UNSET))
+    return msgspec.defstruct(name, fields, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
-_ENVELOPES = {action: _envelope(action, content) for action, content in ACTIONS.items()}
-_DECODERS = {action: msgspec.json.Decoder(envelope) for action, envelope in _ENVELOPES.items()}
+ENVELOPES = {action: _envelope(action, content) for action, content in ACTIONS.items()}
+"""The type of a whole message, by action."""
+_DECODERS = {action: msgspec.json.Decoder(envelope) for action, envelope in ENVELOPES.items()}
 
 
+@functools.cache
 def schema(action: str) -> dict[str, Any]:
     """The closed JSON Schema (2020-12) of one action's whole message.  Raises ``KeyError`` for an unknown action."""
-    return msgspec.json.schema(_ENVELOPES[action])
+    return msgspec.json.schema(ENVELOPES[action])
 
 
 @functools.cache
@@ -44,26 +60,30 @@ def _validator(action: str) -> Any:
 
 def encode(message: Message, timestamp: str) -> bytes:
     """The bytes of a message sent at ``timestamp``; equal messages give equal bytes."""
-    return _encoder.encode({"context": context_of(message, timestamp), "message": message.content})
+    envelope: dict[str, Any] = {"context": context_of(message, timestamp), "message": message.content}
+    if message.error is not None:
+        envelope["error"] = message.error
+    return _encoder.encode(envelope)
 
 
 def decode(action: str, raw: bytes, sent_s: int = 0) -> Message:
     """The message that these bytes carry to the endpoint of ``action``.
 
-    Raises ``Refusal`` (SCH_…) naming every fault by JSON pointer.
+    Raises ``Refusal`` (SCH_…, POL_CURVE_…) naming every fault by JSON pointer.
     """
     try:
         envelope: Any = _DECODERS[action].decode(raw)
     except KeyError:
         raise Refusal(Code.SCH_TYPE_NOT_SUPPORTED, "/context/action", f"no such action: {action}") from None
-    except msgspec.MsgspecError as error:
-        raise _explain(action, raw, error) from error
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise refusal(faults(action, raw)) from error
     context: Context = envelope.context
-    if context.action != action:
+    if context.action != action and ALIASES.get(context.action) != action:
         what = f"{context.action!r} was sent to the endpoint of {action!r}"
         raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, "/context/action", what)
-    sender, recipient = context.bapId, context.bppId
-    if is_callback(action):
+    callback = is_callback(action)
+    sender, recipient = context.bapId, context.bppId or ""
+    if callback:
         sender, recipient = recipient, sender
     return Message(
         action=action,
@@ -72,20 +92,34 @@ def decode(action: str, raw: bytes, sent_s: int = 0) -> Message:
         transaction_id=context.transactionId,
         message_id=context.messageId,
         content=envelope.message,
-        ttl_s=int(context.ttl[2:-1]),
-        lineage=None if context.lineage is msgspec.UNSET else context.lineage,
+        ttl_s=seconds_of(context.ttl),
+        lineage=context.lineage or None,
         sent_s=sent_s,
+        error=(envelope.error or None) if callback else None,
+        request_digest=None if context.requestDigest is UNSET else context.requestDigest.digest,
     )
 
 
-def _explain(action: str, raw: bytes, error: msgspec.MsgspecError) -> Refusal:
+def faults(action: str, raw: bytes | str) -> tuple[Complaint, ...]:
+    """Everything that is wrong with a body sent to the endpoint of ``action``; empty for a good one.
+
+    Raises ``KeyError`` for an unknown action.
+    """
+    document, found = parse(raw)
+    if document is None and found:
+        return found
+    found += complaints(document, schema(action), _validator(action))
+    if found:
+        return found
     try:
-        document = json.loads(raw)
-    except ValueError as broken:
-        return Refusal(Code.SCH_INVALID_JSON, "/", str(broken))
-    faults = [("/" + "/".join(map(str, e.instance_path)), e.message) for e in _validator(action).iter_errors(document)]
-    if not faults:
-        return Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, "/", str(error))
-    where, what = faults[0]
-    rest = "".join(f"; {pointer}: {text}" for pointer, text in faults[1:])
-    return Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, where, what + rest)
+        _DECODERS[action].decode(raw)
+    except msgspec.MsgspecError as error:
+        return (complaint_of(error),)
+    return ()
+
+
+def refusal(found: tuple[Complaint, ...]) -> Refusal:
+    """One refusal for all faults: code and pointer of the first, and every fault in its text."""
+    first, *others = found
+    rest = "".join(f"; {other.pointer}: {other.text}" for other in others)
+    return Refusal(first.code, first.pointer, first.text + rest)

@@ -1,36 +1,40 @@
-"""Beckn v2.0.0 (LTS) messages: the strict context, the bodies, and the table of actions.
-
-Shapes follow the LTS specification; energy objects stand only in the ``*Attributes`` bags.  ``aggregate`` and
-``on_aggregate`` are auxiliary actions that the core specification does not know.
-"""
+"""Messages: the strict context, the table of actions and their bodies, and a message as a participant sees it."""
 
 from __future__ import annotations
 
 import functools
+import re
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType, field
 
-from sim.wire.bags import (
-    CurveBody,
-    Duration,
-    EnergyContract,
-    EnergyDelivery,
-    EnergyOffer,
-    EnergyResource,
-    EnergySettlement,
-    GridConstraints,
-    GridNode,
-    Identifier,
-    Tariff,
-    Timestamp,
-    TimeWindow,
-    Wire,
+from sim.wire.auxiliary import AggregateContent, AggregatedContent
+from sim.wire.basics import Breach, Digest512, Identifier, Text, Timestamp, Uri, Uuid, Wire
+from sim.wire.core import (
+    Catalog,
+    CatalogFilters,
+    Contract,
+    ErrorBody,
+    KnownContract,
+    Pagination,
+    PublishResult,
+    RatingInput,
+    SearchIntent,
+    Subscription,
+    SubscriptionRequest,
+    Support,
+    Tracking,
 )
 
-CoreState = Literal["DRAFT", "ACTIVE", "CANCELLED", "COMPLETE"]
-Uuid = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
+Ttl = Annotated[
+    str,
+    Meta(
+        pattern=r"^PT(?:\d{1,6}H)?(?:\d{1,6}M)?(?:\d{1,9}S)?$",
+        min_length=3,
+        description="an ISO 8601 duration of hours, minutes and seconds",
+    ),
+]
 
 
 class Lineage(Wire, frozen=True, kw_only=True):
@@ -40,232 +44,116 @@ class Lineage(Wire, frozen=True, kw_only=True):
     messageId: Uuid
 
 
+class CodedName(Wire, frozen=True, kw_only=True):
+    """A place by its code."""
+
+    code: Identifier | UnsetType = UNSET
+    name: Text | UnsetType = UNSET
+
+
+class Region(Wire, frozen=True, kw_only=True):
+    """City and country."""
+
+    city: CodedName | UnsetType = UNSET
+    country: CodedName | UnsetType = UNSET
+
+
+class RequestDigest(Wire, frozen=True, kw_only=True):
+    """The body that a callback answers, by its digest."""
+
+    digest: Digest512
+
+
 class Context(Wire, frozen=True, kw_only=True):
     """Who says what to whom, when, and for how long it holds.
 
-    The caller is the BAP and the answerer the BPP, whatever their roles in the contract.
+    The caller is the BAP and the answerer the BPP, whatever their roles in the contract.  ``lineage`` and ``try`` (ask for the
+    consequences without them coming about) stand in the specification's text only; its schema leaves the context open.
     """
 
     version: Literal["2.0.0"]
-    action: str
+    action: Identifier
     bapId: Identifier
-    bapUri: str
+    bapUri: Uri
     bppId: Identifier
-    bppUri: str
+    bppUri: Uri
     transactionId: Uuid
     messageId: Uuid
     timestamp: Timestamp
-    ttl: Duration
+    ttl: Ttl
     lineage: Lineage | UnsetType = UNSET
-
-
-class Descriptor(Wire, frozen=True, kw_only=True):
-    """Human-readable text, or a code."""
-
-    code: str | UnsetType = UNSET
-    name: str | UnsetType = UNSET
-
-
-class Quantity(Wire, frozen=True, kw_only=True):
-    """An amount of energy (KWH) or power (KW), signed like power."""
-
-    value: float
-    unitCode: Literal["KWH", "KW"]
-
-
-class Resource(Wire, frozen=True, kw_only=True):
-    """A resource in a catalogue or in a commitment."""
-
-    id: Identifier
-    descriptor: Descriptor | UnsetType = UNSET
-    quantity: Quantity | UnsetType = UNSET
-    resourceAttributes: EnergyResource | GridNode | UnsetType = UNSET
-
-
-class Offer(Wire, frozen=True, kw_only=True):
-    """An offer on resources."""
-
-    id: Identifier
-    resourceIds: tuple[Identifier, ...]
-    descriptor: Descriptor | UnsetType = UNSET
-    offerAttributes: EnergyOffer | Tariff | UnsetType = UNSET
-
-
-class CommitmentStatus(Wire, frozen=True, kw_only=True):
-    """State of a commitment."""
-
-    descriptor: Descriptor
-
-
-class Commitment(Wire, frozen=True, kw_only=True):
-    """What is committed: resources under an offer."""
-
-    status: CommitmentStatus
-    resources: Annotated[tuple[Resource, ...], msgspec.Meta(min_length=1)]
-    offer: Offer
-
-
-class ContractStatus(Wire, frozen=True, kw_only=True):
-    """The core specification's own state of a contract."""
-
-    code: CoreState
-
-
-class Performance(Wire, frozen=True, kw_only=True):
-    """How a contract is being carried out: here, meter readings."""
-
-    id: Identifier
-    status: Descriptor
-    performanceAttributes: EnergyDelivery
-
-
-class Settlement(Wire, frozen=True, kw_only=True):
-    """How a contract is being paid."""
-
-    id: Identifier
-    status: Literal["DRAFT", "COMMITTED", "COMPLETE"]
-    settlementAttributes: EnergySettlement
-
-
-class Contract(Wire, frozen=True, kw_only=True):
-    """The transaction object of LTS; ``commitments`` is required in every message that carries one."""
-
-    id: Uuid
-    status: ContractStatus
-    commitments: Annotated[tuple[Commitment, ...], msgspec.Meta(min_length=1)]
-    performance: Annotated[tuple[Performance, ...], msgspec.Meta(min_length=1)] | UnsetType = UNSET
-    settlements: tuple[Settlement, ...] | UnsetType = UNSET
-    contractAttributes: EnergyContract | UnsetType = UNSET
-
-
-class Provider(Wire, frozen=True, kw_only=True):
-    """Who stands behind a catalogue."""
-
-    id: Identifier
-    descriptor: Descriptor
-
-
-class Catalog(Wire, frozen=True, kw_only=True):
-    """A provider's resources and offers."""
-
-    id: Identifier
-    descriptor: Descriptor
-    provider: Provider
-    bppId: Identifier
-    bppUri: str
-    resources: tuple[Resource, ...] | UnsetType = UNSET
-    offers: tuple[Offer, ...] | UnsetType = UNSET
-
-
-class PublishResult(Wire, frozen=True, kw_only=True):
-    """What became of one published catalogue."""
-
-    catalogId: Identifier
-    status: Literal["ACCEPTED", "REJECTED", "PARTIAL"]
-
-
-class SearchIntent(Wire, frozen=True, kw_only=True):
-    """What a discoverer looks for: the ``@type`` of a bag, as text."""
-
-    textSearch: str
-
-
-class AggregateParticipant(Wire, frozen=True, kw_only=True):
-    """A participant of one clearing, with its curve."""
-
-    era: Identifier
-    gridNode: Identifier
-    offerCurve: CurveBody
-    baselineKW: float | UnsetType = UNSET
-
-
-class AggregateNode(Wire, frozen=True, kw_only=True):
-    """A grid node of one clearing, with its limits."""
-
-    era: Identifier
-    gridConstraints: GridConstraints
-    gridNode: Identifier | UnsetType = UNSET
-
-
-class AggregationRequest(Wire, frozen=True, kw_only=True):
-    """One market problem.
-
-    k: where in a range of equilibrium prices the price lies.  priceFloor, priceCap: bounds of prices per kWh.  slack: ERA of
-    the supplier that takes what the others leave.
-    """
-
-    aggregationType: Literal["MARKET_CLEARING", "CAPACITY_AGGREGATION"]
-    timeWindow: TimeWindow
-    participants: tuple[AggregateParticipant, ...]
-    gridNodes: tuple[AggregateNode, ...]
-    k: float | UnsetType = UNSET
-    priceFloor: float | UnsetType = UNSET
-    priceCap: float | UnsetType = UNSET
-    slack: Identifier | UnsetType = UNSET
-
-
-class Setpoint(Wire, frozen=True, kw_only=True):
-    """The cleared power of one participant at its price (null where there is none).
-
-    offsetKW: commanded where the price could not choose the quantity.  curtailedKW: commanded outside the curve.
-    """
-
-    era: Identifier
-    setpointKW: float
-    price: float | None
-    offsetKW: float | UnsetType = UNSET
-    curtailedKW: float | UnsetType = UNSET
-
-
-class NodeResult(Wire, frozen=True, kw_only=True):
-    """Price (null where nothing fixes it), adder over the parent's, flow (+ import) and binding limit of one grid node."""
-
-    era: Identifier
-    locationalPrice: float | None
-    locationalPriceAdder: float
-    flowKW: float
-    binding: Literal["FORWARD", "REVERSE"] | None
-
-
-class ViolationBody(Wire, frozen=True, kw_only=True):
-    """One condition that a clearing breaks."""
-
-    condition: str
-    who: str
-    what: str
-    amount: float
-
-
-class CertificateBody(Wire, frozen=True, kw_only=True):
-    """Whether a clearing satisfies every condition of the optimum, and if not, which it breaks."""
-
-    certified: bool
-    violations: tuple[ViolationBody, ...]
-
-
-class AggregationResult(Wire, frozen=True, kw_only=True):
-    """The outcome of one market problem; ``clearingPrice`` is the root's and absent where nothing fixes it."""
-
-    clearingQuantityKW: float
-    setpoints: tuple[Setpoint, ...]
-    gridNodes: tuple[NodeResult, ...]
-    welfare: float
-    certificate: CertificateBody
-    policy: Identifier
-    clearingPrice: float | UnsetType = UNSET
-    notes: tuple[str, ...] | UnsetType = UNSET
+    requestDigest: RequestDigest | UnsetType = UNSET
+    domain: Identifier | UnsetType = UNSET
+    location: Region | UnsetType = UNSET
+    networkId: Identifier | UnsetType = UNSET
+    schemaContext: tuple[Uri, ...] | UnsetType = UNSET
+    key: Identifier | UnsetType = UNSET
+    tried: bool | UnsetType = field(name="try", default=UNSET)
+
+
+class OpenContext(Context, frozen=True, kw_only=True):
+    """The context of an action that may be addressed to nobody in particular."""
+
+    bppId: Identifier | UnsetType = UNSET  # type: ignore[assignment]
+    bppUri: Uri | UnsetType = UNSET  # type: ignore[assignment]
 
 
 class PublishContent(Wire, frozen=True, kw_only=True):
     """Body of ``catalog/publish``."""
 
-    catalogs: Annotated[tuple[Catalog, ...], msgspec.Meta(min_length=1)]
+    catalogs: Annotated[tuple[Catalog, ...], Meta(min_length=1)]
 
 
 class PublishedContent(Wire, frozen=True, kw_only=True):
     """Body of ``catalog/on_publish``."""
 
     results: tuple[PublishResult, ...]
+
+
+class SubscribeContent(Wire, frozen=True, kw_only=True):
+    """Body of ``catalog/subscription``."""
+
+    subscription: SubscriptionRequest
+
+
+class SubscribedContent(Wire, frozen=True, kw_only=True):
+    """Body of ``catalog/on_subscription``."""
+
+    subscriptions: tuple[Subscription, ...]
+
+
+class PullContent(Wire, frozen=True, kw_only=True):
+    """Body of ``catalog/pull``: the latest of every catalogue (FULL), or every version of a span of time (INCREMENTAL)."""
+
+    mode: Literal["FULL", "INCREMENTAL"]
+    filters: CatalogFilters | UnsetType = UNSET
+    catalogIds: tuple[Identifier, ...] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+    fromDate: Timestamp | UnsetType = UNSET
+    toDate: Timestamp | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if self.mode == "INCREMENTAL" and UNSET in (self.fromDate, self.toDate):
+            raise Breach("fromDate and toDate of an INCREMENTAL pull")
+
+
+class PulledContent(Wire, frozen=True, kw_only=True):
+    """Body of ``on_catalog_pull``: the catalogues, or where they can be fetched."""
+
+    catalogs: tuple[Catalog, ...] | UnsetType = UNSET
+    objectUrl: Uri | UnsetType = UNSET
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if (self.catalogs is UNSET) == (self.objectUrl is UNSET) or (self.objectUrl is UNSET) != (self.sha256 is UNSET):
+            raise Breach("either catalogs, or objectUrl with sha256")
+
+
+class MasterSearchContent(Wire, frozen=True, kw_only=True):
+    """Body of ``catalog/master_search``."""
+
+    filters: CatalogFilters | UnsetType = UNSET
+    pagination: Pagination | UnsetType = UNSET
 
 
 class DiscoverContent(Wire, frozen=True, kw_only=True):
@@ -275,7 +163,7 @@ class DiscoverContent(Wire, frozen=True, kw_only=True):
 
 
 class CatalogsContent(Wire, frozen=True, kw_only=True):
-    """Body of ``on_discover``."""
+    """Body of ``on_discover`` and ``on_catalog_master_search``."""
 
     catalogs: tuple[Catalog, ...]
 
@@ -286,24 +174,34 @@ class ContractContent(Wire, frozen=True, kw_only=True):
     contract: Contract
 
 
-class AggregateContent(Wire, frozen=True, kw_only=True):
-    """Body of ``aggregate``."""
+class KnownContractContent(Wire, frozen=True, kw_only=True):
+    """Body of ``status`` and ``cancel``."""
 
-    aggregationRequest: AggregationRequest
-
-
-class AggregatedContent(Wire, frozen=True, kw_only=True):
-    """Body of ``on_aggregate``."""
-
-    aggregationResult: AggregationResult
+    contract: KnownContract
 
 
-class ErrorBody(Wire, frozen=True, kw_only=True):
-    """Why a message was refused: a code, a sentence, and the JSON pointer of the culprit."""
+class TrackContent(Wire, frozen=True, kw_only=True):
+    """Body of ``track`` and ``on_track``; the request already says where it will listen."""
 
-    errorCode: str
-    errorMessage: str
-    path: str | UnsetType = UNSET
+    tracking: Tracking
+
+
+class RateContent(Wire, frozen=True, kw_only=True):
+    """Body of ``rate``."""
+
+    ratingInputs: tuple[RatingInput, ...]
+
+
+class RatedContent(Wire, frozen=True, kw_only=True):
+    """Body of ``on_rate``."""
+
+    ratings: tuple[RatingInput, ...]
+
+
+class SupportContent(Wire, frozen=True, kw_only=True):
+    """Body of ``support`` and ``on_support``."""
+
+    support: Support
 
 
 class NackContent(Wire, frozen=True, kw_only=True):
@@ -316,29 +214,76 @@ class NackContent(Wire, frozen=True, kw_only=True):
 Content = (
     PublishContent
     | PublishedContent
+    | SubscribeContent
+    | SubscribedContent
+    | PullContent
+    | PulledContent
+    | MasterSearchContent
     | DiscoverContent
     | CatalogsContent
     | ContractContent
+    | KnownContractContent
+    | TrackContent
+    | RateContent
+    | RatedContent
+    | SupportContent
     | AggregateContent
     | AggregatedContent
     | NackContent
 )
 
-ACTIONS: dict[str, type[Wire]] = {
-    "catalog/publish": PublishContent,
-    "catalog/on_publish": PublishedContent,
+CORE_ACTIONS: dict[str, type[Wire]] = {
     "discover": DiscoverContent,
     "on_discover": CatalogsContent,
+    "select": ContractContent,
+    "on_select": ContractContent,
     "init": ContractContent,
     "on_init": ContractContent,
     "confirm": ContractContent,
     "on_confirm": ContractContent,
+    "status": KnownContractContent,
     "on_status": ContractContent,
+    "track": TrackContent,
+    "on_track": TrackContent,
+    "update": ContractContent,
     "on_update": ContractContent,
-    "aggregate": AggregateContent,
-    "on_aggregate": AggregatedContent,
+    "cancel": KnownContractContent,
+    "on_cancel": ContractContent,
+    "rate": RateContent,
+    "on_rate": RatedContent,
+    "support": SupportContent,
+    "on_support": SupportContent,
+    "catalog/publish": PublishContent,
+    "catalog/on_publish": PublishedContent,
+    "catalog/subscription": SubscribeContent,
+    "catalog/on_subscription": SubscribedContent,
+    "catalog/pull": PullContent,
+    "on_catalog_pull": PulledContent,
+    "catalog/master_search": MasterSearchContent,
+    "on_catalog_master_search": CatalogsContent,
 }
-"""Which body each action carries.  Every action is spoken by somebody; others are refused by name."""
+"""The actions of Beckn v2.0.0 (LTS) and the body that each carries."""
+
+AUXILIARY_ACTIONS: dict[str, type[Wire]] = {"aggregate": AggregateContent, "on_aggregate": AggregatedContent}
+"""What the core specification does not know; an auxiliary action never redefines one of the core."""
+
+ACTIONS = CORE_ACTIONS | AUXILIARY_ACTIONS
+"""Which body each action carries; others are refused by name."""
+
+ALIASES = {
+    "catalog_publish": "catalog/publish",
+    "on_catalog_publish": "catalog/on_publish",
+}
+"""Second spellings that the core specification allows; read, never written."""
+
+OPEN_ACTIONS = frozenset({"discover", "catalog/subscription", "catalog/pull", "catalog/master_search"})
+"""Actions that need not say whom they are for."""
+
+_IRREGULAR = {"catalog/pull": "on_catalog_pull", "catalog/master_search": "on_catalog_master_search"}
+
+UNSOLICITED = frozenset({"on_status", "on_update", "on_cancel", "on_init", "on_catalog_pull", "on_discover"})
+"""Callbacks that the protocol lets somebody send unasked, with a message id of their own: news of a contract, the call of an
+event (``on_init``), and what was subscribed to."""
 
 SETUP_TTL_S = 60
 """For how long a message of joining (discover, init, publish) holds, in seconds; there is no gate to hurry it."""
@@ -346,7 +291,17 @@ NACK = "nack"
 """Name under which a refusal reaches the sender; not an action of the wire."""
 
 
-_CALLBACKS = frozenset(action for action in ACTIONS if action.rsplit("/", maxsplit=1)[-1].startswith("on_"))
+def callback_of(action: str) -> str:
+    """The action that answers this one: ``confirm`` → ``on_confirm``, ``catalog/publish`` → ``catalog/on_publish``."""
+    if action in _IRREGULAR:
+        return _IRREGULAR[action]
+    head, _, tail = action.rpartition("/")
+    return f"{head}/on_{tail}" if head else f"on_{tail}"
+
+
+ANSWERS = {action: callback_of(action) for action in ACTIONS if callback_of(action) in ACTIONS}
+"""Callback by request."""
+_CALLBACKS = frozenset(ANSWERS.values())
 
 
 def is_callback(action: str) -> bool:
@@ -357,7 +312,8 @@ def is_callback(action: str) -> bool:
 class Message(msgspec.Struct, frozen=True):
     """One message as a participant sees it.
 
-    sent_s: simulated second of sending, stamped by the bus.  ttl_s: for how long it may be acted on.
+    sent_s: simulated second of sending, stamped by the bus.  ttl_s: for how long it may be acted on.  error: on a callback that
+    reports a failure of what was asked.
     """
 
     action: str
@@ -369,6 +325,8 @@ class Message(msgspec.Struct, frozen=True):
     ttl_s: int = 30
     lineage: Lineage | None = None
     sent_s: int = 0
+    error: ErrorBody | None = None
+    request_digest: str | None = None
 
     @property
     def name(self) -> str:
@@ -378,7 +336,7 @@ class Message(msgspec.Struct, frozen=True):
     @property
     def contract(self) -> Contract:
         """The contract inside.  Raises ``TypeError`` for an action that carries none: a bug of the caller."""
-        if not isinstance(self.content, ContractContent):
+        if not isinstance(self.content, ContractContent | KnownContractContent):
             raise TypeError(f"{self.action} carries no contract")
         return self.content.contract
 
@@ -400,6 +358,13 @@ def uri(subscriber: str) -> str:
     return f"https://{subscriber}.degsim.example/beckn"
 
 
+@functools.lru_cache(maxsize=1024)
+def seconds_of(ttl: str) -> int:
+    """Seconds of a duration such as PT30S or PT1H5M."""
+    hours, minutes, seconds = re.fullmatch(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?", ttl).groups("0")  # type: ignore[union-attr]
+    return int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+
+
 def context_of(message: Message, timestamp: str) -> Context:
     """The wire context of a message sent at ``timestamp``."""
     bap, bpp = message.sender, message.recipient
@@ -417,4 +382,5 @@ def context_of(message: Message, timestamp: str) -> Context:
         timestamp=timestamp,
         ttl=f"PT{message.ttl_s}S",
         lineage=UNSET if message.lineage is None else message.lineage,
+        requestDigest=UNSET if message.request_digest is None else RequestDigest(digest=message.request_digest),
     )

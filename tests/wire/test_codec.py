@@ -10,30 +10,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.wire.bags import ENERGY, ContractRole, CurveBody, CurvePoint, EnergyContract, RoleInputs, TimeWindow
+from sim.wire.bags import ENERGY, ContractRole, CurvePoint, EnergyContract, OfferCurve, RoleInputs, TimeWindow
 from sim.wire.codec import decode, encode, schema
 from sim.wire.codes import Code, Refusal
-from sim.wire.messages import (
-    ACTIONS,
+from sim.wire.core import (
     Commitment,
+    CommitmentCode,
     CommitmentStatus,
     Contract,
-    ContractContent,
     ContractStatus,
-    Descriptor,
-    DiscoverContent,
-    Message,
     Offer,
     Resource,
     SearchIntent,
 )
+from sim.wire.messages import ACTIONS, ContractContent, DiscoverContent, Message
 
 ID = "752c9cce-0559-8d41-81b8-f45f5683fbc0"
+CURVE = "/message/contract/contractAttributes/roles/0/roleInputs/offerCurve"
 NOON = "2016-05-17T12:00:00+02:00"
 
 
 def confirm(points: list[tuple[float, float]]) -> Message:
-    curve = CurveBody(
+    curve = OfferCurve(
         currency="EUR",
         minExport=points[0][1],
         maxExport=points[-1][1],
@@ -45,7 +43,7 @@ def confirm(points: list[tuple[float, float]]) -> Message:
         status=ContractStatus(code="DRAFT"),
         commitments=(
             Commitment(
-                status=CommitmentStatus(descriptor=Descriptor(code="DRAFT")),
+                status=CommitmentStatus(descriptor=CommitmentCode(code="DRAFT")),
                 resources=(Resource(id="ev-07"),),
                 offer=Offer(id="market/prosumer", resourceIds=("ev-07",)),
             ),
@@ -65,7 +63,7 @@ def broken(change: Any) -> bytes:
 
 @given(st.lists(st.tuples(st.floats(-1, 5), st.floats(-1e4, 1e4)), min_size=1, max_size=8))
 def test_a_message_reads_back_as_it_was_sent(points: list[tuple[float, float]]) -> None:
-    message = confirm(points)
+    message = confirm(list(zip(sorted(p for p, _ in points), sorted(q for _, q in points), strict=True)))
     assert decode("confirm", encode(message, NOON)) == message
 
 
@@ -85,35 +83,51 @@ def test_the_caller_is_the_bap_and_the_answerer_the_bpp() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "pointer", "says"),
+    ("change", "code", "pointer", "says"),
     [
-        (lambda d: d["context"].update(version="2.0"), "/context/version", "2.0.0"),
-        (lambda d: d["context"].pop("ttl"), "/context", "ttl"),
-        (lambda d: d["context"].update(messageId="msg-1"), "/context/messageId", "msg-1"),
-        (lambda d: d["context"].update(colour="red"), "/context", "colour"),
-        (lambda d: d["message"].update(order={}), "/message", "order"),
-        (lambda d: d["message"]["contract"].pop("commitments"), "/message/contract", "commitments"),
-        (lambda d: d["message"]["contract"].update(commitments=[]), "/message/contract/commitments", "[]"),
-        (lambda d: d["message"]["contract"]["status"].update(code="CONFIRMED"), "/message/contract/status/code", "CONFIRMED"),
-        (
-            lambda d: _curve(d).update(currency="euro"),
-            "/message/contract/contractAttributes/roles/0/roleInputs/offerCurve/currency",
-            "euro",
-        ),
-        (
-            lambda d: _curve(d)["curve"][1].update(powerKW="0"),
-            "/message/contract/contractAttributes/roles/0/roleInputs/offerCurve/curve/1/powerKW",
-            "number",
-        ),
-        (lambda d: d["context"].update(action="init"), "/context/action", "endpoint"),
+        (lambda d: d["context"].update(version="2.0"), "SCH_INVALID_ENUM", "/context/version", 'expected 2.0.0, got "2.0"'),
+        (lambda d: d["context"].pop("ttl"), "SCH_REQUIRED_FIELD_MISSING", "/context", "expected a field 'ttl', got none"),
+        (lambda d: d["context"].update(messageId="msg-1"), "SCH_INVALID_FORMAT", "/context/messageId", 'expected a UUID, got "msg-1"'),
+        (lambda d: d["context"].update(timestamp="2025-02-29T12:00:00Z"), "SCH_INVALID_FORMAT", "/context/timestamp", "expected an RFC 3339 date-time"),
+        (lambda d: d["context"].update(tl="PT3S"), "SCH_FIELD_NOT_ALLOWED", "/context", "expected no field 'tl' (did you mean ttl?), got \"PT3S\""),
+        (lambda d: d["message"].update(order={}), "SCH_FIELD_NOT_ALLOWED", "/message", "expected no field 'order'"),
+        (lambda d: d["message"]["contract"].pop("commitments"), "SCH_REQUIRED_FIELD_MISSING", "/message/contract", "commitments"),
+        (lambda d: d["message"]["contract"].update(commitments=[]), "SCH_SCHEMA_VALIDATION_FAILED", "/message/contract/commitments", "expected at least 1 elements, got 0"),
+        (lambda d: d["message"]["contract"]["status"].update(code="CONFIRMED"), "SCH_INVALID_ENUM", "/message/contract/status/code", "one of ACTIVE, CANCELLED, COMPLETE, DRAFT"),
+        (lambda d: d["message"]["contract"]["contractAttributes"].update({"@type": "EnergyContact"}), "SCH_TYPE_NOT_SUPPORTED", "/message/contract/contractAttributes", "did you mean EnergyContract?"),
+        (lambda d: d["message"]["contract"]["contractAttributes"].pop("@type"), "SCH_REQUIRED_FIELD_MISSING", "/message/contract/contractAttributes", "expected @type, one of EnergyContract,"),
+        (lambda d: _curve(d).update(currency="euro"), "SCH_INVALID_FORMAT", f"{CURVE}/currency", 'expected an ISO 4217 code, got "euro"'),
+        (lambda d: _curve(d)["curve"][1].update(powerKW="0"), "SCH_INVALID_FORMAT", f"{CURVE}/curve/1/powerKW", 'expected number, got "0"'),
+        (lambda d: _curve(d)["curve"][1].update(powerKW=-12, price=3), "POL_CURVE_NOT_MONOTONE", f"{CURVE}/curve/1", "expected a power that never falls as the price rises, got -11 kW at 0.1 and then -12 kW at 3"),
+        (lambda d: _curve(d)["curve"][1].update(price=-1), "POL_CURVE_INVALID", f"{CURVE}/curve/1", "expected ascending prices, got 0.1 and then -1"),
+        (lambda d: _curve(d).update(maxExport=-1), "POL_CURVE_INVALID", f"{CURVE}/curve/1", "expected a power within minExport -11 and maxExport -1 kW, got 0 kW"),
+        (lambda d: d["context"].update(action="init"), "SCH_SCHEMA_VALIDATION_FAILED", "/context/action", "endpoint"),
     ],
 )  # fmt: skip
-def test_a_malformed_message_is_refused_with_the_pointer_of_the_culprit(change: Any, pointer: str, says: str) -> None:
+def test_a_malformed_message_is_refused_with_code_pointer_expected_and_got(
+    change: Any, code: str, pointer: str, says: str
+) -> None:
     with pytest.raises(Refusal) as refused:
         decode("confirm", broken(change))
-    assert refused.value.code is Code.SCH_SCHEMA_VALIDATION_FAILED
-    assert refused.value.where == pointer
+    assert (refused.value.code, refused.value.where) == (code, pointer)
     assert says in refused.value.what
+
+
+@pytest.mark.parametrize("token", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_is_none_is_refused_where_it_stands(token: str) -> None:
+    raw = encode(confirm([(0.1, -11.0), (0.2, 0.0)]), NOON).replace(b'"powerKW":-11.0', f'"powerKW":{token}'.encode())
+    with pytest.raises(Refusal) as refused:
+        decode("confirm", raw)
+    assert refused.value.code is Code.SCH_INVALID_JSON
+    assert refused.value.where == f"{CURVE}/curve/0/powerKW"
+    assert "a finite number" in refused.value.what
+
+
+def test_what_is_nested_without_end_is_refused_and_not_followed() -> None:
+    raw = b'{"context":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    with pytest.raises(Refusal) as refused:
+        decode("confirm", raw)
+    assert refused.value.code is Code.SCH_INVALID_JSON
 
 
 def _curve(document: Any) -> Any:

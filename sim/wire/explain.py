@@ -1,0 +1,185 @@
+"""What is wrong with a body, all of it: pointer, what was expected, what was got, and the code of its kind.
+
+Only refused bodies come here.  The fast check says that something is wrong; the JSON Schema that was generated from the same
+types finds every fault.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from sim.errors import nearest
+from sim.wire.basics import Breach
+from sim.wire.codes import Code
+
+JsonSchema = dict[str, Any]
+
+_CODES = {
+    "required": Code.SCH_REQUIRED_FIELD_MISSING,
+    "additionalProperties": Code.SCH_FIELD_NOT_ALLOWED,
+    "enum": Code.SCH_INVALID_ENUM,
+    "const": Code.SCH_INVALID_ENUM,
+    "type": Code.SCH_INVALID_FORMAT,
+    "pattern": Code.SCH_INVALID_FORMAT,
+    "format": Code.SCH_INVALID_FORMAT,
+}
+_BOUNDS = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "minItems": "at least {} elements",
+    "maxItems": "at most {} elements",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One fault of a body.  pointer: RFC 6901."""
+
+    code: Code
+    pointer: str
+    expected: str
+    got: str
+
+    @property
+    def text(self) -> str:
+        """Expected and got in one sentence."""
+        return f"expected {self.expected}, got {self.got}" if self.got else self.expected
+
+
+def pointer_of(path: Iterable[str | int]) -> str:
+    """The JSON pointer (RFC 6901) of a path of keys and indices; ``/`` stands for the whole document."""
+    return "/" + "/".join(str(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def parse(raw: bytes | str) -> tuple[Any, tuple[Complaint, ...]]:
+    """The JSON value and its complaints: text that is no JSON, numbers that are none, keys that come twice."""
+    twice: list[str] = []
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice.extend(key for key in result if keys.count(key) > 1)
+        return result
+
+    try:
+        document = json.loads(raw, object_pairs_hook=members)
+    except (ValueError, RecursionError) as broken:
+        return None, (Complaint(Code.SCH_INVALID_JSON, "/", f"JSON: {broken}", ""),)
+    found = [
+        Complaint(Code.SCH_INVALID_JSON, pointer_of(path), "a finite number", str(number))
+        for path, number in _infinite(document, ())
+    ]
+    found += [Complaint(Code.SCH_INVALID_JSON, "/", "every key once", f"{key!r} twice") for key in twice]
+    return document, tuple(found)
+
+
+def _infinite(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], float]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _infinite(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _infinite(inner, (*path, index))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield path, value
+
+
+def complaints(document: Any, schema: JsonSchema, validator: Any) -> tuple[Complaint, ...]:
+    """Every fault that the schema finds in a document."""
+    return tuple(complaint for error in validator.iter_errors(document) for complaint in _of(error, schema))
+
+
+def _of(error: Any, schema: JsonSchema) -> Iterator[Complaint]:
+    kind = error.kind.name
+    if kind in ("anyOf", "oneOf"):
+        yield from _of_union(error, schema)
+        return
+    where = pointer_of(error.instance_path)
+    code = _CODES.get(kind, Code.SCH_SCHEMA_VALIDATION_FAILED)
+    if kind == "additionalProperties":
+        allowed = _at(schema, error.schema_path).get("properties", {})
+        for name in error.kind.unexpected:
+            yield Complaint(code, where, f"no field {name!r} ({nearest(name, allowed)})", _short(error.instance[name]))
+        return
+    yield Complaint(code, where, _expected(error, schema), _got(error))
+
+
+def _of_union(error: Any, schema: JsonSchema) -> Iterator[Complaint]:
+    """The faults of the branch that was meant: by its discriminator, else the one that comes nearest."""
+    branches = list(error.kind.context)
+    discriminator = _at(schema, error.schema_path).get("discriminator")
+    if discriminator and isinstance(error.instance, dict):
+        key, tags = discriminator["propertyName"], list(discriminator["mapping"])
+        tag = error.instance.get(key)
+        if tag not in tags:
+            where, got = pointer_of(error.instance_path), "none" if tag is None else _short(tag)
+            known = f"{key} {nearest(str(tag), tags)}" if tag is not None else f"{key}, one of {', '.join(tags)}"
+            code = Code.SCH_REQUIRED_FIELD_MISSING if tag is None else Code.SCH_TYPE_NOT_SUPPORTED
+            yield Complaint(code, where, known, got)
+            return
+        chosen = branches[tags.index(tag)]
+    else:
+        chosen = min(branches, key=lambda faults: (any(_is_wrong_type(f, error) for f in faults), len(faults)))
+    for fault in chosen:
+        yield from _of(fault, schema)
+
+
+def _is_wrong_type(fault: Any, union: Any) -> bool:
+    return fault.kind.name == "type" and list(fault.instance_path) == list(union.instance_path)
+
+
+def _at(schema: JsonSchema, path: Iterable[str | int]) -> JsonSchema:
+    node: Any = schema
+    for step in list(path)[:-1]:
+        node = node[step]
+    return node if isinstance(node, dict) else {}
+
+
+def _expected(error: Any, schema: JsonSchema) -> str:
+    kind, rule = error.kind.name, error.kind.value
+    if kind == "required":
+        return f"a field {rule!r}"
+    if kind == "type":
+        return " or ".join(error.kind.types)
+    if kind in ("enum", "const"):
+        options = rule if isinstance(rule, list) else [rule]
+        return ", ".join(map(str, options)) if len(options) == 1 else f"one of {', '.join(map(str, options))}"
+    if kind in _BOUNDS:
+        return _BOUNDS[kind].format(rule)
+    node = _at(schema, error.schema_path)
+    return str(node.get("description") or f"{kind} {rule}")
+
+
+def _got(error: Any) -> str:
+    if error.kind.name == "required":
+        return "none"
+    if error.kind.name in ("minLength", "maxLength", "minItems", "maxItems"):
+        return f"{len(error.instance)}"
+    return _short(error.instance)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def complaint_of(error: msgspec.MsgspecError) -> Complaint:
+    """What msgspec alone knows: a rule between fields, with the path that it names."""
+    text, _, path = str(error).partition(" - at `$")
+    where = re.sub(r"\[(\d+)\]", r"/\1", path.rstrip("`")).replace(".", "/")
+    where = re.sub(r"\[\.\.\.\]", "", where)
+    cause = error.__cause__
+    if isinstance(cause, Breach):
+        inner = f"{where}/{cause.where}" if cause.where else where
+        return Complaint(Code(cause.code), inner or "/", cause.expected, cause.got)
+    return Complaint(Code.SCH_SCHEMA_VALIDATION_FAILED, where or "/", text, "")
