@@ -1,39 +1,71 @@
 """The in-process network: who told whom, on the simulated clock.
 
-A message leaves as bytes, arrives a latency later, is read and checked at the receiver's door, and is answered ACK or NACK
-at once; a callback is a message of its own.  Events at one second happen in the order in which they were sent.
+A message leaves as bytes, arrives a latency later, is read and checked at the receiver's door, and is acknowledged at once with
+ACK or NACK; a callback is a message of its own.  Events at one second happen in the order in which they were sent.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import simpy
+from msgspec.structs import replace
 
 from sim.clock import Calendar
+from sim.correlation import Correlation, Verdict
 from sim.journal import Journal
-from sim.wire.codec import decode, encode
+from sim.wire.codec import body_digest, decode, encode, encode_ack
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import ErrorBody
-from sim.wire.messages import NACK, Alarm, Event, Message, NackContent
+from sim.wire.messages import NACK, Ack, Alarm, Event, Message, NackContent
 
 Handler = Callable[[Event], Iterable[Event]]
+
+
+class Seals(Protocol):
+    """How messages are signed, and signatures checked.  Times in simulated seconds."""
+
+    def seal(self, message: Message, digest: str, now: int) -> str:
+        """The signature header of a message whose body has this digest."""
+
+    def check(self, message: Message, digest: str, header: str | None, now: int) -> str:
+        """Raises ``Refusal`` for a message that its sender did not sign; else what is to be noted, mostly nothing."""
+
+    def acknowledge(self, message: Message, ack: bytes, now: int) -> str:
+        """The recipient's signature of its Ack to a message."""
 
 
 class Bus:
     """Carries messages and alarms between the mailboxes that have joined.
 
-    latency_s: simulated seconds from sending to delivery.  ``counts`` holds delivered messages by (action, "ACK"/"NACK").
+    latency_s: simulated seconds from sending to delivery.  seals: signs every message that is sent and checks every one that
+    arrives; None for a network that trusts.  rate_limit: messages that one sender may have delivered within one second.
+    ``counts`` holds delivered messages by (action, "ACK"/"NACK").
     """
 
-    def __init__(self, clock: simpy.Environment, calendar: Calendar, journal: Journal, latency_s: int = 1) -> None:
+    def __init__(
+        self,
+        clock: simpy.Environment,
+        calendar: Calendar,
+        journal: Journal,
+        latency_s: int = 1,
+        *,
+        seals: Seals | None = None,
+        rate_limit: int | None = None,
+    ) -> None:
         self._clock = clock
         self._calendar = calendar
         self._journal = journal
         self._latency_s = latency_s
+        self._seals = seals
+        self._rate_limit = rate_limit
+        self._rates: Counter[str] = Counter()
+        self._rated_s = 0
         self._mailboxes: dict[str, Handler] = {}
+        self._correlation = Correlation()
+        self._expiring: dict[int, list[str]] = {}
         self.counts: Counter[tuple[str, str]] = Counter()
 
     def join(self, name: str, handler: Handler) -> None:
@@ -44,13 +76,21 @@ class Bus:
 
     def post(self, owner: str, events: Iterable[Event]) -> None:
         """Send what ``owner`` wants sent: messages to others, alarms to itself."""
-        now = int(self._clock.now)
         for event in events:
             if isinstance(event, Alarm):
                 self.at(event.at_s, self._ring, (owner, event))
             else:
-                raw = encode(event, self._calendar.timestamp(now))
-                self.at(now + self._latency_s, self._arrive, (event, raw, now))
+                self._send(owner, event)
+
+    def _send(self, owner: str, message: Message) -> None:
+        now = int(self._clock.now)
+        raw = encode(message, self._calendar.timestamp(now))
+        digest = body_digest(raw)
+        header = None if self._seals is None else self._seals.seal(message, digest, now)
+        waits = self._correlation.sent(message, digest, now)
+        if waits:
+            self._expect(message.message_id, now + message.ttl_s)
+        self.at(now + self._latency_s, self._arrive, (owner, message, raw, digest, header, waits))
 
     def at(self, seconds: int, call: Callable[[Any], None], value: Any = None) -> None:
         """Make a call at a simulated second; calls for one second happen in the order of asking.
@@ -62,42 +102,123 @@ class Bus:
     def _ring(self, due: Any) -> None:
         self._hand(*due.value)
 
-    def _arrive(self, due: Any) -> None:
-        self._deliver(*due.value)
-
-    def _deliver(self, sent: Message, raw: bytes, sent_s: int) -> None:
-        now = int(self._clock.now)
-        try:
-            message = decode(sent.action, raw, sent_s)
-            if now > sent_s + message.ttl_s:
-                raise Refusal(Code.NET_TIMEOUT, "/context/ttl", f"{now - sent_s} s old, valid for {message.ttl_s} s")
-            if message.recipient not in self._mailboxes:
-                raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/context", f"nobody here is called {message.recipient}")
-            answers = list(self._mailboxes[message.recipient](message))
-        except Refusal as refusal:
-            self._refuse(sent, raw, refusal)
-            return
-        self.counts[sent.action, "ACK"] += 1
-        self._journal.message(now, raw)
-        self.post(message.recipient, answers)
-
-    def _refuse(self, sent: Message, raw: bytes, refusal: Refusal) -> None:
-        error = {"errorCode": str(refusal.code), "errorMessage": refusal.what, "path": refusal.where}
-        self.counts[sent.action, "NACK"] += 1
-        self._journal.message(int(self._clock.now), raw, error)
-        if sent.sender not in self._mailboxes:
-            return
-        nack = Message(
-            action=NACK,
-            sender=sent.recipient,
-            recipient=sent.sender,
-            transaction_id=sent.transaction_id,
-            message_id=sent.message_id,
-            content=NackContent(
-                status="NACK", error=ErrorBody(errorCode=refusal.code, errorMessage=refusal.what, path=refusal.where)
-            ),
-        )
-        self._hand(sent.sender, nack)
-
     def _hand(self, owner: str, event: Event) -> None:
         self.post(owner, self._mailboxes[owner](event))
+
+    # arriving
+
+    def _arrive(self, due: Any) -> None:
+        owner, sent, raw, digest, header, waits = due.value
+        _, error = self._deliver(sent.action, raw, digest, header)
+        if error is None or owner not in self._mailboxes:
+            return
+        timed_out = waits and self._correlation.closed(sent.message_id) is None
+        if not timed_out:  # or its sender has been told already
+            self._hand(owner, _nack(sent, error))
+
+    def transmit(self, action: str, raw: bytes, header: str | None = None) -> Ack:
+        """Deliver bytes from outside at once, as they are, to the endpoint of an action.
+
+        The Ack is signed by the recipient where the network signs.
+        """
+        digest = body_digest(raw)
+        message, error = self._deliver(action, raw, digest, header)
+        ack = Ack(status="ACK") if error is None else Ack(status="NACK", error=error)
+        if self._seals is None or message is None:
+            return ack
+        return replace(ack, signature=self._seals.acknowledge(message, encode_ack(ack), int(self._clock.now)))
+
+    def _deliver(
+        self, action: str, raw: bytes, digest: str, header: str | None
+    ) -> tuple[Message | None, ErrorBody | None]:
+        """The message, if it passed the door, and why it was refused, if it was."""
+        now = int(self._clock.now)
+        message, error = None, None
+        answers: Iterable[Event] = ()
+        try:
+            message, note = self._read(action, raw, digest, header, now)
+        except Refusal as refusal:
+            error, note = _error(refusal), ""
+        if message is not None:
+            error, answers, note = self._accept(message, digest, now, note)
+        self.counts[action, "ACK" if error is None else "NACK"] += 1
+        self._journal.message(now, raw, error, header, note)
+        if message is not None:
+            self.post(message.recipient, answers)
+        return message, error
+
+    def _read(self, action: str, raw: bytes, digest: str, header: str | None, now: int) -> tuple[Message, str]:
+        """The message and what is to be noted of it.  Raises ``Refusal``; cheap checks come before costly ones."""
+        message = decode(action, raw, digest, self._calendar.seconds)
+        if now > message.sent_s + message.ttl_s:
+            what = f"{now - message.sent_s} s old, valid for {message.ttl_s} s"
+            raise Refusal(Code.NET_TIMEOUT, "/context/ttl", what)
+        if message.recipient not in self._mailboxes:
+            raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/context", f"nobody here is called {message.recipient!r}")
+        if self._rate_limit is not None:
+            self._count(message.sender, self._rate_limit, now)
+        return message, "" if self._seals is None else self._seals.check(message, digest, header, now)
+
+    def _count(self, sender: str, limit: int, now: int) -> None:
+        if now != self._rated_s:
+            self._rates.clear()
+            self._rated_s = now
+        self._rates[sender] += 1
+        if self._rates[sender] > limit:
+            raise Refusal(Code.AUT_RATE_LIMITED, "/context", f"more than {limit} messages from {sender} in one second")
+
+    def _accept(
+        self, message: Message, digest: str, now: int, note: str
+    ) -> tuple[ErrorBody | None, Iterable[Event], str]:
+        """Act on a message once: the error of its NACK, the answers of its recipient, and what is to be noted."""
+        answers: Iterable[Event] = ()
+        error = None
+        try:
+            known = self._correlation.verdict(message, digest)
+        except Refusal as replay:
+            return _error(replay), (), note
+        if known is not None:
+            return known.error, (), "duplicate"
+        try:
+            self._correlation.admit(message, now)
+            answers = list(self._mailboxes[message.recipient](message))
+        except Refusal as refusal:
+            error = _error(refusal)
+        self._correlation.settled(message, Verdict(digest, error), now)
+        return error, answers, note
+
+    # waiting in vain
+
+    def _expect(self, message_id: str, until_s: int) -> None:
+        waiting = self._expiring.get(until_s + 1)
+        if waiting is None:
+            waiting = self._expiring[until_s + 1] = []
+            self.at(until_s + 1, self._expire, until_s + 1)
+        waiting.append(message_id)
+
+    def _expire(self, due: Any) -> None:
+        for message_id in self._expiring.pop(due.value):
+            pending = self._correlation.closed(message_id)
+            if pending is not None:
+                self._journal.record(
+                    "timeout", t=due.value, action=pending.action, messageId=message_id, by=pending.sender
+                )
+                what = f"{pending.recipient} has not answered in time"
+                error = ErrorBody(errorCode=Code.NET_TIMEOUT, errorMessage=what, path="/context/ttl")
+                self._hand(pending.sender, _nack(pending.message, error))
+
+
+def _error(refusal: Refusal) -> ErrorBody:
+    return ErrorBody(errorCode=refusal.code, errorMessage=refusal.what, path=refusal.where)
+
+
+def _nack(sent: Message, error: ErrorBody) -> Message:
+    """A refusal as its sender hears of it; ``name`` is NACK."""
+    return Message(
+        action=NACK,
+        sender=sent.recipient,
+        recipient=sent.sender,
+        transaction_id=sent.transaction_id,
+        message_id=sent.message_id,
+        content=NackContent(status="NACK", error=error),
+    )

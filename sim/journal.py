@@ -38,10 +38,19 @@ class Journal:
         """Append one record of this kind."""
         self._pending.append(_encode({"kind": kind, **fields}))
 
-    def message(self, seconds: int, raw: bytes, refusal: dict[str, str] | None = None) -> None:
-        """Append one delivered message, byte for byte, with its ACK or the reason of its NACK."""
-        verdict = b'"ACK"' if refusal is None else b'"NACK","error":' + _encode(refusal)
+    def message(
+        self, seconds: int, raw: bytes, error: object = None, signature: str | None = None, note: str = ""
+    ) -> None:
+        """Append one delivered message, byte for byte, with its ACK or the reason of its NACK.
+
+        signature: its header, where it had one.  note: what else there is to say of it.
+        """
         self._messages += 1
+        verdict = b'"ACK"' if error is None else b'"NACK","error":' + _encode(error)
+        if signature is not None:
+            verdict += b',"signature":' + _encode(signature)
+        if note:
+            verdict += b',"note":' + _encode(note)
         self._pending.append(
             b'{"kind":"message","seq":%d,"t":%d,"ack":%b,"body":%b}' % (self._messages, seconds, verdict, raw)
         )

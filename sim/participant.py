@@ -10,7 +10,8 @@ import mesa
 
 from sim.rng import identifier
 from sim.wire.codes import Code, Refusal
-from sim.wire.messages import NACK, Alarm, Content, Event, Lineage, Message
+from sim.wire.core import ErrorBody
+from sim.wire.messages import ANSWERS, NACK, Alarm, Content, Event, Lineage, Message
 
 log = logging.getLogger(__name__)
 
@@ -78,9 +79,17 @@ class Participant(mesa.Agent):
         """A new message of ours, with a fresh message id."""
         return Message(action, self.era, recipient, transaction_id, self.ids.fresh(), content, ttl_s, lineage)
 
-    def answer(self, request: Message, content: Content, ttl_s: int = 30) -> Message:
-        """The callback to a request: same transaction, same message id."""
-        head, _, tail = request.action.rpartition("/")
-        action = f"{head}/on_{tail}" if head else f"on_{tail}"
-        ids = (request.transaction_id, request.message_id)
-        return Message(action, self.era, request.sender, *ids, content, ttl_s, request.lineage)
+    def answer(self, request: Message, content: Content, ttl_s: int = 30, error: ErrorBody | None = None) -> Message:
+        """The callback to a request: same transaction, same message id, bound to the bytes that were sent."""
+        return Message(
+            action=ANSWERS[request.action],
+            sender=self.era,
+            recipient=request.sender,
+            transaction_id=request.transaction_id,
+            message_id=request.message_id,
+            content=content,
+            ttl_s=ttl_s,
+            lineage=request.lineage,
+            error=error,
+            request_digest=request.digest,
+        )

@@ -21,6 +21,11 @@ def stream(seed: int, *names: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(_digest(seed, names, 16))))
 
 
+def secret(seed: int, *names: str) -> bytes:
+    """32 bytes to make a key of; as secret as the seed."""
+    return _digest(seed, ("secret", *names), 32)
+
+
 def identifier(seed: int, *names: str) -> str:
     """A UUID (version 8, RFC 9562: vendor-specific content) that depends on the seed and the name alone."""
     raw = bytearray(_digest(seed, names, 16))

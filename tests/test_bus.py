@@ -14,6 +14,7 @@ import simpy
 from sim.bus import Bus
 from sim.clock import Calendar, local_start
 from sim.journal import Journal
+from sim.rng import identifier
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import SearchIntent
 from sim.wire.messages import NACK, Alarm, DiscoverContent, Event, Message, NackContent
@@ -48,7 +49,15 @@ class Network:
 
 
 def ask(text: str, recipient: str = "b", ttl_s: int = 30) -> Message:
-    return Message("discover", "a", recipient, ID, ID, DiscoverContent(intent=SearchIntent(textSearch=text)), ttl_s)
+    return Message(
+        "discover",
+        "a",
+        recipient,
+        ID,
+        identifier(1, text),
+        DiscoverContent(intent=SearchIntent(textSearch=text)),
+        ttl_s,
+    )
 
 
 def test_messages_arrive_a_latency_later_in_the_order_of_sending() -> None:

@@ -6,7 +6,10 @@ message passes, and into the JSON Schemas that explain a refusal with every faul
 
 from __future__ import annotations
 
+import binascii
 import functools
+import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -20,6 +23,7 @@ from sim.wire.messages import (
     ACTIONS,
     ALIASES,
     OPEN_ACTIONS,
+    Ack,
     Context,
     Message,
     OpenContext,
@@ -29,6 +33,10 @@ from sim.wire.messages import (
 )
 
 _encoder = msgspec.json.Encoder()
+
+
+def _unknown(_: str) -> int:
+    return 0
 
 
 def _envelope(action: str, content: type[Wire]) -> type[msgspec.Struct]:
@@ -58,6 +66,11 @@ def _validator(action: str) -> Any:
     return jsonschema_rs.Draft202012Validator(schema(action))
 
 
+def body_digest(raw: bytes) -> str:
+    """The digest of a body as the wire writes it: ``BLAKE-512=`` and the BLAKE2b-512 in base64."""
+    return f"BLAKE-512={binascii.b2a_base64(hashlib.blake2b(raw, digest_size=64).digest(), newline=False).decode()}"
+
+
 def encode(message: Message, timestamp: str) -> bytes:
     """The bytes of a message sent at ``timestamp``; equal messages give equal bytes."""
     envelope: dict[str, Any] = {"context": context_of(message, timestamp), "message": message.content}
@@ -66,10 +79,16 @@ def encode(message: Message, timestamp: str) -> bytes:
     return _encoder.encode(envelope)
 
 
-def decode(action: str, raw: bytes, sent_s: int = 0) -> Message:
+def encode_ack(ack: Ack) -> bytes:
+    """The bytes of an Ack that its signature covers: all of it but the signature."""
+    return _encoder.encode(msgspec.structs.replace(ack, signature=UNSET))
+
+
+def decode(action: str, raw: bytes, digest: str = "", seconds: Callable[[str], int] = _unknown) -> Message:
     """The message that these bytes carry to the endpoint of ``action``.
 
-    Raises ``Refusal`` (SCH_…, POL_CURVE_…) naming every fault by JSON pointer.
+    digest: of the bytes, for whoever answers them.  seconds: turns the timestamp into a simulated second.  Raises ``Refusal``
+    (SCH_…, POL_CURVE_…) naming every fault by JSON pointer.
     """
     try:
         envelope: Any = _DECODERS[action].decode(raw)
@@ -94,8 +113,9 @@ def decode(action: str, raw: bytes, sent_s: int = 0) -> Message:
         content=envelope.message,
         ttl_s=seconds_of(context.ttl),
         lineage=context.lineage or None,
-        sent_s=sent_s,
+        sent_s=seconds(context.timestamp),
         error=(envelope.error or None) if callback else None,
+        digest=digest,
         request_digest=None if context.requestDigest is UNSET else context.requestDigest.digest,
     )
 

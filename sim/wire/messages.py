@@ -204,6 +204,17 @@ class SupportContent(Wire, frozen=True, kw_only=True):
     support: Support
 
 
+class Ack(Wire, frozen=True, kw_only=True, omit_defaults=True):
+    """The synchronous answer to any message: received and accepted for processing, or refused and why.
+
+    signature: the recipient's, over the other fields and the request, where the network signs.
+    """
+
+    status: Literal["ACK", "NACK"]
+    signature: Text | UnsetType = UNSET
+    error: ErrorBody | UnsetType = UNSET
+
+
 class NackContent(Wire, frozen=True, kw_only=True):
     """The synchronous refusal of a message."""
 
@@ -312,8 +323,8 @@ def is_callback(action: str) -> bool:
 class Message(msgspec.Struct, frozen=True):
     """One message as a participant sees it.
 
-    sent_s: simulated second of sending, stamped by the bus.  ttl_s: for how long it may be acted on.  error: on a callback that
-    reports a failure of what was asked.
+    sent_s: simulated second of sending.  ttl_s: for how long it may be acted on.  error: on a callback that reports a failure
+    of what was asked.  digest: of the bytes that carried it, stamped by the bus; its answer names it as ``request_digest``.
     """
 
     action: str
@@ -326,6 +337,7 @@ class Message(msgspec.Struct, frozen=True):
     lineage: Lineage | None = None
     sent_s: int = 0
     error: ErrorBody | None = None
+    digest: str = ""
     request_digest: str | None = None
 
     @property

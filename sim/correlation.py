@@ -1,0 +1,122 @@
+"""Which message answers which, and which has been seen before.  No clock inside: every question names the second.
+
+A request waits for its callback until its ttl is over.  A message id that comes again with the same body gets the same
+acknowledgement again; with another body it is a replay.  What is older than the longest ttl is forgotten, for by then it
+would be refused as late.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from sim.wire.codes import Code, Refusal
+from sim.wire.core import ErrorBody
+from sim.wire.messages import ANSWERS, UNSOLICITED, Message, is_callback
+
+MESSAGE_ID = "/context/messageId"
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A request that waits for its callback until ``expires_s``; digest: of its bytes."""
+
+    message: Message
+    digest: str
+    expires_s: int
+
+    @property
+    def action(self) -> str:
+        """What was asked."""
+        return self.message.action
+
+    @property
+    def sender(self) -> str:
+        """Who asked."""
+        return self.message.sender
+
+    @property
+    def recipient(self) -> str:
+        """Who was asked."""
+        return self.message.recipient
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a message was acknowledged: with an error, or without; digest: of its bytes."""
+
+    digest: str
+    error: ErrorBody | None
+
+
+class Correlation:
+    """The memory of one network: open requests by message id, and verdicts by message id and action."""
+
+    def __init__(self) -> None:
+        self._pending: dict[str, Pending] = {}
+        self._young: dict[tuple[str, str], Verdict] = {}
+        self._old: dict[tuple[str, str], Verdict] = {}
+        self._longest_ttl_s = 0
+        self._turn_s = -math.inf
+
+    def sent(self, message: Message, digest: str, now: int) -> bool:
+        """Take note of a request.  Whether a callback will be waited for: nobody waits for the answer to an answer."""
+        if message.action not in ANSWERS or message.message_id in self._pending:
+            return False
+        self._pending[message.message_id] = Pending(message, digest, now + message.ttl_s)
+        return True
+
+    def verdict(self, message: Message, digest: str) -> Verdict | None:
+        """How this very message was acknowledged before, if it was.
+
+        Raises ``Refusal`` for a message id that carried another body.
+        """
+        key = (message.message_id, message.action)
+        verdict = self._young.get(key) or self._old.get(key)
+        if verdict is not None and verdict.digest != digest:
+            raise Refusal(Code.AUT_REPLAY_DETECTED, MESSAGE_ID, "this message id has carried another body")
+        return verdict
+
+    def admit(self, message: Message, now: int) -> None:
+        """Raises ``Refusal`` for a callback that nobody waits for, unless the protocol lets it come unasked."""
+        if not is_callback(message.action):
+            return
+        pending = self._pending.get(message.message_id)
+        if pending is None:
+            self._admit_unasked(message)
+        elif (ANSWERS[pending.action], pending.recipient, pending.sender) != (
+            message.action,
+            message.sender,
+            message.recipient,
+        ):
+            what = f"expected {ANSWERS[pending.action]} from {pending.recipient} to {pending.sender}"
+            raise Refusal(Code.PRC_INVALID_TRANSITION, MESSAGE_ID, what)
+        elif now > pending.expires_s:
+            raise Refusal(
+                Code.NET_TIMEOUT, "/context/ttl", f"{pending.action} was valid until {now - pending.expires_s} s ago"
+            )
+        elif message.request_digest is None:
+            raise Refusal(Code.SCH_REQUIRED_FIELD_MISSING, "/context", "expected a field 'requestDigest', got none")
+        elif message.request_digest != pending.digest:
+            where = "/context/requestDigest/digest"
+            raise Refusal(Code.PRC_CONFLICT, where, "answers another body than the one that was sent")
+
+    def _admit_unasked(self, message: Message) -> None:
+        if message.action not in UNSOLICITED:
+            raise Refusal(Code.PRC_INVALID_TRANSITION, MESSAGE_ID, f"no request waits for this {message.action}")
+        if message.request_digest is not None:
+            raise Refusal(Code.PRC_INVALID_TRANSITION, MESSAGE_ID, "names a request that nobody waits for")
+
+    def settled(self, message: Message, verdict: Verdict, now: int) -> None:
+        """A message has been acknowledged: remember how; a request that has been answered waits no longer."""
+        self._longest_ttl_s = max(self._longest_ttl_s, message.ttl_s)
+        if now >= self._turn_s:
+            self._old, self._young = self._young, {}
+            self._turn_s = now + self._longest_ttl_s + 1
+        self._young[message.message_id, message.action] = verdict
+        if verdict.error is None and is_callback(message.action):
+            self._pending.pop(message.message_id, None)
+
+    def closed(self, message_id: str) -> Pending | None:
+        """The request that still waits under this message id, if one does; it waits no longer."""
+        return self._pending.pop(message_id, None)
