@@ -6,6 +6,7 @@ Integrity, cryptosuite eddsa-jcs-2022 (Ed25519 over SHA-256 of RFC 8785 bytes).
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import re
@@ -273,7 +274,7 @@ def sign(document: Mapping[str, Any], issuer: Issuer, created_s: int) -> dict[st
         "proofPurpose": "assertionMethod",
     }
     if "@context" in document:
-        options["@context"] = document["@context"]
+        options["@context"] = copy.deepcopy(document["@context"])
     signature = SigningKey(issuer.seed).sign(_hashes(document, options)).signature
     return {**document, "proof": {**options, "proofValue": "z" + base58.encode(signature)}}
 

@@ -12,7 +12,7 @@ def rfc3339(unix_s: int) -> str:
     """UTC text of a unix second, ``2026-01-01T00:00:00Z``.  Raises ``ValueError`` outside the years 1 to 9999."""
     try:
         return datetime.fromtimestamp(unix_s, UTC).isoformat().replace("+00:00", "Z")
-    except (OverflowError, OSError) as error:
+    except (ValueError, OverflowError, OSError) as error:
         raise ValueError(f"{unix_s} is not a unix second of the years 1 to 9999") from error
 
 
