@@ -82,7 +82,7 @@ class DirectoryClient:
         A record that exists is a revocation, whatever it says; 404 and 410 are none; any other answer, and none, raises
         NET_DOWNSTREAM_UNAVAILABLE, so that the caller chooses to fail open or closed.  (Network adapters read it so too.)
         """
-        status, _ = self._ask(self.network, Revocation.registry, record_id, as_on)
+        status, _ = self._ask((self.network, Revocation.registry, record_id), as_on)
         if status in _GONE:
             return False
         if 200 <= status < 300:
@@ -118,9 +118,8 @@ class DirectoryClient:
             raise Refusal(Code.NET_ENTITY_NOT_FOUND, where, fault)
         return found.details
 
-    def _ask(self, *names_and_as_on: str | None) -> tuple[int, bytes]:
-        *names, as_on = names_and_as_on
-        path = "/".join(quote(name or "", safe="", errors="replace") for name in names)
+    def _ask(self, names: tuple[str, ...], as_on: str | None) -> tuple[int, bytes]:
+        path = "/".join(quote(name, safe="", errors="replace") for name in names)
         if not {"", ".", ".."}.isdisjoint(names):
             raise _unusable(path, "such a name would ask for something else on the way through a URL")
         try:
@@ -130,7 +129,7 @@ class DirectoryClient:
 
     def _record(self, namespace: str, registry: str, record: str, as_on: str | None) -> _Record | None:
         where = f"{namespace}/{registry}/{record}"
-        status, body = self._ask(namespace, registry, record, as_on)
+        status, body = self._ask((namespace, registry, record), as_on)
         if status in _GONE:
             return None
         _check_status(where, status)
@@ -154,7 +153,7 @@ class DirectoryClient:
 
     def _unknown_key(self, subscriber: str, key_id: str, as_on: str | None) -> Refusal:
         """One more question tells an unknown subscriber from an unknown key."""
-        status, _ = self._ask(subscriber, as_on)
+        status, _ = self._ask((subscriber,), as_on)
         if status in _GONE:
             return Refusal(Code.AUT_SUBSCRIBER_NOT_FOUND, subscriber, "the directory has no such namespace")
         _check_status(subscriber, status)

@@ -12,7 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 
 from sim.errors import TrustError
-from sim.trust.directory import TTL_S, Directory
+from sim.trust.directory import Directory
+from sim.trust.entries import TTL_S
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/]+")]

@@ -14,28 +14,21 @@ from nacl.signing import SigningKey
 
 from sim.errors import TrustError
 from sim.trust import base58
-from sim.trust.client import DirectoryClient
-from sim.trust.credentials import (
+from sim.trust.claims import (
     KINDS,
     Address,
-    Check,
     Claims,
     ConsumptionProfile,
     DERCertification,
-    Finding,
     GenerationProfile,
     GridInterconnectionApproval,
-    Issuer,
     MeterOwnership,
     StorageProfile,
     UtilityCustomer,
     UtilityProgramEnrollment,
-    check,
-    issue,
-    keys_in,
-    require,
-    sign,
 )
+from sim.trust.client import DirectoryClient
+from sim.trust.credentials import Check, Finding, Issuer, check, issue, keys_in, require, sign
 from sim.trust.directory import Directory
 from sim.trust.http import in_process
 from sim.trust.registries import Subscriber, publish_key, revoke
@@ -79,7 +72,7 @@ CLAIMS: list[Claims] = [
 
 
 def credential(claims: Claims = CLAIMS[2], **more: Any) -> dict[str, Any]:
-    settings = {"credential_id": ID, "holder": OWNER, "issued_s": NOON, "expires_s": NOON + YEAR_S} | more
+    settings: dict[str, Any] = {"credential_id": ID, "holder": OWNER, "issued_s": NOON, "expires_s": NOON + YEAR_S} | more
     return issue(claims, UTILITY, **settings)
 
 
@@ -294,12 +287,16 @@ def test_a_status_of_another_kind_is_not_taken_for_good() -> None:
 
 
 def test_what_is_required_and_fails_is_refused_with_every_reason() -> None:
-    good = {"holder": OWNER, "at_s": NOON, "key_of": lambda _: PUBLIC, "is_revoked": never}
-    require(credential(), "/message/x", **good)  # type: ignore[arg-type]
+    require(credential(), "/message/x", holder=OWNER, at_s=NOON, key_of=lambda _: PUBLIC, is_revoked=never)
     with pytest.raises(Refusal) as caught:
         require(
-            credential(), "/message/x", **good | {"holder": "x", "at_s": NOON + YEAR_S, "is_revoked": lambda _: True}
-        )  # type: ignore[arg-type]
+            credential(),
+            "/message/x",
+            holder="another",
+            at_s=NOON + YEAR_S,
+            key_of=lambda _: PUBLIC,
+            is_revoked=lambda _: True,
+        )
     assert (caught.value.code, caught.value.where) == (Code.SEC_CREDENTIAL_VERIFICATION_FAILED, "/message/x")
     assert [part.split(" ")[0] for part in caught.value.what.split("; ")] == ["STATUS", "BINDING", "EXPIRY"]
 

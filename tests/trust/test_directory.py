@@ -236,6 +236,8 @@ def test_a_name_with_slashes_is_asked_for_percent_encoded() -> None:
     [
         (lambda d: d.publish("net", "wheeling_rates", "utility", {}, NOON - 1), "older than the last"),
         (lambda d: d.publish("net", "r", "", {}, NOON), "names that are not empty"),
+        (lambda d: d.publish("net", "..", "x", {}, NOON), "names that are not empty"),
+        (lambda d: d.open("net", "wheeling_rates", NOON - 1), "older than the last"),
         (lambda d: d.publish("net", "r", "x", {"n": float("nan")}, NOON), "RFC 8785"),
         (lambda d: d.publish("net", "r", "x", {"n": 2**60}, NOON), "RFC 8785"),
         (lambda d: d.publish("net", "r", "x", {"n": "\ud800"}, NOON), "RFC 8785"),
