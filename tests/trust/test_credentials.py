@@ -72,7 +72,12 @@ CLAIMS: list[Claims] = [
 
 
 def credential(claims: Claims = CLAIMS[2], **more: Any) -> dict[str, Any]:
-    settings: dict[str, Any] = {"credential_id": ID, "holder": OWNER, "issued_s": NOON, "expires_s": NOON + YEAR_S} | more
+    settings: dict[str, Any] = {
+        "credential_id": ID,
+        "holder": OWNER,
+        "issued_s": NOON,
+        "expires_s": NOON + YEAR_S,
+    } | more
     return issue(claims, UTILITY, **settings)
 
 
