@@ -72,6 +72,10 @@ class TwinError(DegsimError):
     """A device was asked for something that physics forbids, or was described in a way that cannot exist."""
 
 
+class TrustError(DegsimError):
+    """A directory record, a key or a credential cannot be published or issued as described; its publisher must change it."""
+
+
 class RunError(DegsimError):
     """A run folder cannot be read as a finished run."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import operator
 import pickle
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal, localcontext
@@ -155,11 +154,9 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
-def test_what_is_not_in_the_language_is_refused_by_name_and_at_once(text):
-    began = time.process_time()
+def test_what_is_not_in_the_language_is_refused_by_name(text):
     with pytest.raises(ContractError) as refusal:
         compile_formula(text, who="energy")
-    assert time.process_time() - began < 0.1
     assert str(refusal.value).startswith("energy: ")
 
 

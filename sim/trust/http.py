@@ -1,0 +1,107 @@
+"""How questions reach a directory: over HTTP, or in the same process without it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, Request
+
+from sim.errors import TrustError
+from sim.trust.client import Transport
+from sim.trust.directory import Directory
+
+MAX_BODY = 1 << 20
+"""Longest answer that is read [bytes]: a directory's records are far smaller, a flood is not."""
+IDLE_S = 10
+"""How long the server waits for a client that says nothing [s]."""
+
+
+def in_process(directory: Directory, now: Callable[[], int]) -> Transport:
+    """A transport that asks a directory in this process; ``now`` gives the simulated unix second."""
+
+    def get(path: str, query: Mapping[str, str]) -> tuple[int, bytes]:
+        answer = directory.answer(path, query, now())
+        return answer.status, json.dumps(answer.body).encode()
+
+    return get
+
+
+def http_transport(base_url: str, timeout_s: float) -> Transport:
+    """A transport that asks the server at ``base_url``, whatever proxies the environment names; redirects are not followed.
+
+    timeout_s: longest silence of the server [s].  Raises ``TrustError`` for a URL that is not http or https; what is returned
+    raises ``OSError`` where no answer came, or one longer than ``MAX_BODY``.
+    """
+    if urlsplit(base_url).scheme not in {"http", "https"} or not urlsplit(base_url).hostname:
+        raise TrustError(base_url, "a directory is asked by http or https, as in https://directory.example")
+    # A bare opener: the usual one would follow redirects, obey proxies and open files.
+    opener = OpenerDirector()
+    opener.add_handler(HTTPHandler())
+    opener.add_handler(HTTPSHandler())
+
+    def get(path: str, query: Mapping[str, str]) -> tuple[int, bytes]:
+        url = base_url.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
+        try:
+            with opener.open(Request(url, headers={"Accept": "application/json"}), timeout=timeout_s) as response:
+                return response.status, _bounded(response.read(MAX_BODY + 1))
+        except http.client.HTTPException as error:
+            raise ConnectionError(f"{type(error).__name__}: {error}") from error
+
+    return get
+
+
+def _bounded(body: bytes) -> bytes:
+    if len(body) > MAX_BODY:
+        raise ConnectionError(f"the answer is longer than {MAX_BODY} bytes")
+    return body
+
+
+@contextmanager
+def serve(directory: Directory, now: Callable[[], int], host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """Answer for a directory over HTTP while the context lasts; gives the base URL.  Port 0 takes any that is free.
+
+    ``now`` gives the simulated unix second and is called from the server's threads.
+    """
+    server = ThreadingHTTPServer((host, port), _handler(in_process(directory, now)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://{host}:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _handler(ask: Transport) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = IDLE_S
+
+        def do_GET(self) -> None:
+            path, _, query = self.path.partition("?")
+            self._reply(*ask(path, dict(parse_qsl(query, keep_blank_values=True))))
+
+        def refuse(self) -> None:
+            error = {"message": "the directory is only read here", "error": f"{self.command} {self.path}"}
+            self._reply(405, json.dumps({**error, "code": "METHOD_NOT_ALLOWED"}).encode(), {"Allow": "GET"})
+
+        do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = refuse
+
+        def _reply(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+            self.send_response(status)
+            for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Requests are not logged: a run's output is its own."""
+
+    return Handler
