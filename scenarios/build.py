@@ -27,6 +27,7 @@ from scenarios.names import CATALOGUE, MARKET, METERING, RETAILER, ROOT, UTILITY
 from scenarios.placement import Settler, settle_in
 from scenarios.spec import Scenario
 from scenarios.timing import Stopwatch
+from scenarios.trust import Trust
 from scenarios.weather import Weather, weather_of
 from sim.clock import Calendar, local_start
 from sim.contracts.contract import settle
@@ -100,6 +101,7 @@ class _Builder:
         self._retail = self._policy.pricing == "RETAIL"
         self._lead_s = scenario.market.confirm_s + AGGREGATOR_AHEAD_S + SETUP_S
         journal = Journal(sink)
+        self._trust = Trust(scenario.seed, self._calendar, -self._lead_s, stopwatch) if scenario.wire.sign else None
         self._world = World(
             seed=scenario.seed,
             calendar=self._calendar,
@@ -107,6 +109,8 @@ class _Builder:
             journal=journal,
             lead_s=self._lead_s,
             latency_s=scenario.wire.latency_s,
+            seals=self._trust,
+            rate_limit=scenario.wire.rate_limit,
             solve=stopwatch.wrap("power flow", feeder.solve),
             commit=stopwatch.wrap("journal", journal.commit),
         )
@@ -145,6 +149,9 @@ class _Builder:
 
     def _add(self, participant: Participant, after_s: int) -> None:
         self._world.add(participant, after_s - self._lead_s)
+        if self._trust is not None:
+            key = self._trust.enrol(participant.era)
+            self._world.journal.record("key", **key)
 
     def _ids(self, era: str) -> Ids:
         return Ids(self._scenario.seed, era)

@@ -256,9 +256,15 @@ class MarketSpec(Model):
 
 
 class WireSpec(Model):
-    """The in-process network: seconds from sending to delivery."""
+    """The in-process network: seconds from sending to delivery.
+
+    sign: every message is signed by its sender and checked against a directory of keys by its recipient.  rate_limit: messages
+    that one sender may have delivered within one second.
+    """
 
     latency_s: Annotated[int, Field(ge=0, le=5)] = 1
+    sign: bool = False
+    rate_limit: Annotated[int, Field(ge=1)] | None = None
 
 
 class OutputsSpec(Model):

@@ -64,6 +64,10 @@ class Calendar:
         moment = self.start.astimezone(UTC) + timedelta(seconds=seconds)
         return moment.astimezone(self.start.tzinfo)
 
+    def unix(self, seconds: int) -> int:
+        """Unix second of a simulated second."""
+        return int(self.start.timestamp()) + seconds
+
     def minute_of_day(self, seconds: int) -> int:
         """Local minutes since midnight, 0..1439, for tariffs that name times of day."""
         moment = self.local(seconds)

@@ -9,7 +9,7 @@ import mesa
 import numpy as np
 import simpy
 
-from sim.bus import Bus
+from sim.bus import Bus, Seals
 from sim.clock import Calendar, Interval
 from sim.device import Device, Meters
 from sim.feeder import Feeder, Floats, Flow
@@ -28,8 +28,8 @@ class World(mesa.Model):
     """Holds everything and knows everybody; no participant holds it.
 
     Mesa keeps the registry of agents; time belongs to simpy alone, so ``step`` refuses.  lead_s: simulated seconds before
-    the first interval in which the market is set up.  solve, commit: stand-ins for the feeder's and the journal's own, for
-    timing.
+    the first interval in which the market is set up.  latency_s, seals, rate_limit: of its bus.  solve,
+    commit: stand-ins for the feeder's and the journal's own, for timing.
     """
 
     def __init__(
@@ -41,6 +41,8 @@ class World(mesa.Model):
         journal: Journal,
         lead_s: int,
         latency_s: int,
+        seals: Seals | None = None,
+        rate_limit: int | None = None,
         solve: Callable[[Floats, Floats], Flow] | None = None,
         commit: Callable[[int], None] | None = None,
     ) -> None:
@@ -52,7 +54,7 @@ class World(mesa.Model):
         self.meters = Meters()
         self.devices: list[Device] = []
         self._clock = simpy.Environment(initial_time=-lead_s)
-        self.bus = Bus(self._clock, calendar, journal, latency_s)
+        self.bus = Bus(self._clock, calendar, journal, latency_s, seals=seals, rate_limit=rate_limit)
         self._solve = solve or feeder.solve
         self._commit = commit or journal.commit
         self._flows: dict[int, Flow] = {}

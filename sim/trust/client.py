@@ -44,6 +44,14 @@ class _Found(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Registration:
+    """What is registered of a subscriber; key: its raw Ed25519 public key."""
+
+    subscriber: Subscriber
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class DirectoryClient:
     """Asks a directory about keys, and about one network's records.
 
@@ -60,7 +68,11 @@ class DirectoryClient:
     clock: Callable[[], int] | None = None
 
     def signing_key(self, subscriber: str, key_id: str, as_on: str | None = None) -> bytes:
-        """The raw Ed25519 public key with which a subscriber signs, or signed at ``as_on`` (RFC 3339).
+        """The raw Ed25519 public key with which a subscriber signs, or signed at ``as_on``; raises as ``registration``."""
+        return self.registration(subscriber, key_id, as_on).key
+
+    def registration(self, subscriber: str, key_id: str, as_on: str | None = None) -> Registration:
+        """A subscriber and its signing key, as registered now or at ``as_on`` (RFC 3339).
 
         Raises ``Refusal``: AUT_SUBSCRIBER_NOT_FOUND for an unknown namespace, AUT_KEY_NOT_FOUND for an unknown key of a
         known one, AUT_KEY_EXPIRED_OR_REVOKED where the key was not live then.
@@ -74,7 +86,7 @@ class DirectoryClient:
         details = _typed(where, found.details, Subscriber)
         if details.subscriber_id != subscriber:
             raise _unusable(where, f"the record is of {details.subscriber_id!r}")
-        return _key(where, details.signing_public_key)
+        return Registration(details, _key(where, details.signing_public_key))
 
     def is_revoked(self, record_id: str, as_on: str | None = None) -> bool:
         """Whether the network's revocation list names this id.

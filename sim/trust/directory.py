@@ -7,6 +7,7 @@ something open, the choice is stated at the function that makes it.
 
 from __future__ import annotations
 
+import bisect
 import json
 import re
 import threading
@@ -64,12 +65,17 @@ class Directory:
     def __init__(self) -> None:
         self._namespaces: dict[str, Entry] = {}
         self._changes = 0
+        self._moments: list[int] = []
         self._lock = threading.Lock()
 
     @property
     def changes(self) -> int:
         """How many writes there have been; a copy made at another count may be stale."""
         return self._changes
+
+    def edition(self, now_s: int) -> tuple[int, int]:
+        """Differs between two unix seconds wherever any answer may: by a write, by one that comes into force, by an expiry."""
+        return self._changes, bisect.bisect_right(self._moments, now_s)
 
     def open(
         self,
@@ -159,6 +165,9 @@ class Directory:
 
     def _write(self, entry: Entry, at_s: int, content: bytes, state: str, **more: Any) -> str:
         version = entry.add(at_s, content, state, **more)
+        bisect.insort(self._moments, at_s)
+        if version.valid_till_s is not None:
+            bisect.insort(self._moments, version.valid_till_s)
         self._attach(entry, at_s)
         self._changes += 1
         return version.id

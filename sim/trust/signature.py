@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import nacl.exceptions
-import nacl.public
-import nacl.signing
+from nacl.bindings import (
+    crypto_scalarmult_base,
+    crypto_sign,
+    crypto_sign_BYTES,
+    crypto_sign_open,
+    crypto_sign_seed_keypair,
+)
 
 from sim.rng import secret
 from sim.wire.codec import body_digest
@@ -24,30 +28,32 @@ COUNTERSIGNED = "(created) (expires) digest (request-digest) (message-id)"
 AHEAD_S = 5
 """A signature may be made this much in the future, for clocks differ; it may not be a second too old."""
 POINTER = "/headers/Authorization"
-_HEADER = re.compile(
-    r'Signature keyId="([^|"]+)\|([^|"]+)\|([^"]+)",algorithm="([^"]+)",created="(\d{1,12})",expires="(\d{1,12})",'
-    r'headers="([^"]+)",signature="([A-Za-z0-9+/]+=*)"'
-)
+_FRAME = ["Signature keyId=", ",algorithm=", ",created=", ",expires=", ",headers=", ",signature=", ""]
+"""What stands between the quoted values of a header, exactly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A signing key and its sealing counterpart, and under which name others find their public halves."""
+    """A key pair for signing (Ed25519), the public half of one for sealing (X25519), and the name under which others find them.
+
+    public, sealing: 32 bytes, raw.  secret: libsodium's 64 bytes, seed and public half.
+    """
 
     subscriber: str
     key_id: str
-    signing: nacl.signing.SigningKey
-    sealing: nacl.public.PrivateKey
+    public: bytes
+    secret: bytes = field(repr=False)
+    sealing: bytes
 
     @property
-    def public(self) -> bytes:
-        """The raw Ed25519 public key, 32 bytes."""
-        return bytes(self.signing.verify_key)
+    def public_text(self) -> str:
+        """The Ed25519 public key in base64."""
+        return base64.b64encode(self.public).decode()
 
     @property
-    def public_sealing(self) -> bytes:
-        """The raw X25519 public key, 32 bytes."""
-        return bytes(self.sealing.public_key)
+    def sealing_text(self) -> str:
+        """The X25519 public key in base64."""
+        return base64.b64encode(self.sealing).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +73,18 @@ def derive(seed: int, subscriber: str, generation: int = 1) -> Key:
 
     For simulation only: whoever knows the seed knows every key.
     """
-    signing = nacl.signing.SigningKey(secret(seed, subscriber, "signing", str(generation)))
-    sealing = nacl.public.PrivateKey(secret(seed, subscriber, "sealing", str(generation)))
-    return Key(subscriber, f"k{generation}", signing, sealing)
+    return key_of(
+        subscriber,
+        f"k{generation}",
+        secret(seed, subscriber, "signing", str(generation)),
+        secret(seed, subscriber, "sealing", str(generation)),
+    )
+
+
+def key_of(subscriber: str, key_id: str, signing: bytes, sealing: bytes) -> Key:
+    """The key pairs of two seeds of 32 bytes."""
+    public, private = crypto_sign_seed_keypair(signing)
+    return Key(subscriber, key_id, public, private, crypto_scalarmult_base(sealing))
 
 
 def sign(key: Key, digest: str, created: int, expires: int) -> str:
@@ -84,7 +99,8 @@ def countersign(key: Key, ack: bytes, created: int, expires: int, request_digest
 
 
 def _header(key: Key, text: str, created: int, expires: int, headers: str) -> str:
-    signature = base64.b64encode(key.signing.sign(text.encode()).signature).decode()
+    signed = crypto_sign(text.encode(), key.secret)
+    signature = binascii.b2a_base64(signed[:crypto_sign_BYTES], newline=False).decode()
     return (
         f'Signature keyId="{key.subscriber}|{key.key_id}|ed25519",algorithm="ed25519",created="{created}",'
         f'expires="{expires}",headers="{headers}",signature="{signature}"'
@@ -103,17 +119,36 @@ def parse(text: str | None) -> Header:
     """The header taken apart.  Raises ``Refusal`` for none, for another shape, and for another algorithm than Ed25519."""
     if text is None:
         raise Refusal(Code.AUT_SIGNATURE_MISSING, POINTER, "expected a signature, got none")
-    match = _HEADER.fullmatch(text)
-    if match is None:
-        raise Refusal(Code.AUT_SIGNATURE_INVALID, POINTER, 'expected Signature keyId="…",algorithm="ed25519",…')
-    subscriber, key_id, kind, algorithm, created, expires, headers, signature = match.groups()
+    parts = text.split('"')
+    if parts[::2] != _FRAME:
+        raise Refusal(
+            Code.AUT_SIGNATURE_INVALID, POINTER, 'expected Signature keyId="…",algorithm="ed25519",created="…",…'
+        )
+    key, algorithm, created, expires, headers, signature = parts[1::2]
+    subscriber, key_id, kind = _key_id(key)
     if (kind, algorithm) != ("ed25519", "ed25519"):
         raise Refusal(Code.AUT_SIGNATURE_INVALID, POINTER, f"expected ed25519, got {kind} and {algorithm}")
+    return Header(subscriber, key_id, _unix_s(created), _unix_s(expires), headers, _raw(signature))
+
+
+def _key_id(text: str) -> list[str]:
+    parts = text.split("|")
+    if len(parts) != 3 or not all(parts):
+        raise Refusal(Code.AUT_SIGNATURE_INVALID, POINTER, 'expected keyId="subscriber|key id|ed25519"')
+    return parts
+
+
+def _unix_s(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 12):
+        raise Refusal(Code.AUT_SIGNATURE_INVALID, POINTER, f"expected unix seconds, got {text[:20]!r}")
+    return int(text)
+
+
+def _raw(text: str) -> bytes:
     try:
-        raw = base64.b64decode(signature, validate=True)
-    except binascii.Error:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
         raise Refusal(Code.AUT_SIGNATURE_INVALID, POINTER, "expected a signature in base64") from None
-    return Header(subscriber, key_id, int(created), int(expires), headers, raw)
 
 
 def check_times(header: Header, now: int) -> None:
@@ -140,8 +175,8 @@ def verify_countersignature(header: Header, ack: bytes, request_digest: str, mes
 
 def _verify(header: Header, text: str, public_key: bytes) -> None:
     try:
-        nacl.signing.VerifyKey(public_key).verify(text.encode(), header.signature)
-    except (nacl.exceptions.BadSignatureError, nacl.exceptions.ValueError) as error:
+        crypto_sign_open(header.signature + text.encode(), public_key)
+    except nacl.exceptions.CryptoError as error:
         raise Refusal(
             Code.AUT_SIGNATURE_INVALID, POINTER, "the signature does not fit the body, the times and the key"
         ) from error

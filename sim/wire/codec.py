@@ -115,6 +115,7 @@ def decode(action: str, raw: bytes, digest: str = "", seconds: Callable[[str], i
         lineage=context.lineage or None,
         sent_s=seconds(context.timestamp),
         error=(envelope.error or None) if callback else None,
+        domain=context.domain or None,
         digest=digest,
         request_digest=None if context.requestDigest is UNSET else context.requestDigest.digest,
     )
