@@ -18,7 +18,7 @@ from sim.market.problem import Offer
 from sim.participant import Participant
 from sim.tolerances import POWER_KW
 from sim.wire.bags import Role
-from sim.wire.messages import Alarm, Event, Message
+from sim.wire.messages import Alarm, Event, Lineage, Message
 
 
 def towards_zero(powers_kw: Sequence[float], total_kw: float) -> list[float]:
@@ -118,6 +118,7 @@ class Aggregator(Resource):
         """Our own award, to be shared out; or the lock that lets us tell the members."""
         if message.sender == self._utility:
             index = asked_for(self._locking, message)
+            del self._locking[message.message_id]
             return self.membership.awards(self.calendar.interval(index), self._shares[index])
         index, award = award_in(message, self.calendar)
         self.awarded[index] = award
@@ -125,25 +126,26 @@ class Aggregator(Resource):
         if not parts:
             return ()
         self._shares[index] = share_out(parts, award)
-        return (self._lock(index),)
+        return (self._lock(index, Lineage(transactionId=message.transaction_id, messageId=message.message_id)),)
 
-    def _lock(self, index: int) -> Message:
+    def _lock(self, index: int, lineage: Lineage) -> Message:
         hours = self.calendar.interval(index).hours
         locks = tuple(
             commitment(self.membership.members[era].meter, "lock", award.cleared_kw * hours)
             for era, award in self._shares[index].items()
         )
         content = lock_content(self._lock_contract, locks, window_of(self.calendar, index))
-        question = self.request("confirm", self._utility, content, self.ids.fresh())
+        question = self.request("confirm", self._utility, content, self.ids.fresh(), lineage=lineage)
         self._locking[question.message_id] = index
         return question
 
     def on_nack(self, message: Message) -> Iterable[Event]:
         """A refused lock: no member is awarded, so that none is billed for it."""
         index = self._locking.pop(message.message_id, None)
-        if index is not None:
-            self._shares.pop(index)
-            self.membership.books.pop(index, None)
+        if index is None:
+            return self.membership.on_refused(message)
+        self._shares.pop(index)
+        self.membership.books.pop(index, None)
         return ()
 
     def on_dispatch(self, alarm: Alarm) -> Iterable[Event]:

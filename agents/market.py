@@ -24,6 +24,7 @@ from agents.rounds import (
 )
 from sim.clock import Calendar, Interval
 from sim.contracts.contract import Contract, Settlement, settle
+from sim.errors import MarketError
 from sim.forms import aggregation_request, aggregation_result, window_of
 from sim.ledger import Ledger
 from sim.market.problem import Clearing, Limit, Offer, slack_prices
@@ -32,7 +33,16 @@ from sim.wire.auxiliary import AggregateContent, AggregatedContent
 from sim.wire.bags import GridNode
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import SearchIntent
-from sim.wire.messages import SETUP_TTL_S, Alarm, CatalogsContent, DiscoverContent, Event, Message, PublishContent
+from sim.wire.messages import (
+    SETUP_TTL_S,
+    Alarm,
+    CatalogsContent,
+    DiscoverContent,
+    Event,
+    Lineage,
+    Message,
+    PublishContent,
+)
 
 ROUNDS_KEPT = 3
 """A round is needed until its interval has been settled, which is when the gate after next closes."""
@@ -137,7 +147,11 @@ class Market(Participant):
             if isinstance(resource.resourceAttributes, GridNode)
         ]
         limits = (Limit(self._root_node, None), *(limit_of(node, self._root_node) for node in nodes))
-        problem = problem_of(self._offers.pop(index), limits, self.rules, self._supplier)
+        try:
+            problem = problem_of(self._offers[index], limits, self.rules, self._supplier)
+        except MarketError as error:
+            raise Refusal(Code.PRC_CONFLICT, "/message/catalogs", str(error)) from error
+        del self._closing[message.message_id], self._offers[index]
         self.rounds[index] = Round(Stage.GATE_CLOSED, problem)
         request = aggregation_request(problem, window_of(self._calendar, index), self._currency)
         question = self.request("aggregate", self.era, AggregateContent(aggregationRequest=request), self._transaction)
@@ -146,11 +160,13 @@ class Market(Participant):
 
     def on_aggregate(self, message: Message) -> Iterable[Event]:
         """Clear and certify.  A policy that fails, or breaks what it promises, gives way to the fallback."""
-        if message.message_id not in self._closing:
-            raise Refusal(Code.PRC_INVALID_TRANSITION, "/context/messageId", "no gate of this market has closed for it")
-        index = self._closing[message.message_id]
+        if message.sender != self.era:
+            what = f"expected an aggregate of {self.era} itself, got one of {message.sender}"
+            raise Refusal(Code.AUT_UNAUTHORIZED_ACTION, "/context/bapId", what)
+        index = asked_for(self._closing, message)
         problem = self.rounds[index].problem
-        assert problem is not None
+        if problem is None:
+            raise Refusal(Code.PRC_INVALID_TRANSITION, "/context/messageId", "no gate of this market has closed for it")
         clearing, certificate, fallback = solve(problem, self.rules, self._clear)
         self.rounds[index] = Round(Stage.CLEARED, problem, clearing, certificate, fallback)
         result = aggregation_result(problem, clearing, certificate)
@@ -168,10 +184,11 @@ class Market(Participant):
                 s.price,
                 s.offsetKW or 0.0,
                 s.curtailedKW or 0.0,
-                firm=self.membership.members[s.era].node in firm,
+                firm=self.membership.member(s.era).node in firm,
             )
             for s in message.content.aggregationResult.setpoints
         }
+        del self._closing[message.message_id]
         self._awards[index] = awards
         locks = tuple(
             commitment(self.membership.members[era].meter, "lock", award.cleared_kw * interval.hours)
@@ -184,6 +201,7 @@ class Market(Participant):
             self._utility,
             lock_content(self._lock_contract, locks, window_of(self._calendar, index)),
             self._transaction,
+            lineage=Lineage(transactionId=message.transaction_id, messageId=message.message_id),
         )
         self._closing[question.message_id] = index
         return (question,)
@@ -191,16 +209,19 @@ class Market(Participant):
     def on_locked(self, message: Message) -> Iterable[Event]:
         """Locked: publish price and power to every member."""
         index = asked_for(self._closing, message)
+        del self._closing[message.message_id]
         self.rounds[index] = replace(self.rounds[index], stage=Stage.PUBLISHED)
         return self.membership.awards(self._calendar.interval(index), self._awards[index])
 
     def on_nack(self, message: Message) -> Iterable[Event]:
         """A refused lock fails the round: nobody is awarded, and every device falls back on its safe default."""
         index = self._closing.pop(message.message_id, None)
-        if index is not None:
-            self.rounds[index] = replace(self.rounds[index], stage=Stage.FAILED)
-            self._awards.pop(index, None)
-            self.membership.books.pop(index, None)
+        if index is None:
+            return self.membership.on_refused(message)
+        self.rounds[index] = replace(self.rounds[index], stage=Stage.FAILED)
+        self._awards.pop(index, None)
+        self._offers.pop(index, None)
+        self.membership.books.pop(index, None)
         return ()
 
     # money

@@ -137,8 +137,9 @@ def lock_content(contract_id: str, locks: tuple[Commitment, ...], window: TimeWi
     return ContractContent(contract=contract)
 
 
-def asked_for(open_questions: dict[str, int], answer: Message) -> int:
+def asked_for(open_questions: Mapping[str, int], answer: Message) -> int:
     """The interval whose question this callback answers.  Raises ``Refusal`` for an answer to nothing that was asked."""
-    if answer.message_id not in open_questions:
+    index = open_questions.get(answer.message_id)
+    if index is None:
         raise Refusal(Code.PRC_INVALID_TRANSITION, "/context/messageId", "answers nothing that was asked")
-    return open_questions.pop(answer.message_id)
+    return index

@@ -31,7 +31,7 @@ from sim.wire.bags import (
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import Catalog, Descriptor, Provider
 from sim.wire.core import Offer as WireOffer
-from sim.wire.messages import SETUP_TTL_S, CatalogsContent, ContractContent, Lineage, Message, uri
+from sim.wire.messages import SETUP_TTL_S, CatalogsContent, ContractContent, Lineage, Message, NackContent, uri
 from sim.wire.need import ATTRIBUTES, bag, energy_contract, needed
 
 
@@ -77,6 +77,13 @@ class Membership:
         self._closed: set[int] = set()
         self.members: dict[str, Member] = {}
         self.books: dict[int, Book] = {}
+
+    def member(self, era: str) -> Member:
+        """The member of this address.  Raises ``Refusal`` for a stranger."""
+        member = self.members.get(era)
+        if member is None:
+            raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/message", f"{self._owner.era} has no member {era!r}")
+        return member
 
     # joining
 
@@ -167,6 +174,18 @@ class Membership:
             taxRate=constant("tax_rate"),
         )
         return (self._owner.answer(request, ContractContent(contract=member.terms_on_wire(inputs)), SETUP_TTL_S),)
+
+    def on_refused(self, message: Message) -> Iterable[Message]:
+        """The utility refused a meter, or has not answered in time: tell the applicant why."""
+        application = self._applications.pop(message.message_id, None)
+        if application is None:
+            return ()
+        request, member = application
+        member.status = transition(member.contract.id, member.status, Turn.REJECT)
+        contract = member.on_wire(commitments=request.contract.commitments)
+        assert isinstance(message.content, NackContent)
+        error = message.content.error
+        return (self._owner.answer(request, ContractContent(contract=contract), SETUP_TTL_S, error),)
 
     # one gate
 

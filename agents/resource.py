@@ -211,7 +211,10 @@ class Resource(Participant):
         return self.request("init", self.place.host, ContractContent(contract=contract), self._transaction, SETUP_TTL_S)
 
     def on_init(self, message: Message) -> Iterable[Event]:
-        """Remember the approved caps; commit curves from the first interval on."""
+        """Remember the approved caps, and commit curves from the first interval on; or stay out where they are refused."""
+        if message.error is not None:
+            self.terms = None
+            return ()
         caps = needed(energy_contract(message).inputParameters, f"{ATTRIBUTES}/inputParameters")
         if self.terms is None:
             raise Refusal(Code.PRC_INVALID_TRANSITION, "/context/action", f"{self.era} has applied for nothing")

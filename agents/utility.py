@@ -69,22 +69,28 @@ class Utility(Participant):
         self._ledger = ledger
         self._import_prices, self._export_prices = map(prices_by_minute, tariffs)
         self._locked_kwh: dict[tuple[int, str], float] = {}
+        self._hosts: dict[str, str] = {}
         self.reactions |= {"init": self.on_init, "confirm": self.on_confirm, "on_status": self.on_status}
 
     def on_init(self, message: Message) -> Iterable[Event]:
-        """Approve the meter within its connection."""
+        """Approve the meter within its connection, for one host alone: no kWh is to be sold twice."""
         resource = message.contract.commitments[0].resources[0].resourceAttributes
         where = "/message/contract/commitments/0/resources/0/resourceAttributes"
         meter = needed(bag(resource, EnergyResource, where).meterId, f"{where}/meterId")
         connection = self._connections.get(meter)
         if connection is None:
             raise Refusal(Code.NET_ENTITY_NOT_FOUND, f"{where}/meterId", f"{self.era} has no meter {meter!r}")
+        if self._hosts.get(meter, message.sender) != message.sender:
+            what = f"{meter} is enrolled with {self._hosts[meter]} already"
+            raise Refusal(Code.BIZ_ENROLLMENT_CONFLICT, f"{where}/meterId", what)
         approval = InputParameters(
             approvedMaxImportKW=connection.import_cap_kw,
             approvedMaxExportKW=connection.export_cap_kw,
             wheelingPerKWh=self._wheeling_per_kwh,
         )
-        return (self.answer(message, ContractContent(contract=_answered(message, "PENDING", approval))),)
+        answer = self.answer(message, ContractContent(contract=_answered(message, "PENDING", approval)))
+        self._hosts[meter] = message.sender
+        return (answer,)
 
     def on_confirm(self, message: Message) -> Iterable[Event]:
         """Lock energy by meter for one interval; all of it, or none of it."""
@@ -95,8 +101,9 @@ class Utility(Participant):
             if (interval.index, meter) in self._locked_kwh:
                 where = f"/message/contract/commitments/{number}"
                 raise Refusal(Code.BIZ_CAP_EXCEEDED, where, f"energy of {meter} is locked already")
+        answer = self.answer(message, ContractContent(contract=_answered(message, "ACTIVE")))
         self._locked_kwh |= {(interval.index, meter): energy_kwh for meter, energy_kwh in wanted}
-        return (self.answer(message, ContractContent(contract=_answered(message, "ACTIVE"))),)
+        return (answer,)
 
     def _lock(self, number: int, commitment: Commitment, hours: float) -> tuple[str, float]:
         resource = commitment.resources[0]
