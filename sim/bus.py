@@ -14,12 +14,15 @@ import simpy
 from msgspec.structs import replace
 
 from sim.clock import Calendar
-from sim.correlation import Correlation, Verdict
+from sim.correlation import Correlation
 from sim.journal import Journal
 from sim.wire.codec import body_digest, decode, encode, encode_ack
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import ErrorBody
 from sim.wire.messages import NACK, Ack, Alarm, Event, Message, NackContent
+
+AHEAD_S = 5
+"""A message may be dated this much in the future, for clocks differ."""
 
 Handler = Callable[[Event], Iterable[Event]]
 
@@ -133,14 +136,18 @@ class Bus:
     ) -> tuple[Message | None, ErrorBody | None]:
         """The message, if it passed the door, and why it was refused, if it was."""
         now = int(self._clock.now)
-        message, error = None, None
+        message, error, note = None, None, ""
         answers: Iterable[Event] = ()
         try:
             message, note = self._read(action, raw, digest, header, now)
+            if self._correlation.is_known(message):
+                note = "duplicate"
+            else:
+                self._correlation.admit(message, now)
+                answers = list(self._mailboxes[message.recipient](message))
+                self._correlation.accepted(message, now)
         except Refusal as refusal:
-            error, note = _error(refusal), ""
-        if message is not None:
-            error, answers, note = self._accept(message, digest, now, note)
+            error = ErrorBody(errorCode=refusal.code, errorMessage=refusal.what, path=refusal.where)
         self.counts[action, "ACK" if error is None else "NACK"] += 1
         self._journal.message(now, raw, error, header, note)
         if message is not None:
@@ -153,6 +160,9 @@ class Bus:
         if now > message.sent_s + message.ttl_s:
             what = f"{now - message.sent_s} s old, valid for {message.ttl_s} s"
             raise Refusal(Code.NET_TIMEOUT, "/context/ttl", what)
+        if message.sent_s > now + AHEAD_S:
+            what = f"expected a time that has come, got one {message.sent_s - now} s ahead"
+            raise Refusal(Code.NET_TIMEOUT, "/context/timestamp", what)
         if message.recipient not in self._mailboxes:
             raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/context", f"nobody here is called {message.recipient!r}")
         if self._rate_limit is not None:
@@ -166,26 +176,6 @@ class Bus:
         self._rates[sender] += 1
         if self._rates[sender] > limit:
             raise Refusal(Code.AUT_RATE_LIMITED, "/context", f"more than {limit} messages from {sender} in one second")
-
-    def _accept(
-        self, message: Message, digest: str, now: int, note: str
-    ) -> tuple[ErrorBody | None, Iterable[Event], str]:
-        """Act on a message once: the error of its NACK, the answers of its recipient, and what is to be noted."""
-        answers: Iterable[Event] = ()
-        error = None
-        try:
-            known = self._correlation.verdict(message, digest)
-        except Refusal as replay:
-            return _error(replay), (), note
-        if known is not None:
-            return known.error, (), "duplicate"
-        try:
-            self._correlation.admit(message, now)
-            answers = list(self._mailboxes[message.recipient](message))
-        except Refusal as refusal:
-            error = _error(refusal)
-        self._correlation.settled(message, Verdict(digest, error), now)
-        return error, answers, note
 
     # waiting in vain
 
@@ -206,10 +196,6 @@ class Bus:
                 what = f"{pending.recipient} has not answered in time"
                 error = ErrorBody(errorCode=Code.NET_TIMEOUT, errorMessage=what, path="/context/ttl")
                 self._hand(pending.sender, _nack(pending.message, error))
-
-
-def _error(refusal: Refusal) -> ErrorBody:
-    return ErrorBody(errorCode=refusal.code, errorMessage=refusal.what, path=refusal.where)
 
 
 def _nack(sent: Message, error: ErrorBody) -> Message:

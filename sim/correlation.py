@@ -1,8 +1,8 @@
 """Which message answers which, and which has been seen before.  No clock inside: every question names the second.
 
-A request waits for its callback until its ttl is over.  A message id that comes again with the same body gets the same
-acknowledgement again; with another body it is a replay.  What is older than the longest ttl is forgotten, for by then it
-would be refused as late.
+A request waits for its callback until its ttl is over.  A message that was accepted and comes again is accepted again, without
+a second effect; another body under its message id is a replay.  What was refused had no effect, and is judged anew.  What is
+older than the longest ttl is forgotten, for by then it would be refused as late.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import math
 from dataclasses import dataclass
 
 from sim.wire.codes import Code, Refusal
-from sim.wire.core import ErrorBody
 from sim.wire.messages import ANSWERS, UNSOLICITED, Message, is_callback
 
 MESSAGE_ID = "/context/messageId"
@@ -41,21 +40,13 @@ class Pending:
         return self.message.recipient
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """How a message was acknowledged: with an error, or without; digest: of its bytes."""
-
-    digest: str
-    error: ErrorBody | None
-
-
 class Correlation:
-    """The memory of one network: open requests by message id, and verdicts by message id and action."""
+    """The memory of one network: open requests by message id, and digests of what was accepted by message id and action."""
 
     def __init__(self) -> None:
         self._pending: dict[str, Pending] = {}
-        self._young: dict[tuple[str, str], Verdict] = {}
-        self._old: dict[tuple[str, str], Verdict] = {}
+        self._young: dict[tuple[str, str], str] = {}
+        self._old: dict[tuple[str, str], str] = {}
         self._longest_ttl_s = 0
         self._turn_s = -math.inf
 
@@ -66,16 +57,13 @@ class Correlation:
         self._pending[message.message_id] = Pending(message, digest, now + message.ttl_s)
         return True
 
-    def verdict(self, message: Message, digest: str) -> Verdict | None:
-        """How this very message was acknowledged before, if it was.
-
-        Raises ``Refusal`` for a message id that carried another body.
-        """
+    def is_known(self, message: Message) -> bool:
+        """Whether this very message was accepted before.  Raises ``Refusal`` where its message id carried another body."""
         key = (message.message_id, message.action)
-        verdict = self._young.get(key) or self._old.get(key)
-        if verdict is not None and verdict.digest != digest:
+        digest = self._young.get(key) or self._old.get(key)
+        if digest is not None and digest != message.digest:
             raise Refusal(Code.AUT_REPLAY_DETECTED, MESSAGE_ID, "this message id has carried another body")
-        return verdict
+        return digest is not None
 
     def admit(self, message: Message, now: int) -> None:
         """Raises ``Refusal`` for a callback that nobody waits for, unless the protocol lets it come unasked."""
@@ -107,14 +95,14 @@ class Correlation:
         if message.request_digest is not None:
             raise Refusal(Code.PRC_INVALID_TRANSITION, MESSAGE_ID, "names a request that nobody waits for")
 
-    def settled(self, message: Message, verdict: Verdict, now: int) -> None:
-        """A message has been acknowledged: remember how; a request that has been answered waits no longer."""
+    def accepted(self, message: Message, now: int) -> None:
+        """Remember a message that was accepted; the request that it answers waits no longer."""
         self._longest_ttl_s = max(self._longest_ttl_s, message.ttl_s)
         if now >= self._turn_s:
             self._old, self._young = self._young, {}
             self._turn_s = now + self._longest_ttl_s + 1
-        self._young[message.message_id, message.action] = verdict
-        if verdict.error is None and is_callback(message.action):
+        self._young[message.message_id, message.action] = message.digest
+        if is_callback(message.action):
             self._pending.pop(message.message_id, None)
 
     def closed(self, message_id: str) -> Pending | None:

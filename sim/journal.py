@@ -7,10 +7,14 @@ the manifest.  The journal holds nothing that depends on the machine or on the h
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from typing import Any, BinaryIO
 
 import msgspec
+
+from sim.wire.codes import Code
+from sim.wire.core import ErrorBody
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -39,13 +43,16 @@ class Journal:
         self._pending.append(_encode({"kind": kind, **fields}))
 
     def message(
-        self, seconds: int, raw: bytes, error: object = None, signature: str | None = None, note: str = ""
+        self, seconds: int, raw: bytes, error: ErrorBody | None = None, signature: str | None = None, note: str = ""
     ) -> None:
         """Append one delivered message, byte for byte, with its ACK or the reason of its NACK.
 
-        signature: its header, where it had one.  note: what else there is to say of it.
+        Bytes that are no JSON, or more than a line, are kept as ``{"base64": …}``.  signature: its header, where it had one.
+        note: what else there is to say of it.
         """
         self._messages += 1
+        if b"\n" in raw or (error is not None and error.errorCode == Code.SCH_INVALID_JSON):
+            raw = _encode({"base64": base64.b64encode(raw).decode()})  # it would break the line
         verdict = b'"ACK"' if error is None else b'"NACK","error":' + _encode(error)
         if signature is not None:
             verdict += b',"signature":' + _encode(signature)

@@ -116,6 +116,7 @@ def decode(action: str, raw: bytes, digest: str = "", seconds: Callable[[str], i
         sent_s=seconds(context.timestamp),
         error=(envelope.error or None) if callback else None,
         domain=context.domain or None,
+        tried=bool(context.tried),
         digest=digest,
         request_digest=None if context.requestDigest is UNSET else context.requestDigest.digest,
     )

@@ -324,8 +324,9 @@ class Message(msgspec.Struct, frozen=True):
     """One message as a participant sees it.
 
     sent_s: simulated second of sending.  ttl_s: for how long it may be acted on.  error: on a callback that reports a failure
-    of what was asked.  domain: of the network that it belongs to, where it says so.  digest: of the bytes that carried it,
-    stamped by the bus; its answer names it as ``request_digest``.
+    of what was asked.  domain: of the network that it belongs to, where it says so.  tried: asks what would happen, and
+    changes nothing (``context.try``).  digest: of the bytes that carried it, stamped by the bus; its answer names it as
+    ``request_digest``.
     """
 
     action: str
@@ -339,6 +340,7 @@ class Message(msgspec.Struct, frozen=True):
     sent_s: int = 0
     error: ErrorBody | None = None
     domain: str | None = None
+    tried: bool = False
     digest: str = ""
     request_digest: str | None = None
 
@@ -397,5 +399,6 @@ def context_of(message: Message, timestamp: str) -> Context:
         ttl=f"PT{message.ttl_s}S",
         lineage=UNSET if message.lineage is None else message.lineage,
         domain=UNSET if message.domain is None else message.domain,
+        tried=message.tried or UNSET,
         requestDigest=UNSET if message.request_digest is None else RequestDigest(digest=message.request_digest),
     )
