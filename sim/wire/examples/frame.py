@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from sim.rng import identifier
 from sim.wire.bags import ENERGY, LdTimePeriod, NativePayload, PricePart, PriceSpecification, TimeWindow
-from sim.wire.codec import encode
+from sim.wire.codec import body_digest, decode, encode
 from sim.wire.core import (
     Commitment,
     CommitmentCode,
@@ -58,11 +58,6 @@ def example_bytes(message: Message) -> bytes:
     return encode(message, clock(f"{hours:02}:{minutes:02}:{seconds:02}"))
 
 
-def digest_of(request: Message) -> str:
-    """What a callback says that it answers."""
-    return "BLAKE-512=" + base64.b64encode(hashlib.blake2b(example_bytes(request)).digest()).decode()
-
-
 @dataclass(frozen=True, slots=True)
 class Talk:
     """One transaction between a caller (BAP) and an answerer (BPP)."""
@@ -78,27 +73,22 @@ class Talk:
 
     def ask(self, time: str, action: str, content: Content, ttl_s: int = 30, parent: Message | None = None) -> Message:
         """A request of the caller; ``parent`` is the message that it descends from."""
-        return Message(
-            action,
-            self.caller,
-            self.answerer,
-            self.id,
-            identifier(0, "example", self.name, action, time),
-            content,
-            ttl_s=ttl_s,
-            sent_s=_seconds(time),
-            lineage=None if parent is None else _descent(parent),
-        )
+        message = self._message(self.caller, self.answerer, time, action, content)
+        lineage = None if parent is None else _descent(parent)
+        return _as_read(msgspec.structs.replace(message, ttl_s=ttl_s, lineage=lineage))
 
     def tell(self, time: str, action: str, content: Content) -> Message:
         """A callback that nobody asked for, with a message id of its own."""
+        return _as_read(self._message(self.answerer, self.caller, time, action, content))
+
+    def _message(self, sender: str, recipient: str, time: str, action: str, content: Content) -> Message:
         message_id = identifier(0, "example", self.name, action, time)
-        return Message(action, self.answerer, self.caller, self.id, message_id, content, sent_s=_seconds(time))
+        return Message(action, sender, recipient, self.id, message_id, content, sent_s=_seconds(time))
 
 
 def reply(request: Message, content: Content, after_s: int = 2, error: ErrorBody | None = None) -> Message:
     """The callback of a request."""
-    return Message(
+    answer = Message(
         callback_of(request.action),
         request.recipient,
         request.sender,
@@ -107,8 +97,16 @@ def reply(request: Message, content: Content, after_s: int = 2, error: ErrorBody
         content,
         sent_s=request.sent_s + after_s,
         error=error,
-        request_digest=digest_of(request),
+        request_digest=request.digest,
     )
+    return _as_read(answer)
+
+
+def _as_read(message: Message) -> Message:
+    """The message as its recipient has it, 5 as 5.0: only then do equal messages have equal bytes, and a digest a meaning."""
+    read = decode(message.action, example_bytes(message))
+    read = msgspec.structs.replace(read, sent_s=message.sent_s)
+    return msgspec.structs.replace(read, digest=body_digest(example_bytes(read)))
 
 
 def _descent(parent: Message) -> Lineage:
@@ -125,13 +123,12 @@ def commitment(
     offer: str,
     value: float,
     unit: Literal["KWH", "KW"] = "KWH",
-    code: Literal["DRAFT", "ACTIVE", "CLOSED"] = "DRAFT",
     **attributes: Any,
 ) -> Commitment:
     """So much of one resource under one offer."""
     return Commitment(
         id=f"{offer}/1",
-        status=CommitmentStatus(descriptor=CommitmentCode(code=code)),
+        status=CommitmentStatus(descriptor=CommitmentCode(code="DRAFT")),
         resources=(Resource(id=resource, quantity=Quantity(value=value, unitCode=unit)),),
         offer=Offer(id=offer, resourceIds=(resource,)),
         **attributes,

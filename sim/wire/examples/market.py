@@ -202,8 +202,10 @@ def limit(era: str, parent: str, forward_kw: float, reverse_kw: float) -> Aggreg
 ROOT = AggregateNode(era="sub-1", gridConstraints=GridConstraints())
 
 
-def problem(participants: tuple[AggregateParticipant, ...], *nodes: AggregateNode) -> AggregateContent:
-    """One market problem below the substation."""
+def problem(
+    participants: tuple[AggregateParticipant, ...], *nodes: AggregateNode, slack: str | UnsetType = UNSET
+) -> AggregateContent:
+    """One market problem below the substation; ``slack`` takes what the others leave."""
     return AggregateContent(
         aggregationRequest=AggregationRequest(
             aggregationType="MARKET_CLEARING",
@@ -213,6 +215,7 @@ def problem(participants: tuple[AggregateParticipant, ...], *nodes: AggregateNod
             k=0.5,
             priceFloor=-0.1,
             priceCap=1.0,
+            slack=slack,
         )
     )
 
@@ -271,6 +274,7 @@ TOWN_CLEARED = outcome(
 SUNNY = problem(
     (bid("vpp-sun", ROOFS, "tx-sun"), bid("supplier", curve((0.08, -1000.0), (0.08, 1000.0)), "sub-1")),
     limit("tx-sun", "sub-1", 150, 50),
+    slack="supplier",
 )
 SUNNY_CLEARED = outcome(
     0.08,

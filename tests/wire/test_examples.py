@@ -1,0 +1,196 @@
+"""The examples are messages that one could send: valid here and by the published specification, and their sums are right."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import yaml
+
+from sim.market.policies import POLICIES
+from sim.market.wire_form import clear_message
+from sim.wire import codec
+from sim.wire.bags import BAGS, EnergySettlement
+from sim.wire.codes import Refusal
+from sim.wire.examples import CONVERSATIONS, EXAMPLES, example_bytes
+from sim.wire.messages import ACTIONS, ANSWERS, CORE_ACTIONS, UNSOLICITED, Message, is_callback
+from tests import external
+
+ALL = [pytest.param(m, id=f"{action}-{n}") for action, messages in EXAMPLES.items() for n, m in enumerate(messages, 1)]
+FREE_FORM = {
+    "payload",
+    "credentialSubject",
+    "credentialSchema",
+    "credentialQuery",
+    "consents",
+    "issuer",
+    "data",
+    "details",
+}
+MAPS = {"clearedPower"}
+
+example = pytest.mark.parametrize("message", ALL)
+
+
+def document(message: Message) -> Any:
+    return json.loads(example_bytes(message))
+
+
+def objects(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Paths of all objects in a document; free-form ones are not entered."""
+    if isinstance(value, dict):
+        yield path
+        for key, inner in value.items():
+            if key not in FREE_FORM:
+                yield from objects(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from objects(inner, (*path, index))
+
+
+def at(value: Any, path: tuple[str | int, ...]) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+def occurring(value: Any) -> Iterator[str]:
+    for path in objects(value):
+        kind = at(value, path).get("@type")
+        if kind is not None:
+            yield kind
+
+
+def test_every_action_has_an_example_and_every_example_is_told_in_a_conversation() -> None:
+    assert set(EXAMPLES) == set(ACTIONS)
+    assert all(EXAMPLES.values())
+    told = [m for messages in CONVERSATIONS.values() for m in messages]
+    assert Counter(m.action for m in told) == Counter({action: len(messages) for action, messages in EXAMPLES.items()})
+
+
+def test_every_bag_occurs() -> None:
+    seen = {kind for messages in EXAMPLES.values() for m in messages for kind in occurring(document(m))}
+    assert {bag.__name__ for bag in BAGS} <= seen
+
+
+@example
+def test_an_example_is_without_fault_and_reads_back_as_it_was_written(message: Message) -> None:
+    raw = example_bytes(message)
+    assert codec.faults(message.action, raw) == ()
+    again = codec.decode(message.action, raw, codec.body_digest(raw), lambda _: message.sent_s)
+    assert again == message
+    assert example_bytes(again) == raw
+
+
+@example
+def test_an_example_is_refused_wherever_a_field_is_added(message: Message) -> None:
+    original = document(message)
+    validator = jsonschema_rs.Draft202012Validator(codec.schema(message.action))
+    for path in objects(original):
+        changed = copy.deepcopy(original)
+        at(changed, path)["unheardOf"] = "x"
+        assert not validator.is_valid(changed), path
+        with pytest.raises(Refusal):
+            codec.decode(message.action, json.dumps(changed).encode())
+
+
+@pytest.mark.parametrize("messages", CONVERSATIONS.values(), ids=CONVERSATIONS)
+def test_a_callback_answers_a_request_of_its_conversation_and_says_which(messages: tuple[Message, ...]) -> None:
+    requests = {(m.transaction_id, m.message_id): m for m in messages if not is_callback(m.action)}
+    answers = [m for m in messages if is_callback(m.action)]
+    assert len(requests) == len(messages) - len(answers)
+    for answer in answers:
+        request = requests.get((answer.transaction_id, answer.message_id))
+        if request is None:
+            assert answer.action in UNSOLICITED
+            assert answer.request_digest is None
+            continue
+        assert answer.action == ANSWERS[request.action]
+        assert (answer.sender, answer.recipient) == (request.recipient, request.sender)
+        assert 0 < answer.sent_s - request.sent_s <= request.ttl_s
+        assert answer.request_digest == codec.body_digest(example_bytes(request))
+
+
+@pytest.mark.parametrize("messages", CONVERSATIONS.values(), ids=CONVERSATIONS)
+def test_every_request_is_answered_and_every_leg_descends_from_a_message_that_was_sent(
+    messages: tuple[Message, ...],
+) -> None:
+    known = {(m.transaction_id, m.message_id) for m in messages}
+    answered = {(m.transaction_id, m.message_id) for m in messages if is_callback(m.action)}
+    assert known == answered
+    assert all((m.lineage.transactionId, m.lineage.messageId) in known for m in messages if m.lineage)
+
+
+def test_a_settlement_is_what_its_lines_come_to_for_one_party() -> None:
+    found = 0
+    for message in (m for messages in EXAMPLES.values() for m in messages):
+        contract = getattr(message.content, "contract", None)
+        for settlement in (getattr(contract, "settlements", None) or ()) if contract else ():
+            bag = settlement.settlementAttributes
+            if not isinstance(bag, EnergySettlement):
+                continue
+            balances: Counter[str] = Counter()
+            for line in bag.breakdown:
+                balances[line.payer] -= round(line.amount * 100)  # type: ignore[assignment]
+                balances[line.payee] += round(line.amount * 100)  # type: ignore[assignment]
+            assert sum(balances.values()) == 0
+            assert round(bag.amount * 100) in balances.values()
+            found += 1
+    assert found >= 6
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer"), list(zip(EXAMPLES["aggregate"], EXAMPLES["on_aggregate"], strict=True))
+)
+def test_the_examples_of_a_clearing_are_what_the_market_computes(request_: Message, answer: Message) -> None:
+    result = clear_message(document(request_)["message"], POLICIES["locational"], "example")
+    assert document(answer)["message"] == result
+
+
+def published() -> dict[str, Any]:
+    """Schemas of published request bodies, by action."""
+    spec = yaml.safe_load((external.FOLDER / "beckn-lts" / "beckn.yaml").read_text(encoding="utf-8"))
+    spelled = {"catalog/master/search": "catalog/master_search"}
+    bodies = {
+        path[1:]: item["post"]["requestBody"]
+        for path, item in spec["paths"].items()
+        if "requestBody" in item.get("post", {})
+    }
+    return {
+        spelled.get(path, path): body["content"]["application/json"]["schema"] | {"components": spec["components"]}
+        for path, body in bodies.items()
+    }
+
+
+@external.needed
+def test_every_example_of_a_published_action_is_valid_by_the_published_schema_formats_included() -> None:
+    schemas = published()
+    checked = set(schemas) & set(CORE_ACTIONS)
+    assert len(checked) >= 25
+    for action in checked:
+        validator = jsonschema_rs.Draft202012Validator(schemas[action], validate_formats=True)
+        for message in EXAMPLES[action]:
+            assert [f"{e.instance_path} {e.message}" for e in validator.iter_errors(document(message))] == [], action
+
+
+@external.needed
+@pytest.mark.parametrize(
+    ("action", "path", "wrong"),
+    [
+        ("confirm", ("contract", "id"), "no-uuid"),
+        ("confirm", ("contract", "commitments"), []),
+        ("confirm", ("contract", "status", "code"), "CONFIRMED"),
+        ("track", ("tracking", "url"), "not a uri"),
+        ("discover", ("intent", "objectives"), {}),
+    ],
+)
+def test_the_published_schema_would_have_found_a_fault(action: str, path: tuple[str, ...], wrong: Any) -> None:
+    validator = jsonschema_rs.Draft202012Validator(published()[action], validate_formats=True)
+    changed = document(EXAMPLES[action][0])
+    at(changed["message"], path[:-1])[path[-1]] = wrong
+    assert not validator.is_valid(changed)
