@@ -6,19 +6,21 @@ import copy
 import json
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import jsonschema_rs
 import pytest
 import yaml
 
+from sim.contracts.settle import read_json, settle
 from sim.market.policies import POLICIES
 from sim.market.wire_form import clear_message
 from sim.wire import codec
-from sim.wire.bags import BAGS, EnergySettlement
+from sim.wire.bags import BAGS, EnergySettlement, SettlementLine
 from sim.wire.codes import Refusal
 from sim.wire.examples import CONVERSATIONS, EXAMPLES, example_bytes
-from sim.wire.messages import ACTIONS, ANSWERS, CORE_ACTIONS, UNSOLICITED, Message, is_callback
+from sim.wire.messages import ACTIONS, ANSWERS, CORE_ACTIONS, UNSOLICITED, ContractContent, Message, is_callback
 from tests import external
 
 ALL = [pytest.param(m, id=f"{action}-{n}") for action, messages in EXAMPLES.items() for n, m in enumerate(messages, 1)]
@@ -126,22 +128,54 @@ def test_every_request_is_answered_and_every_leg_descends_from_a_message_that_wa
     assert all((m.lineage.transactionId, m.lineage.messageId) in known for m in messages if m.lineage)
 
 
-def test_a_settlement_is_what_its_lines_come_to_for_one_party() -> None:
-    found = 0
-    for message in (m for messages in EXAMPLES.values() for m in messages):
-        contract = getattr(message.content, "contract", None)
-        for settlement in (getattr(contract, "settlements", None) or ()) if contract else ():
-            bag = settlement.settlementAttributes
-            if not isinstance(bag, EnergySettlement):
-                continue
-            balances: Counter[str] = Counter()
-            for line in bag.breakdown:
-                balances[line.payer] -= round(line.amount * 100)  # type: ignore[assignment]
-                balances[line.payee] += round(line.amount * 100)  # type: ignore[assignment]
-            assert sum(balances.values()) == 0
-            assert round(bag.amount * 100) in balances.values()
-            found += 1
-    assert found >= 6
+def settled() -> Iterator[tuple[Message, EnergySettlement]]:
+    for message in (m for messages in EXAMPLES.values() for m in messages if isinstance(m.content, ContractContent)):
+        for settlement in message.contract.settlements or ():
+            if isinstance(settlement.settlementAttributes, EnergySettlement):
+                yield message, settlement.settlementAttributes
+
+
+def cents(lines: tuple[SettlementLine, ...]) -> Counter[str]:
+    balances: Counter[str] = Counter()
+    for line in lines:
+        balances.update({line.payee: round(line.amount * 100)})
+        balances.subtract({line.payer: round(line.amount * 100)})
+    return balances
+
+
+def test_a_settlement_is_what_its_lines_come_to_for_one_party_and_nothing_is_lost() -> None:
+    accounts = [(bag, cents(bag.breakdown)) for _, bag in settled()]
+    assert len(accounts) == 6
+    assert all(round(bag.amount * 100) in balances.values() for bag, balances in accounts)
+    assert not any(balances.total() for _, balances in accounts)
+
+
+GATE = {"market-clearing-price": {"price": Decimal("0.08333333333333334")}}
+
+
+@pytest.mark.parametrize(
+    ("cycle", "recipient", "signals"),
+    [
+        ("session-1", "driver-app", {"cdr": {"energyKWh": Decimal(2)}}),
+        ("trade-1", "buyer-app", {}),
+        ("2026-11-20T14", "ev-1", {"meter": {"consumedKWh": Decimal(10), "producedKWh": Decimal(0)}, **GATE}),
+        ("2026-11-20T14", "solar-1", {"meter": {"consumedKWh": Decimal(0), "producedKWh": Decimal(5)}, **GATE}),
+        ("event-9", "factory-3", {"meter": {"consumedKWh": Decimal(864)}, "event-9": {}}),
+    ],
+)
+def test_the_terms_of_a_contract_give_what_was_settled(
+    cycle: str, recipient: str, signals: dict[str, dict[str, Decimal]]
+) -> None:
+    """Its formulas, computed from what was metered, against the lines in the example."""
+    ((message, bag),) = [(m, b) for m, b in settled() if b.cycleId == cycle and m.recipient == recipient]
+    terms = read_json(json.dumps(document(message)["message"]["contract"]["contractAttributes"]), "example")
+    assert isinstance(terms, dict)
+    parts = ("roles", "inputParameters", "inputSignals", "telemetrySources", "revenueFlows")
+    contract = {"contractId": cycle, "currency": bag.currency} | {key: terms[key] for key in parts if key in terms}
+    postings = settle(contract, signals, "example")["postings"]
+    assert isinstance(postings, list)
+    computed = Counter((p["from"], p["to"], float(p["amount"])) for p in postings if p["amount"])
+    assert computed == Counter((line.payer, line.payee, line.amount) for line in bag.breakdown)
 
 
 @pytest.mark.parametrize(

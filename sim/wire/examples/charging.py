@@ -49,7 +49,7 @@ from sim.wire.bags import (
     TelemetrySource,
     UnitQuantity,
 )
-from sim.wire.bags.contracts import ContractState
+from sim.wire.bags.contracts import ContractState, QualityMetric
 from sim.wire.core import (
     Catalog,
     Descriptor,
@@ -219,6 +219,27 @@ ACCOUNTS = PaymentSettlement(
 )
 
 
+FLOWS = (
+    ContractFlow(
+        name="charging",
+        description="energy at 45.00, surcharge 8.00 and discount 6.00 a kWh; service 10.00",
+        formula="cdr.energyKWh * (pricePerKWh + 8 - 6) + 10",
+        payer="BUYER",
+        payee="SELLER",
+    ),
+    ContractFlow(
+        name="tax", description="5.456 a kWh", formula="cdr.energyKWh * 5.456", payer="BUYER", payee="GOVERNMENT"
+    ),
+    ContractFlow(
+        name="finder",
+        description="2.5 % of the energy",
+        formula="cdr.energyKWh * pricePerKWh * 0.025",
+        payer="BUYER",
+        payee="AGGREGATOR",
+    ),
+)
+
+
 def terms(status: ContractState) -> EnergyContractEVCharging:
     """The energy side: who pays whom for the session."""
     fee = BuyerFinderFee(feeType="PERCENTAGE", feeValue=2.5)
@@ -250,31 +271,9 @@ def terms(status: ContractState) -> EnergyContractEVCharging:
         timeWindow=window("17:45", "18:30"),
         inputParameters=InputParameters(gracePeriodMinutes=10, pricingModel="PER_KWH"),
         telemetrySources=(TelemetrySource(sourceId="cdr", sourceType="CHARGE_DATA_RECORD", fields=("energyKWh",)),),
-        revenueFlows=RevenueFlows(
-            flows=(
-                ContractFlow(
-                    name="energy",
-                    description="energy as metered",
-                    formula="cdr.energyKWh * 45",
-                    payer="BUYER",
-                    payee="SELLER",
-                ),
-                ContractFlow(
-                    name="finder",
-                    description="2.5 %",
-                    formula="cdr.energyKWh * 1.125",
-                    payer="BUYER",
-                    payee="AGGREGATOR",
-                ),
-                ContractFlow(
-                    name="tax",
-                    description="per kWh",
-                    formula="cdr.energyKWh * 5.456",
-                    payer="BUYER",
-                    payee="GOVERNMENT",
-                ),
-            ),
-            netZero=True,
+        revenueFlows=RevenueFlows(flows=FLOWS, netZero=True),
+        qualityMetrics=(
+            QualityMetric(metricId="averageChargingPower", formula="cdr.energyKWh / cdr.hours", unit="KW", target=5),
         ),
         fulfillmentMode="POST_FULFILLMENT",
         reservationId="R-4711",

@@ -173,6 +173,11 @@ def price(currency: str, value: float, *parts: Part, code: str = "QUOTED") -> Co
     return Consideration(id="total", status=Descriptor(code=code), considerationAttributes=attributes)
 
 
+def sha256(raw: bytes) -> str:
+    """A digest as contracts write it."""
+    return f"sha256:{hashlib.sha256(raw).hexdigest()}"
+
+
 def native(profile: str, payload: dict[str, Any], schema: str | UnsetType = UNSET) -> NativePayload:
     """A JSON message of another protocol, carried whole."""
     canonical = rfc8785.dumps(payload)

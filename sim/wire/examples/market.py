@@ -102,6 +102,47 @@ CAR = curve((0.08, -11.0), (0.10, -5.0), (0.12, 0.0))
 ROOFS = curve((0.05, 0.0), (0.06, 40.0), (0.07, 100.0))
 CARS = curve((0.08, -110.0), (0.10, -50.0), (0.12, 0.0))
 
+FLOWS = RevenueFlows(
+    flows=(
+        ContractFlow(
+            name="bought",
+            description="energy drawn, at the price of the gate",
+            formula="meter.consumedKWh * price",
+            payer="PROSUMER",
+            payee="MARKET_CLEARING_AGENT",
+        ),
+        ContractFlow(
+            name="sold",
+            description="energy injected, at the price of the gate",
+            formula="meter.producedKWh * price",
+            payer="MARKET_CLEARING_AGENT",
+            payee="PROSUMER",
+        ),
+        ContractFlow(
+            name="fee",
+            description="per kWh, whichever way",
+            formula="(meter.consumedKWh + meter.producedKWh) * feePerKWh",
+            payer="PROSUMER",
+            payee="MARKET_CLEARING_AGENT",
+        ),
+    ),
+    netZero=True,
+)
+TEMPLATE = EnergyContract(
+    ENERGY,
+    templateId="pay-as-clear",
+    status="PENDING",
+    roles=(
+        ContractRole(role="MARKET_CLEARING_AGENT", filled=True, filledBy="market"),
+        ContractRole(
+            role="PROSUMER",
+            filled=False,
+            expectedRoleInputs=(ExpectedInput(inputName="offerCurve", inputType="OfferCurve", required=True),),
+        ),
+    ),
+    inputParameters=InputParameters(feePerKWh=0.01),
+    revenueFlows=FLOWS,
+)
 OPEN_ROLE = EnergyOffer(
     ENERGY,
     templateId="pay-as-clear",
@@ -117,31 +158,13 @@ OPEN_ROLE = EnergyOffer(
         ExpectedInput(inputName="sourceMeterId", inputType="string", required=True),
         ExpectedInput(inputName="offerCurve", inputType="OfferCurve", required=True),
     ),
+    contract=TEMPLATE,
 )
 CATALOG = Catalog(
     id="market/offers",
     descriptor=Descriptor(name="Street market"),
     provider=Provider(id="market", descriptor=Descriptor(name="Street market")),
     offers=(Offer(id=OFFER, resourceIds=("market",), offerAttributes=OPEN_ROLE),),
-)
-FLOWS = RevenueFlows(
-    flows=(
-        ContractFlow(
-            name="energy",
-            description="at the price of the gate",
-            formula="meter.consumedKWh * signal.price",
-            payer="PROSUMER",
-            payee="MARKET_CLEARING_AGENT",
-        ),
-        ContractFlow(
-            name="fee",
-            description="per kWh",
-            formula="meter.consumedKWh * feePerKWh",
-            payer="PROSUMER",
-            payee="MARKET_CLEARING_AGENT",
-        ),
-    ),
-    netZero=True,
 )
 
 
@@ -166,7 +189,7 @@ def terms(
                 sourceId="meter",
                 sourceType="METER_READING",
                 source=SignalSource(meterId=f"meter-{era}"),
-                fields=("consumedKWh",),
+                fields=("consumedKWh", "producedKWh"),
             ),
         ),
         revenueFlows=FLOWS,
@@ -345,12 +368,12 @@ def cycle(amount: float, *lines: SettlementLine) -> tuple[Settlement, ...]:
 
 CAR_PAYS = cycle(
     -0.93,
-    SettlementLine(term="energy", amount=0.83, payer="ev-1", payee="market"),
+    SettlementLine(term="bought", amount=0.83, payer="ev-1", payee="market"),
     SettlementLine(term="fee", amount=0.10, payer="ev-1", payee="market"),
 )
 ROOF_HAS = cycle(
     0.37,
-    SettlementLine(term="energy", amount=0.42, payer="market", payee="solar-1"),
+    SettlementLine(term="sold", amount=0.42, payer="market", payee="solar-1"),
     SettlementLine(term="fee", amount=0.05, payer="solar-1", payee="market"),
 )
 BID = draft(EV, commitment("ev-1", OFFER, -11, "KW"), contractAttributes=terms("PENDING", "ev-1", CAR))

@@ -25,6 +25,7 @@ from sim.wire.bags import (
     RevenueFlows,
     RoleInputs,
     SettlementLine,
+    TelemetrySource,
     Unenrollment,
     UserAuth,
     VerifiedCredential,
@@ -146,6 +147,7 @@ TAKES_PART = EnergyContract(
     inputSignals=(
         InputSignal(signalId="event-9", signalType="COMMAND", value=-280.0, unit="KW", timestamp=clock("09:00")),
     ),
+    telemetrySources=(TelemetrySource(sourceId="meter", sourceType="METER_READING", fields=("consumedKWh",)),),
     revenueFlows=RevenueFlows(
         flows=(
             ContractFlow(

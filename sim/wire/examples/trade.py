@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from sim.wire.bags import (
     ENERGY,
     AllocatedReading,
@@ -43,7 +45,7 @@ from sim.wire.bags import (
     UnitQuantity,
     VerifiableCredential,
 )
-from sim.wire.bags.contracts import ContractState
+from sim.wire.bags.contracts import ContractState, RicardianContract
 from sim.wire.bags.credentials import CredentialProof
 from sim.wire.bags.tariff import EnergySource
 from sim.wire.bags.trade import WheelingCharges
@@ -70,6 +72,7 @@ from sim.wire.examples.frame import (
     ld_window,
     price,
     reply,
+    sha256,
     window,
 )
 from sim.wire.messages import CatalogsContent, DiscoverContent
@@ -184,14 +187,14 @@ def terms(status: ContractState, grid: TradeGrid) -> EnergyContractP2PTrade:
         ContractFlow(
             name="energy",
             description="as contracted",
-            formula="contractedQuantity * 0.15",
+            formula="contractedQuantity * pricePerKWh",
             payer="BUYER",
             payee="SELLER",
         ),
         ContractFlow(
             name="wheeling",
             description="per kWh",
-            formula="contractedQuantity * 0.025",
+            formula="contractedQuantity * wheelingPerKWh",
             payer="BUYER",
             payee="GRID_OPERATOR",
         ),
@@ -278,6 +281,17 @@ EVENING = Tariff(
 )
 
 
+TEXT: Final = "The retailer delivers 100 kWh overnight at the tariff of this contract."
+SIGNED = RicardianContract(
+    humanReadableText=TEXT,
+    humanReadableTextHash=sha256(TEXT.encode()),
+    machineReadableHash=sha256(msgspec.json.encode(EVENING)),
+    combinedHash=sha256(TEXT.encode() + msgspec.json.encode(EVENING)),
+    legalJurisdiction="IN-KA",
+    contractVersion="1",
+)
+
+
 def under_tariff(status: ContractState) -> EnergyContractP2PTrade:
     """100 kWh overnight, at whatever the tariff says."""
     return EnergyContractP2PTrade(
@@ -303,6 +317,7 @@ def under_tariff(status: ContractState) -> EnergyContractP2PTrade:
             GovernmentRole(filled=True, filledBy="treasury"),
         ),
         inputParameters=InputParameters(taxRate=0.18, pricingModel="TIME_OF_DAY"),
+        ricardianContract=SIGNED,
     )
 
 
