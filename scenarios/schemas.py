@@ -60,8 +60,10 @@ def write(folder: Path) -> tuple[Path, ...]:
 
 def counted(folder: Path, paths: tuple[Path, ...]) -> str:
     """How many files of which kind, in one line."""
-    kinds = Counter(path.relative_to(folder).parts[0] for path in paths if path.parent != folder)
-    return f"{len(paths)} files: 1 scenario, " + ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    kinds = Counter(path.relative_to(folder).parts[0] for path in paths)
+    scenario, context = kinds.pop("scenario.schema.json"), kinds.pop("energy")
+    others = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return f"{len(paths)} files: {scenario} scenario, {others}, {context} context"
 
 
 def _replace(drafts: Mapping[Path, str]) -> None:

@@ -16,8 +16,9 @@ import yaml
 from sim.contracts.settle import read_json, settle
 from sim.market.policies import POLICIES
 from sim.market.wire_form import clear_message
-from sim.wire import codec
+from sim.wire import codec, core, jsonld
 from sim.wire.bags import BAGS, EnergySettlement, SettlementLine
+from sim.wire.basics import Wire
 from sim.wire.codes import Refusal
 from sim.wire.examples import CONVERSATIONS, EXAMPLES, example_bytes
 from sim.wire.messages import ACTIONS, ANSWERS, CORE_ACTIONS, UNSOLICITED, ContractContent, Message, is_callback
@@ -78,6 +79,20 @@ def test_every_action_has_an_example_and_every_example_is_told_in_a_conversation
 def test_every_bag_occurs() -> None:
     seen = {kind for messages in EXAMPLES.values() for m in messages for kind in occurring(document(m))}
     assert {bag.__name__ for bag in BAGS} <= seen
+
+
+def test_every_type_that_can_stand_in_a_bag_or_in_the_core_occurs_in_an_example() -> None:
+    def structures(value: object) -> Iterator[type]:
+        if isinstance(value, Wire):
+            yield type(value)
+            value = tuple(getattr(value, name) for name in value.__struct_fields__)
+        if isinstance(value, tuple):
+            for inner in value:
+                yield from structures(inner)
+
+    seen = {kind for messages in EXAMPLES.values() for m in messages for kind in structures(m.content)}
+    core_types = {kind for kind in vars(core).values() if isinstance(kind, type) and kind.__module__ == core.__name__}
+    assert {*jsonld.types(), *(kind for kind in core_types if issubclass(kind, Wire))} <= seen
 
 
 @example

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from sim.wire import jsonld
 from sim.wire.bags import BAGS, Bag
+from sim.wire.basics import Wire
 from sim.wire.examples import EXAMPLES, example_bytes
 from sim.wire.jsonld import NAMESPACE, PREFIXES, energy_context, hints, types
 from sim.wire.messages import Message
@@ -156,3 +158,14 @@ def test_every_bag_of_every_example_expands_and_loses_nothing(message: Message) 
 def test_bags_within_bags_are_found_by_their_type() -> None:
     nested = [kind for kind in types() if issubclass(kind, Bag)]
     assert set(nested) == set(BAGS)
+
+
+def test_objects_without_a_type_that_write_a_field_differently_cannot_stand_in_one_place() -> None:
+    class Number(Wire, frozen=True, kw_only=True):
+        reading: float
+
+    class Word(Wire, frozen=True, kw_only=True):
+        reading: str
+
+    with pytest.raises(ValueError, match="reading is written differently in Number, Word"):
+        jsonld._define((Number, Word), "reading", frozenset({"reading"}))

@@ -49,13 +49,19 @@ from sim.wire.bags import (
     TelemetrySource,
     UnitQuantity,
 )
-from sim.wire.bags.contracts import ContractState, QualityMetric
+from sim.wire.bags.contracts import ContractState, Penalty, QualityMetric
 from sim.wire.core import (
     Catalog,
+    Category,
     Descriptor,
+    Document,
     ErrorBody,
     Filters,
     FormSubmission,
+    MediaFile,
+    MediaInput,
+    MediaSearch,
+    MediaSearchOptions,
     Offer,
     Participant,
     Performance,
@@ -64,6 +70,7 @@ from sim.wire.core import (
     PublishResult,
     RatingInput,
     RatingRange,
+    RatingSummary,
     RatingTarget,
     Resource,
     SearchIntent,
@@ -134,15 +141,30 @@ OPERATOR = Provider(
 IDLE_FEE = PriceBody(
     currency="INR", value=2.0, applicableQuantity=UnitQuantity(unitText="minute", unitCode="MIN", unitQuantity=1)
 )
+LISTED = Resource(
+    id=POINT,
+    descriptor=Descriptor(
+        name="Mill Road, left",
+        docs=(
+            Document(
+                label="how to plug in", mimeType="application/pdf", url="https://charge-north.degsim.example/plug.pdf"
+            ),
+        ),
+        mediaFile=(MediaFile(mimeType="image/jpeg", uri="https://charge-north.degsim.example/mill-road.jpg"),),
+    ),
+    category=Category(codeValue="EV_CHARGING", name="Charging"),
+    rating=RatingSummary(ratingValue=4.5, ratingCount=12),
+    isActive=True,
+    rateable=True,
+    resourceAttributes=SERVICE,
+)
 CATALOG = Catalog(
     id="charge-north/points",
     descriptor=Descriptor(name="Charge points of Charge North"),
     provider=OPERATOR,
     bppId="charge-north",
     bppUri="https://charge-north.degsim.example/beckn",
-    resources=(
-        Resource(id=POINT, descriptor=Descriptor(name="Mill Road, left"), resourceAttributes=SERVICE, isActive=True),
-    ),
+    resources=(LISTED,),
     offers=(
         Offer(
             id=OFFER,
@@ -170,6 +192,12 @@ SEARCHED = SearchIntent(
             quantifier="ANY",
         ),
     ),
+)
+PHOTOGRAPHED = SearchIntent(
+    mediaSearch=MediaSearch(
+        media=(MediaInput(type="image", url="https://driver-app.degsim.example/1.jpg", textHint="this connector"),),
+        options=MediaSearchOptions(goals=("visual-object-detect",), augment_text_search=True),
+    )
 )
 WISH = EnergyIntent(
     ENERGY,
@@ -240,6 +268,9 @@ FLOWS = (
 )
 
 
+SLOW = Penalty(formula="cdr.energyKWh * 1", payer="SELLER", payee="BUYER")
+
+
 def terms(status: ContractState) -> EnergyContractEVCharging:
     """The energy side: who pays whom for the session."""
     fee = BuyerFinderFee(feeType="PERCENTAGE", feeValue=2.5)
@@ -273,7 +304,9 @@ def terms(status: ContractState) -> EnergyContractEVCharging:
         telemetrySources=(TelemetrySource(sourceId="cdr", sourceType="CHARGE_DATA_RECORD", fields=("energyKWh",)),),
         revenueFlows=RevenueFlows(flows=FLOWS, netZero=True),
         qualityMetrics=(
-            QualityMetric(metricId="averageChargingPower", formula="cdr.energyKWh / cdr.hours", unit="KW", target=5),
+            QualityMetric(
+                metricId="averageChargingPower", formula="cdr.energyKWh / cdr.hours", unit="KW", target=5, penalty=SLOW
+            ),
         ),
         fulfillmentMode="POST_FULFILLMENT",
         reservationId="R-4711",
@@ -427,6 +460,7 @@ DESK = SupportInfo(
 publish = PUBLISH.ask("08:00:00", "catalog/publish", PublishContent(catalogs=(CATALOG,)))
 copied = IMPOSTOR.ask("08:05:00", "catalog/publish", PublishContent(catalogs=(CATALOG,)))
 search = SEARCH.ask("17:40:00", "discover", DiscoverContent(intent=SEARCHED))
+picture = SEARCH.ask("17:40:10", "discover", DiscoverContent(intent=PHOTOGRAPHED))
 select = TALK.ask("17:40:30", "select", about(ASKED))
 init = TALK.ask("17:41:00", "init", about(ORDERED))
 confirm = TALK.ask("17:43:00", "confirm", about(become(PENDING, "DRAFT", settlements=paid(COMPLETED))))
@@ -465,6 +499,9 @@ MESSAGES = (
     # A driver looks for CCS2 of at least 50 kW within 5 km of the route.
     search,
     reply(search, CatalogsContent(catalogs=(CATALOG,))),
+    # Or by a picture of the plug.
+    picture,
+    reply(picture, CatalogsContent(catalogs=(CATALOG,))),
     # How much for 2.5 kWh by 18:30?  143.95, part by part.
     select,
     reply(select, about(QUOTED)),

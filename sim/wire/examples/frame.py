@@ -36,9 +36,9 @@ DAY: Final = "2026-11-20"
 C = TypeVar("C", bound=Contract)
 
 
-def clock(time: str, day: str = DAY) -> str:
+def clock(hour: str, day: str = DAY) -> str:
     """The timestamp of a time of day, ``17:45`` or ``17:45:30``."""
-    return f"{day}T{time if time.count(':') == 2 else f'{time}:00'}Z"
+    return f"{day}T{hour if hour.count(':') == 2 else f'{hour}:00'}Z"
 
 
 def window(start: str, end: str, day: str = DAY) -> TimeWindow:
@@ -71,19 +71,19 @@ class Talk:
         """The transaction's id."""
         return identifier(0, "example", self.name)
 
-    def ask(self, time: str, action: str, content: Content, ttl_s: int = 30, parent: Message | None = None) -> Message:
+    def ask(self, hour: str, action: str, content: Content, ttl_s: int = 30, parent: Message | None = None) -> Message:
         """A request of the caller; ``parent`` is the message that it descends from."""
-        message = self._message(self.caller, self.answerer, time, action, content)
+        message = self._message(self.caller, self.answerer, hour, action, content)
         lineage = None if parent is None else _descent(parent)
         return _as_read(msgspec.structs.replace(message, ttl_s=ttl_s, lineage=lineage))
 
-    def tell(self, time: str, action: str, content: Content) -> Message:
+    def tell(self, hour: str, action: str, content: Content) -> Message:
         """A callback that nobody asked for, with a message id of its own."""
-        return _as_read(self._message(self.answerer, self.caller, time, action, content))
+        return _as_read(self._message(self.answerer, self.caller, hour, action, content))
 
-    def _message(self, sender: str, recipient: str, time: str, action: str, content: Content) -> Message:
-        message_id = identifier(0, "example", self.name, action, time)
-        return Message(action, sender, recipient, self.id, message_id, content, sent_s=_seconds(time))
+    def _message(self, sender: str, recipient: str, hour: str, action: str, content: Content) -> Message:
+        message_id = identifier(0, "example", self.name, action, hour)
+        return Message(action, sender, recipient, self.id, message_id, content, sent_s=_seconds(hour))
 
 
 def reply(request: Message, content: Content, after_s: int = 2, error: ErrorBody | None = None) -> Message:
@@ -113,8 +113,8 @@ def _descent(parent: Message) -> Lineage:
     return Lineage(transactionId=parent.transaction_id, messageId=parent.message_id)
 
 
-def _seconds(time: str) -> int:
-    hours, minutes, seconds = map(int, time.split(":"))
+def _seconds(hour: str) -> int:
+    hours, minutes, seconds = map(int, hour.split(":"))
     return hours * 3600 + minutes * 60 + seconds
 
 

@@ -30,7 +30,13 @@ from sim.wire.bags import (
     UserAuth,
     VerifiedCredential,
 )
-from sim.wire.bags.credentials import ConflictingEnrollment, Requirement, RevokedListEntry
+from sim.wire.bags.credentials import (
+    ConflictingEnrollment,
+    CustomerContact,
+    Requirement,
+    RevokedListEntry,
+    TradingDetails,
+)
 from sim.wire.core import Descriptor, ErrorBody, Participant, Performance, Settlement
 from sim.wire.examples.frame import Talk, about, asked, become, clock, commitment, draft, reply, window
 
@@ -94,6 +100,8 @@ ENROLLED = EnergyEnrollment(
     enrollmentId="enr-78",
     programId="flex-2026",
     status="ACTIVE",
+    customer=CustomerContact(name="Household 12", email="home-12@mail.example"),
+    p2pdetails=TradingDetails(meternumber="meter-1207", usertype="prosumer", sdload="12", isp2pactive=True),
     enrolledAt=clock("10:05:02"),
     credential=EnrollmentCredential(
         credentialId="vc-enrolment-78",

@@ -14,6 +14,7 @@ from sim.wire.bags import (
     ENERGY,
     AllocatedReading,
     ContractFlow,
+    CredentialStatus,
     EnergyContractP2PTrade,
     EnergyCredentials,
     EnergyCustomer,
@@ -48,7 +49,7 @@ from sim.wire.bags import (
 from sim.wire.bags.contracts import ContractState, RicardianContract
 from sim.wire.bags.credentials import CredentialProof
 from sim.wire.bags.tariff import EnergySource
-from sim.wire.bags.trade import WheelingCharges
+from sim.wire.bags.trade import TimeOfDayRate, TimeRange, WheelingCharges
 from sim.wire.core import (
     Catalog,
     Descriptor,
@@ -96,6 +97,13 @@ GENERATES = VerifiableCredential(
     validFrom=clock("00:00", "2026-01-01"),
     validUntil=clock("00:00", "2028-01-01"),
     credentialSubject={"id": "did:web:solar-co-op.degsim.example", "generationType": "SOLAR", "capacityKW": 6.5},
+    credentialStatus=CredentialStatus(
+        id="https://utility.degsim.example/status/1#94567",
+        type="BitstringStatusListEntry",
+        statusPurpose="revocation",
+        statusListIndex="94567",
+        statusListCredential="https://utility.degsim.example/status/1",
+    ),
     proof=CredentialProof(
         type="DataIntegrityProof",
         cryptosuite="eddsa-jcs-2022",
@@ -136,12 +144,24 @@ FOR_SALE = EnergyTradeOffer(
     maxQuantity=UnitQuantity(unitText="kWh", unitCode="KWH", unitQuantity=24),
     timeWindow=ld_window("09:00", "16:00", NEXT),
 )
+BY_HOUR = EnergyTradeOffer(
+    ENERGY,
+    pricingModel="TIME_OF_DAY",
+    sourceMeterId=SOURCE,
+    timeOfDayRates=(
+        TimeOfDayRate(timeRange=TimeRange(start="09:00:00", end="12:00:00"), rate=0.16, currency="USD"),
+        TimeOfDayRate(timeRange=TimeRange(start="12:00:00", end="16:00:00"), rate=0.14, currency="USD"),
+    ),
+)
 CATALOG = Catalog(
     id="solar-co-op/tomorrow",
     descriptor=Descriptor(name="Solar energy of tomorrow"),
     provider=CO_OP,
     resources=(Resource(id=SELLS, descriptor=Descriptor(name="Roof 9"), resourceAttributes=ROOF),),
-    offers=(Offer(id=OFFER, resourceIds=(SELLS,), offerAttributes=FOR_SALE),),
+    offers=(
+        Offer(id=OFFER, resourceIds=(SELLS,), offerAttributes=FOR_SALE),
+        Offer(id=f"{SELLS}/by-hour", resourceIds=(SELLS,), offerAttributes=BY_HOUR),
+    ),
 )
 WANTED = SearchIntent(
     textSearch="EnergyResource",
