@@ -62,7 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     plot.add_argument("--format", default="png", choices=("png", "svg"))
     known = _command(commands, "list", _list, "list what can be named in a scenario or a command")
     known.add_argument("kind", nargs="?", metavar="KIND")
-    schema = _command(commands, "schema", _schema, "write JSON Schemas of scenarios and messages")
+    schema = _command(
+        commands, "schema", _schema, "write schemas of scenarios and messages, the JSON-LD context, examples"
+    )
     schema.add_argument("--out", type=Path, metavar="DIR", help="default: the scenario's schema to standard output")
     return parser
 
@@ -166,20 +168,14 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _schema(options: argparse.Namespace) -> int:
-    from scenarios.spec import Scenario  # noqa: PLC0415
-    from sim.wire.codec import schema  # noqa: PLC0415
-    from sim.wire.messages import ACTIONS  # noqa: PLC0415
+    from scenarios import schemas  # noqa: PLC0415
 
-    schemas = {"scenario": Scenario.model_json_schema()}
     if options.out is None:
-        _out(json.dumps(schemas["scenario"], indent=2))
+        _out(json.dumps(schemas.scenario_schema(), indent=2))
         return OK
-    schemas |= {action.replace("/", "_"): schema(action) for action in ACTIONS}
-    options.out.mkdir(parents=True, exist_ok=True)
-    for name, content in schemas.items():
-        path = options.out / f"{name}.schema.json"
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        _say(str(path))
+    written = schemas.write(options.out)
+    _say("\n".join(map(str, written)))
+    _say(schemas.counted(options.out, written))
     return OK
 
 

@@ -27,6 +27,14 @@ Timestamp = Annotated[str, Meta(pattern=f"^{_DAY}T{_CLOCK}{_OFFSET}$", descripti
 Day = Annotated[str, Meta(pattern=f"^{_DAY}$", description="an RFC 3339 full-date")]
 OffsetTime = Annotated[str, Meta(pattern=f"^{_CLOCK}{_OFFSET}$", description="an RFC 3339 time with offset")]
 LocalTime = Annotated[str, Meta(pattern=f"^{_CLOCK}(?:{_OFFSET})?$", description="a time of day, HH:MM:SS")]
+# One pattern, not a union of two types: of two kinds of text in a union msgspec checks the last alone.
+Moment = Annotated[
+    str,
+    Meta(
+        pattern=f"^(?:{_DAY}T{_CLOCK}{_OFFSET}|{_CLOCK}(?:{_OFFSET})?)$",
+        description="an RFC 3339 date-time with offset, or a time of day",
+    ),
+]
 MinuteOfDay = Annotated[str, Meta(pattern=r"^(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)$", description="HH:MM, up to 24:00")]
 Duration = Annotated[str, Meta(pattern=r"^PT\d{1,9}S$", description="whole seconds as an ISO 8601 duration, PT…S")]
 Period = Annotated[

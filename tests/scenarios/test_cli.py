@@ -152,4 +152,3 @@ def test_the_exported_scenario_schema_accepts_the_example_and_refuses_an_unknown
     document["start"] = document["start"].isoformat()
     assert [error.message for error in validator.iter_errors(document)] == []
     assert not validator.is_valid(document | {"sed": 1})
-    assert len(list(tmp_path.iterdir())) == 31

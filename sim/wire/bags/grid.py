@@ -10,7 +10,7 @@ from sim.wire.basics import (
     Bag,
     Breach,
     Identifier,
-    LocalTime,
+    Moment,
     NonNegative,
     Text,
     Timestamp,
@@ -29,8 +29,8 @@ class LdTimePeriod(Wire, frozen=True, kw_only=True):
     kind: Literal["beckn:TimePeriod", "TimePeriod"] = field(name="@type")
     startDate: Timestamp | UnsetType = field(name="schema:startDate", default=UNSET)
     endDate: Timestamp | UnsetType = field(name="schema:endDate", default=UNSET)
-    startTime: Timestamp | LocalTime | UnsetType = field(name="schema:startTime", default=UNSET)
-    endTime: Timestamp | LocalTime | UnsetType = field(name="schema:endTime", default=UNSET)
+    startTime: Moment | UnsetType = field(name="schema:startTime", default=UNSET)
+    endTime: Moment | UnsetType = field(name="schema:endTime", default=UNSET)
 
     def __post_init__(self) -> None:
         if self.startDate is UNSET and self.endDate is UNSET and UNSET in (self.startTime, self.endTime):
