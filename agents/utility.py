@@ -123,6 +123,9 @@ class Utility(Participant):
     def on_status(self, message: Message) -> Iterable[Event]:
         """Readings of supply and of all sites: buy the difference from the retailer."""
         index, readings = readings_in(message, self._calendar)
+        if readings is not None and not readings.keys() >= {SUPPLY_METER, SITES_METER}:
+            what = f"expected readings of {SUPPLY_METER} and {SITES_METER}, got {', '.join(readings)}"
+            raise Refusal(Code.SCH_REQUIRED_FIELD_MISSING, "/message/contract/performance", what)
         locked_kwh = self._locked_kwh.get((index, self._supplier_meter), 0.0)
         self._locked_kwh = {key: value for key, value in self._locked_kwh.items() if key[0] > index}
         if readings:

@@ -21,7 +21,9 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from results.audit import Audit
 from results.bills import recomputed
+from results.exchange import messages, signatures
 from results.run import JOURNAL, TABLES, Record, Run, digest, table_path
 from sim import ledger, tolerances
 from sim.contracts.contract import Status, Turn, transition
@@ -45,19 +47,8 @@ FEE = "fee"
 WELFARE = 1e-6
 """Relative distance of two sums of welfare over the same set-points."""
 
-UNSOLICITED = ("on_status", "on_update")
-"""Callbacks that may come without a request."""
-
 # One flipped bit can rename a key or turn a number into another type and leave valid JSON behind.
 _DAMAGE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
-
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """What an invariant looked at, as a phrase with numbers, and every breach it found."""
-
-    checked: str
-    findings: tuple[Fault, ...] = ()
 
 
 class Invariant(NamedTuple):
@@ -499,51 +490,6 @@ def _award_faults(run: Run, awards: Iterable[tuple[int, str, Record]]) -> Iterat
                 yield Fault(f"interval {interval} {era}", f"was awarded {told_kw:g} kW; {p_kw:g} kW is {where}")
 
 
-def messages(run: Run) -> Audit:
-    """Every message was answered ACK or NACK, every callback answers a request, and the manifest counts them right."""
-    asked: set[tuple[str, str, str]] = set()
-    counts: Counter[tuple[str, str]] = Counter()
-    findings: list[Fault] = []
-    for number, record in enumerate(run.messages(), start=1):
-        context = record["body"]["context"]
-        action, thread = context["action"], (context["transactionId"], context["messageId"])
-        findings += _message_faults(number, record, (request_of(action), *thread) in asked)
-        counts[action, record["ack"]] += 1
-        if record["ack"] == "ACK":
-            asked.add((action, *thread))
-    findings += _count_faults(counts, run.manifest["messages"])
-    refused = sum(count for (_, ack), count in counts.items() if ack == "NACK")
-    return Audit(
-        f"{counts.total():,} messages of {len({a for a, _ in counts})} actions, {refused} refused", tuple(findings)
-    )
-
-
-def request_of(action: str) -> str:
-    """The action that a callback answers: ``catalog/publish`` for ``catalog/on_publish``; a request answers itself."""
-    head, slash, tail = action.rpartition("/")
-    return head + slash + tail.removeprefix("on_")
-
-
-def _message_faults(number: int, record: Record, was_asked: bool) -> Iterator[Fault]:
-    action = record["body"]["context"]["action"]
-    where = f"message {record['seq']} ({action})"
-    if record["seq"] != number:
-        yield Fault(where, f"is number {number} in the journal")
-    if record["ack"] not in ("ACK", "NACK"):
-        yield Fault(where, f"was answered {record['ack']!r}, neither ACK nor NACK")
-    if record["ack"] == "NACK" and "error" not in record:
-        yield Fault(where, "was refused without a reason")
-    if record["ack"] == "ACK" and is_callback(action) and action not in UNSOLICITED and not was_asked:
-        yield Fault(where, f"answers no accepted {request_of(action)} of its message id")
-
-
-def _count_faults(counts: Mapping[tuple[str, str], int], stated: Mapping[str, Mapping[str, int]]) -> Iterator[Fault]:
-    for action in dict.fromkeys([*stated, *(action for action, _ in counts)]):
-        found = {ack: counts.get((action, ack.upper()), 0) for ack in ("ack", "nack")}
-        if found != stated.get(action):
-            yield Fault(action, f"the manifest counts {stated.get(action)}, the journal {found}")
-
-
 INVARIANTS = (
     Invariant("journal", "the journal is the one that was written, to the byte", journal_chain),
     Invariant("tables", "the tables are those that were written, to the byte", table_files),
@@ -553,5 +499,6 @@ INVARIANTS = (
     Invariant("certificates", "every clearing keeps what its policy promises", certificates),
     Invariant("states", "contracts and set-points followed the rules", states),
     Invariant("messages", "every message was answered, and every answer asked for", messages),
+    Invariant("signatures", "every message was signed by its sender, where the scenario signs", signatures),
 )
 """Every invariant of a run, in the order of the report."""

@@ -23,6 +23,7 @@ from typing import Any
 
 import msgspec
 
+from results.exchange import REQUESTS
 from results.run import JOURNAL, TABLES, write
 from sim.clock import Calendar, local_start
 from sim.contracts.contract import Contract, Line, Settlement
@@ -31,6 +32,8 @@ from sim.ledger import Posting
 from sim.market.policies import POLICIES
 from sim.market.wire_form import clear_message
 from sim.rng import identifier
+from sim.wire.codec import body_digest
+from sim.wire.core import ErrorBody
 
 Record = dict[str, Any]
 
@@ -88,17 +91,25 @@ def seal(folder: Path, draft: Draft) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / JOURNAL).open("wb") as sink:
         journal = Journal(sink)
+        asked: dict[tuple[str, ...], str] = {}
         for record in draft.journal:
-            _append(journal, record)
+            _append(journal, record, asked)
     sealed = {"journalHead": journal.head, "journalBytes": journal.size}
     write(folder, {"messages": _counts(draft), **draft.manifest, **sealed}, draft.tables)
 
 
-def _append(journal: Journal, record: Record) -> None:
+def _append(journal: Journal, record: Record, asked: dict[tuple[str, ...], str]) -> None:
+    """asked: digests of the requests so far, which their answers name unless they name another already."""
     if record["kind"] == "commit":
         journal.commit(record["interval"])
     elif record["kind"] == "message":
-        journal.message(record["t"], msgspec.json.encode(record["body"]), record.get("error"))
+        context, error = record["body"]["context"], record.get("error")
+        thread = (context["transactionId"], context["messageId"])
+        if (REQUESTS.get(context["action"], ""), *thread) in asked:
+            context.setdefault("requestDigest", {"digest": asked[REQUESTS[context["action"]], *thread]})
+        raw = msgspec.json.encode(record["body"])
+        asked[context["action"], *thread] = body_digest(raw)
+        journal.message(record["t"], raw, None if error is None else ErrorBody(**error), record.get("signature"))
     else:
         journal.record(**record)
 
