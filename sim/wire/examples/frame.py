@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
-import rfc8785
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from sim.rng import identifier
 from sim.wire.bags import ENERGY, LdTimePeriod, NativePayload, PricePart, PriceSpecification, TimeWindow
@@ -30,6 +28,7 @@ from sim.wire.core import (
     Resource,
 )
 from sim.wire.messages import Content, ContractContent, KnownContractContent, Lineage, Message, callback_of
+from sim.wire.native import wrap
 
 DAY: Final = "2026-11-20"
 """The day on which every example is sent."""
@@ -178,15 +177,6 @@ def sha256(raw: bytes) -> str:
     return f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
 
-def native(profile: str, payload: dict[str, Any], schema: str | UnsetType = UNSET) -> NativePayload:
+def native(profile: str, payload: dict[str, Any], schema: str | None = None) -> NativePayload:
     """A JSON message of another protocol, carried whole."""
-    canonical = rfc8785.dumps(payload)
-    digest = base64.b64encode(hashlib.sha256(canonical).digest()).decode()
-    return NativePayload(
-        mediaType=f'application/json; profile="{profile}"',
-        profile=profile,
-        encoding="json",
-        digest=f"sha-256=:{digest}:",
-        payload=msgspec.Raw(canonical),
-        schemaRef=schema,
-    )
+    return wrap(msgspec.json.encode(payload), f'application/json; profile="{profile}"', profile, schema)
