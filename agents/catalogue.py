@@ -1,41 +1,133 @@
-"""The catalogue: keeps what others publish, and finds it again."""
+"""The catalogue: keeps what others publish, finds it again, and tells those who have subscribed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
+from sim.clock import Calendar
 from sim.participant import Ids, Participant, Registry
-from sim.wire.core import Catalog, PublishResult
-from sim.wire.messages import CatalogsContent, DiscoverContent, Event, Message, PublishContent, PublishedContent
+from sim.wire.core import Catalog, PublishResult, Subscription, SubscriptionRequest
+from sim.wire.messages import (
+    SETUP_TTL_S,
+    CatalogsContent,
+    DiscoverContent,
+    Event,
+    Message,
+    PublishContent,
+    PublishedContent,
+    PullContent,
+    PulledContent,
+    SubscribeContent,
+    SubscribedContent,
+)
 from sim.wire.need import needed
 
+EVERYTHING = "*"
+"""A schema type that every catalogue has."""
 
-def mentions(catalog: Catalog, text: str) -> bool:
-    """Whether one of the catalogue's energy bags has this ``@type``."""
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """One version of a catalogue, and the simulated second in which it was published."""
+
+    catalog: Catalog
+    at_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """Somebody who hears of every new edition with a bag of one of these types."""
+
+    era: str
+    transaction_id: str
+    types: frozenset[str]
+
+
+def bag_types(catalog: Catalog) -> frozenset[str]:
+    """The ``@type`` of every energy bag in a catalogue."""
     bags = [r.resourceAttributes for r in catalog.resources or ()] + [o.offerAttributes for o in catalog.offers or ()]
-    return any(type(bag).__name__ == text for bag in bags)
+    return frozenset(type(bag).__name__ for bag in bags)
 
 
 class Catalogue(Participant):
-    """Keeps the latest version of every catalogue by its id, in order of first publication."""
+    """Keeps every edition of every catalogue by its id, in order of first publication."""
 
     kind = "catalogue"
 
-    def __init__(self, registry: Registry, era: str, ids: Ids) -> None:
+    def __init__(self, registry: Registry, era: str, ids: Ids, calendar: Calendar) -> None:
         super().__init__(registry, era, ids)
-        self._catalogs: dict[str, Catalog] = {}
-        self.reactions |= {"catalog/publish": self.on_publish, "discover": self.on_discover}
+        self._calendar = calendar
+        self._editions: dict[str, list[Edition]] = {}
+        self._followers: list[Follower] = []
+        self.reactions |= {
+            "catalog/publish": self.on_publish,
+            "catalog/subscription": self.on_subscription,
+            "catalog/pull": self.on_pull,
+            "discover": self.on_discover,
+        }
 
     def on_publish(self, message: Message) -> Iterable[Event]:
-        """Take in every catalogue; a later one of the same id takes the place of the earlier."""
+        """Take in every catalogue, and tell its followers; a later edition takes the place of the earlier."""
         assert isinstance(message.content, PublishContent)
-        self._catalogs |= {catalog.id: catalog for catalog in message.content.catalogs}
-        results = tuple(PublishResult(catalogId=c.id, status="ACCEPTED") for c in message.content.catalogs)
-        return (self.answer(message, PublishedContent(results=results)),)
+        catalogs = message.content.catalogs
+        for catalog in catalogs:
+            self._editions.setdefault(catalog.id, []).append(Edition(catalog, message.sent_s))
+        results = tuple(PublishResult(catalogId=c.id, status="ACCEPTED") for c in catalogs)
+        yield self.answer(message, PublishedContent(results=results))
+        for follower in self._followers:
+            wanted = tuple(catalog for catalog in catalogs if _interests(follower.types, catalog))
+            if wanted:
+                ids = (follower.transaction_id, self.ids.fresh())
+                yield Message("on_discover", self.era, follower.era, *ids, CatalogsContent(catalogs=wanted))
+
+    def on_subscription(self, message: Message) -> Iterable[Event]:
+        """Add a follower; ``on_discover`` comes unasked from now on."""
+        assert isinstance(message.content, SubscribeContent)
+        wanted = message.content.subscription
+        self._followers.append(Follower(message.sender, message.transaction_id, _types(wanted)))
+        subscription = Subscription(
+            id=self.ids.fresh(),
+            status="ACTIVE",
+            networkIds=wanted.networkIds,
+            schemaTypes=wanted.schemaTypes,
+            createdAt=self._calendar.timestamp(message.sent_s),
+        )
+        return (self.answer(message, SubscribedContent(subscriptions=(subscription,)), SETUP_TTL_S),)
+
+    def on_pull(self, message: Message) -> Iterable[Event]:
+        """The latest edition of each catalogue asked for (FULL), or all that were published in a span of time."""
+        assert isinstance(message.content, PullContent)
+        pull = message.content
+        types = frozenset((pull.filters and pull.filters.schemaTypes) or (EVERYTHING,))
+        chosen = [
+            edition
+            for name, editions in self._editions.items()
+            if not pull.catalogIds or name in pull.catalogIds
+            for edition in (self._within(pull, editions) if pull.mode == "INCREMENTAL" else editions[-1:])
+            if _interests(types, edition.catalog)
+        ]
+        catalogs = tuple(edition.catalog for edition in chosen)[: pull.limit or None]
+        return (self.answer(message, PulledContent(catalogs=catalogs), SETUP_TTL_S),)
+
+    def _within(self, pull: PullContent, editions: list[Edition]) -> Iterable[Edition]:
+        first_s = self._calendar.seconds(needed(pull.fromDate, "/message/fromDate"))
+        last_s = self._calendar.seconds(needed(pull.toDate, "/message/toDate"))
+        return (edition for edition in editions if first_s <= edition.at_s <= last_s)
 
     def on_discover(self, message: Message) -> Iterable[Event]:
         """Every catalogue with a bag of the type asked for."""
         assert isinstance(message.content, DiscoverContent)
         text = needed(message.content.intent.textSearch, "/message/intent/textSearch")
-        found = tuple(catalog for catalog in self._catalogs.values() if mentions(catalog, text))
+        latest = (editions[-1].catalog for editions in self._editions.values())
+        found = tuple(catalog for catalog in latest if text in bag_types(catalog))
         return (self.answer(message, CatalogsContent(catalogs=found)),)
+
+
+def _types(wanted: SubscriptionRequest) -> frozenset[str]:
+    return frozenset(wanted.schemaTypes or (EVERYTHING,))
+
+
+def _interests(types: frozenset[str], catalog: Catalog) -> bool:
+    """Whether somebody who wants these types wants this catalogue; a type may be named by the fragment of a URL."""
+    return EVERYTHING in types or not bag_types(catalog).isdisjoint(t.rpartition("#")[2] for t in types)

@@ -123,7 +123,7 @@ class _Builder:
         world.devices = [r.device for r in resources if r.device is not None]
         connections = self._connections(resources)
         node_limits = tuple(self._node_limits(branch) for branch in self._feeder.branches)
-        self._add(Catalogue(world, CATALOGUE, self._ids(CATALOGUE)), 0)
+        self._add(Catalogue(world, CATALOGUE, self._ids(CATALOGUE), self._calendar), 0)
         for limit in node_limits:
             self._add(self._transformer(limit), 0)
         market = self._market()

@@ -300,7 +300,7 @@ def test_without_a_valid_reading_a_transformer_falls_back_on_what_was_safe_and_r
 
 
 def test_a_catalogue_finds_by_type_and_keeps_the_latest_version() -> None:
-    catalogue = Catalogue(mesa.Model(rng=1), "catalogue", Ids(1, "catalogue"))
+    catalogue = Catalogue(mesa.Model(rng=1), "catalogue", Ids(1, "catalogue"), QUARTERS)
     tx = transformer()
     for events in (tx.on_start(Alarm(0, "start")), tx.on_status(reading(12.0))):
         for event in events:

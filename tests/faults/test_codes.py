@@ -18,7 +18,7 @@ from sim.wire.messages import Message
 from tests.agents.test_protocol import Street, lock, sent, with_contract
 from tests.test_bus import Network, answer, ask
 from tests.trust.test_seals import Signing
-from tests.wire.test_codec import broken, confirm
+from tests.wire.test_codec import ID, broken, confirm
 
 
 def given(change: Callable[[Any], Any]) -> str:
@@ -102,6 +102,10 @@ def another_body_answered() -> str:
     return network.transmit(answer(replace(ask("x"), digest="BLAKE-512=" + "A" * 86 + "==")), at_s=3)[1]
 
 
+def nobody_asked() -> Message:
+    return Message("on_confirm", "b", "a", ID, ID, confirm([(0.1, 1.0)]).content)
+
+
 def flooded() -> str:
     network = Network(rate_limit=1)
     network.transmit(ask("x"))
@@ -143,7 +147,7 @@ PROVOCATIONS: dict[Code, Callable[[], str]] = {
     Code.NET_ENTITY_NOT_FOUND: lambda: Network().transmit(ask("x", recipient="nobody"))[1],
     Code.NET_DOWNSTREAM_UNAVAILABLE: directory_down,
     Code.NET_INTERNAL_ERROR: directory_talks_nonsense,
-    Code.PRC_INVALID_TRANSITION: lambda: Network().transmit(answer(ask("x"), request_digest=None))[1],
+    Code.PRC_INVALID_TRANSITION: lambda: Network().transmit(nobody_asked())[1],
     Code.PRC_CONFLICT: another_body_answered,
     Code.POL_CURVE_INVALID: lambda: at_the_gate(expensive),
     Code.POL_CURVE_NOT_MONOTONE: lambda: given(lambda d: curve(d)["curve"][1].update(powerKW=-12)),
