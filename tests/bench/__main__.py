@@ -27,6 +27,7 @@ from sim.market.certificate import certify
 from sim.market.policies import POLICIES
 from sim.market.problem import Limit, Offer, Problem
 from sim.rng import stream
+from tests.bench import exchange
 
 ROOT = Path(__file__).parents[2]
 
@@ -108,6 +109,36 @@ def power_flow() -> None:
     show("power flow of 44 buses with its checks", f"{1e3 * ours:.1f} ms, {plain / ours:.1f} times faster than runpp")
 
 
+def wire() -> None:
+    """Gives ratios of runs that follow each other, so that a busy machine slows both."""
+    count = 5000
+    for what, call in exchange.parts().items():
+        show(
+            f"one confirm, {what}",
+            f"{1e6 * processor_s(lambda call=call: [call() for _ in range(2000)], 5) / 2000:.1f} µs",
+        )  # type: ignore[misc]
+    exchange.exchanges(count)
+    pairs = [(exchange.exchanges(count), exchange.exchanges(count, exchange.signing())) for _ in range(5)]
+    plain, signed = (statistics.median(column) / (2 * count) for column in zip(*pairs, strict=True))
+    show("a message through the bus, journal on", f"{1e6 * plain:.1f} µs, {1 / plain:,.0f} a second")
+    show("the same, signed and verified", f"{1e6 * signed:.1f} µs, {signed / plain:.1f} times as long")
+
+
+def signed_street() -> None:
+    """The street day with and without signatures, three times in turn."""
+
+    def run_s(sign: str) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            scenario = read(ROOT / "scenarios" / "street.yaml", (f"wire.sign={sign}",))
+            return processor_s(lambda: execute(scenario, Path(folder) / "run"))
+
+    pairs = [(run_s("false"), run_s("true")) for _ in range(3)]
+    plain, signed = (statistics.median(column) for column in zip(*pairs, strict=True))
+    show(
+        "street, a day, every message signed", f"{signed:.1f} s, {signed / plain:.2f} times the unsigned {plain:.1f} s"
+    )
+
+
 def main() -> None:
     """Everything, in order of length."""
     show("python", f"{platform.python_version()} on {platform.machine()}")
@@ -115,6 +146,8 @@ def main() -> None:
     startup()
     clearing()
     power_flow()
+    wire()
+    signed_street()
     day(ROOT / "scenarios" / "street.yaml", "street, a day")
     day(Path(__file__).parent / "thousand.yaml", "1,000 participants, a day")
     show("peak memory", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+import sim.bus
+import sim.trust.seals
 from scenarios.build import build
 from scenarios.reader import read
 from scenarios.timing import Stopwatch
+from tests.bench import exchange
 from tests.conftest import STREET, TWO_HOURS
 
 THOUSAND = Path(__file__).parent / "thousand.yaml"
@@ -26,6 +33,28 @@ def test_an_interval_costs_one_power_flow_one_clearing_and_a_fixed_number_of_mes
     assert counts["on_status", "ACK"] == intervals * (trading + cars + 4)  # two hosts, the transformer, the utility
     assert counts["catalog/publish", "ACK"] == 3 + intervals  # market, retailer, transformer; then its load each time
     built.world.close()
+
+
+def test_an_exchange_costs_one_writing_reading_digest_signature_and_check_each_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts: Counter[str] = Counter()
+
+    def counted(module: Any, name: str) -> None:
+        function = getattr(module, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            counts[name] += 1
+            return function(*args, **kwargs)
+
+        monkeypatch.setattr(module, name, call)
+
+    for name in ("encode", "decode", "body_digest"):
+        counted(sim.bus, name)
+    for name in ("sign", "verify"):
+        counted(sim.trust.seals, name)
+    exchange.exchanges(100, exchange.signing())
+    assert counts == {"encode": 200, "decode": 200, "body_digest": 200, "sign": 200, "verify": 200}
 
 
 def test_a_thousand_participants_are_a_thousand() -> None:
