@@ -18,7 +18,8 @@ from sim.wire.codes import Code
 from sim.wire.explain import Complaint
 from sim.wire.mapping import Note, Trip, Way, convert
 from sim.wire.messages import ACTIONS, ALIASES
-from sim.wire.tables import BODIES, CORE_CONTEXT, RENAMED, is_core_context, plain_action, whole
+from sim.wire.tables import BODIES, plain_action, whole
+from sim.wire.tables.parts import CORE_CONTEXT, is_core_context
 
 __all__ = ["Conversion", "Dialect", "Note", "action_of", "faults", "recognise", "to_lts", "to_rc"]
 
@@ -119,9 +120,7 @@ def to_rc(document: Any) -> Conversion:
     if dialect is Dialect.RC:
         return Conversion(document, ())
     if dialect is Dialect.P2P_V1:
-        first = to_lts(document)
-        second = _convert(_way_to_rc(first.document), first.document, Dialect.RC, _find_core_context)
-        return Conversion(second.document, first.notes + second.notes)
+        raise MessageError("/message/order", f"{dialect} goes to LTS only; what it becomes there can go on to RC")
     return _convert(_way_to_rc(document), document, Dialect.RC, _find_core_context)
 
 
@@ -137,8 +136,7 @@ def _checked(document: Any) -> Dialect:
 def _way_to_rc(document: Any) -> Way:
     action = plain_action(action_of(document))
     if action not in BODIES:
-        known = ", ".join(RENAMED.get(name, name) for name in BODIES)
-        raise MessageError("/context/action", f"RC has no counterpart of {action}; it has those of {known}")
+        raise MessageError("/context/action", f"RC has no counterpart of {action}")
     return whole(action).flipped()
 
 

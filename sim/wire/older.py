@@ -16,7 +16,11 @@ from sim.wire.check import envelope, faults_of
 from sim.wire.explain import Complaint
 from sim.wire.mapping import ABSENT, Each, Node, Pair, Record, Same, Slot, Way, Words, record, right_is
 from sim.wire.rc import Context, ErrorBody, PaymentStatus
-from sim.wire.tables import CONTEXT, ERROR, UNSPECIFIED, core_context, identity_there, price_there, settled, state_of
+from sim.wire.tables import CONTEXT
+from sim.wire.tables.names import UNSPECIFIED
+from sim.wire.tables.orders import identity_there, settled, state_of, stub
+from sim.wire.tables.others import ERROR
+from sim.wire.tables.parts import core_context, price_there
 
 _MARKS = frozenset({"items", "fulfillments", "payments", "quote", "billing", "provider"})
 
@@ -259,11 +263,6 @@ def _address(node: Node) -> Any:
     return ABSENT
 
 
-def _stub_line() -> Any:
-    resource = {"id": UNSPECIFIED, "quantity": {"value": 1.0, "unitText": UNSPECIFIED}}
-    return {"status": {}, "resources": [resource], "offer": {"id": UNSPECIFIED, "resourceIds": [UNSPECIFIED]}}
-
-
 _ORDER = record(
     _TYPE,
     Slot("@context", "", _one_way(_address)),
@@ -273,7 +272,7 @@ _ORDER = record(
     Slot(_either("provider", "seller"), "participants/descriptor.code=SELLER", _named_or_whole("SELLER")),
     Slot(_either("buyer", "customer"), "participants/descriptor.code=BUYER", _named_or_whole("BUYER")),
     Slot(_either("billing"), "participants/descriptor.code=BUYER", _BILLING),
-    Slot(_either("items"), "commitments", _some(_ITEM), right_needs=lambda _: [_stub_line()]),
+    Slot(_either("items"), "commitments", _some(_ITEM), right_needs=lambda _: stub()["commitments"]),
     Slot(_either("fulfillments"), "performance", _some(_FULFILLMENT)),
     Slot(_either("fulfillment"), "performance/0", _FULFILLMENT),
     Slot(_either("payments"), "settlements", _some(_PAYMENT)),

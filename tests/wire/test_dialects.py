@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from sim.wire import codec, rc
 from sim.wire.codes import Code, Refusal
 from sim.wire.dialects import Dialect, faults, recognise, to_lts, to_rc
 from sim.wire.messages import CORE_ACTIONS
-from sim.wire.tables import BODIES, CORE_CONTEXT, RENAMED, name_uuid
+from sim.wire.tables import BODIES, RENAMED
+from sim.wire.tables.names import name_uuid
+from sim.wire.tables.parts import CORE_CONTEXT
+from tests.json_values import at, differences, has, places, without
 from tests.wire.dialect_messages import (
     CORE,
     CYCLE_BAG,
@@ -29,6 +33,7 @@ from tests.wire.dialect_messages import (
     NOON,
     OLDER,
     OLDER_ORDER,
+    PAYMENT,
     RC_CATALOG,
     RC_MESSAGES,
     RC_ORDER,
@@ -39,12 +44,6 @@ from tests.wire.dialect_messages import (
     rc_order,
     without_prefix,
 )
-
-
-def at(document: Any, pointer: str) -> Any:
-    for step in pointer.removeprefix("/").split("/"):
-        document = document[int(step)] if isinstance(document, list) else document[step]
-    return document
 
 
 def notes(conversion: Any) -> dict[str, str]:
@@ -324,6 +323,12 @@ def test_a_settlement_cycle_travels_in_a_payment() -> None:
     assert made["beckn:paymentAttributes"] == CYCLE_BAG
 
 
+def test_a_payment_that_was_not_paid_yet_may_say_so() -> None:
+    message = order(payment=PAYMENT | b(paidAt=None))
+    assert faults(message) == ()
+    assert to_rc(to_lts(message).document).document == message
+
+
 def test_a_catalogue_of_nobody_in_particular_is_its_publisher_s() -> None:
     catalog = {key: value for key, value in RC_CATALOG.items() if key != "beckn:providerId"}
     message = rc_message("catalog_publish", {"catalogs": [catalog]})
@@ -374,6 +379,55 @@ def test_what_does_not_come_across_is_named(message: Any, pointer: str, says: st
     assert faults(conversion.document) == ()
 
 
+def valid_without_one_thing(message: Any) -> Iterator[Any]:
+    lesser = (without(message, path) for path in places(message) if path not in {("context",), ("message",)})
+    return (document for document in lesser if not faults(document))
+
+
+def covered(pointer: str, conversion: Any) -> bool:
+    return any(pointer == note.pointer or pointer.startswith(f"{note.pointer}/") for note in conversion.notes)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "confirm",
+        "cancel",
+        "catalog_publish",
+        "discover",
+        "rating",
+        "support",
+        "track",
+        "on_track",
+        "on_catalog_publish",
+    ],
+)
+def test_whatever_is_left_out_the_rest_still_comes_back(action: str) -> None:
+    lesser = list(valid_without_one_thing(RC_MESSAGES[action]))
+    assert lesser
+    for message in lesser:
+        there = to_lts(message)
+        assert faults(there.document) == ()
+        missed = [
+            pointer for pointer in differences(message, to_rc(there.document).document) if not covered(pointer, there)
+        ]
+        assert missed == []
+
+
+@pytest.mark.parametrize("action", ["confirm", "cancel", "catalog/publish", "discover", "rate", "support", "on_track"])
+def test_whatever_is_left_out_nothing_canonical_is_lost_or_changed(action: str) -> None:
+    """What an order cannot do without comes home as well, so the contract may say more than it did."""
+    for message in valid_without_one_thing(LTS_MESSAGES[action]):
+        there = to_rc(message)
+        if faults(there.document):
+            continue
+        home = to_lts(there.document).document
+        missed = [
+            pointer for pointer in differences(message, home) if has(message, pointer) and not covered(pointer, there)
+        ]
+        assert missed == []
+
+
 def test_a_bare_contract_gets_what_an_order_cannot_do_without_and_says_so() -> None:
     bare = lts_message(
         "confirm", {"contract": {"commitments": [{"status": {}, "resources": [{"id": "ev-7"}], "offer": {"id": "o"}}]}}
@@ -416,7 +470,7 @@ def test_a_message_that_is_not_valid_is_not_converted() -> None:
         to_lts(message)
 
 
-@pytest.mark.parametrize("message", [*RC_MESSAGES.values(), *LTS_MESSAGES.values(), OLDER])
+@pytest.mark.parametrize("message", [*RC_MESSAGES.values(), *LTS_MESSAGES.values()])
 def test_what_is_converted_stays_as_it_was(message: Any) -> None:
     before = copy.deepcopy(message)
     to_rc(message)
@@ -451,7 +505,12 @@ def test_an_older_order_finds_a_home_for_its_parts(message: Any) -> None:
         if "not mapped" in what
     }
     assert lost == {"stops", "breakup", "type", "address"}
-    assert faults(to_rc(message).document) == ()
+    assert faults(to_rc(conversion.document).document) == ()
+
+
+def test_the_older_shape_is_never_written() -> None:
+    with pytest.raises(MessageError, match="goes to LTS only"):
+        to_rc(OLDER)
 
 
 @pytest.mark.parametrize("value", [None, 7, "x", [], [7], {}, [{}], {"id": 7}, [["x"]]])
