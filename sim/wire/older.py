@@ -6,19 +6,20 @@ has a home in the canonical dialect finds it, and the rest is noted.
 
 from __future__ import annotations
 
+import math
 from typing import Any, get_args
 
 import msgspec
 
-from sim.wire.bags import CommitmentBag, ContractBag, ParticipantBag, PerformanceBag
-from sim.wire.basics import Wire
+from sim.wire.bags import CommitmentBag, ContractBag, ParticipantBag, PerformanceBag, ResourceBag
+from sim.wire.basics import Email, Identifier, Money, Wire
 from sim.wire.check import envelope, faults_of
 from sim.wire.explain import Complaint
 from sim.wire.mapping import ABSENT, Each, Node, Pair, Record, Same, Slot, Way, Words, record, right_is
-from sim.wire.rc import Context, ErrorBody, PaymentStatus
+from sim.wire.rc import Context, ErrorBody, PaymentStatus, Price
 from sim.wire.tables import CONTEXT
 from sim.wire.tables.names import UNSPECIFIED
-from sim.wire.tables.orders import identity_there, settled, state_of, stub
+from sim.wire.tables.orders import ONE, identity_there, settled, state_of, stub
 from sim.wire.tables.others import ERROR
 from sim.wire.tables.parts import core_context, price_there
 
@@ -67,21 +68,22 @@ def _some(way: Way) -> Pair:
     return _one_way(lambda node: Each(way).carry(node) or ABSENT)
 
 
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether the canonical dialect would take it as it is."""
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 200
+    return _fits(value, Identifier)
 
 
 def _bag_of(slot: Any) -> Same:
     """A bag that may stand in the slot; others are left behind."""
-
-    def fits(value: Any) -> bool:
-        try:
-            msgspec.convert(value, slot)
-        except (msgspec.ValidationError, TypeError):
-            return False
-        return isinstance(value, dict) and "@type" in value
-
-    return Same(fits)
+    return Same(lambda value: isinstance(value, dict) and "@type" in value and _fits(value, slot))
 
 
 def _says_what_it_is(node: Node) -> Any:
@@ -107,10 +109,12 @@ def _state(node: Node) -> Any:
 
 
 def _number(value: Any) -> float | None:
+    """A number, or text that is one, as version 1 writes amounts."""
     try:
-        return None if isinstance(value, bool) else float(value)
+        number = None if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         return None
+    return number if number is not None and math.isfinite(number) else None
 
 
 _AMOUNTS = ("unitQuantity", "count", "value", "selected/count", "selected/measure/value")
@@ -124,10 +128,6 @@ def _quantity(node: Node) -> Any:
         return ABSENT
     carried = {"value": _number(amount.take())}
     return carried if unit is None else carried | {"unitText": unit.take()}
-
-
-def _counted(_: Node) -> Any:
-    return {"value": 1.0, "unitText": UNSPECIFIED}
 
 
 def _offer(node: Node) -> Any:
@@ -150,11 +150,10 @@ _ITEM = record(
         "resources/0/descriptor",
         record(Slot("schema:name|beckn:name|name", "name", _TEXT)),
     ),
-    Slot(_either("quantity"), "resources/0/quantity", _one_way(_quantity), right_needs=_counted),
+    Slot(_either("quantity"), "resources/0/quantity", _one_way(_quantity), right_needs=lambda _: dict(ONE)),
     Slot("", "offer", _one_way(_offer)),
-    Slot(
-        _either("orderItemAttributes", "itemAttributes", "attributes"), "commitmentAttributes", _bag_of(CommitmentBag)
-    ),
+    Slot(_either("itemAttributes"), "resources/0/resourceAttributes", _bag_of(ResourceBag)),
+    Slot(_either("orderItemAttributes", "attributes"), "commitmentAttributes", _bag_of(CommitmentBag)),
     Slot("", "status", _one_way(lambda _: {})),
 )
 
@@ -189,7 +188,7 @@ def _named_or_whole(role: str) -> Pair:
 def _contact(node: Node) -> Any:
     """Whom to bill, in the buyer's bag."""
     inside = record(
-        Slot(_either("email"), "email", Same(lambda value: _is_text(value) and "@" in value)),
+        Slot(_either("email"), "email", Same(lambda value: _fits(value, Email))),
         Slot(_either("phone", "telephone"), "telephone", _TEXT),
         Slot(_either("tax_id", "taxID", "tax_number"), "taxID", _TEXT),
     ).carry(node)
@@ -225,7 +224,7 @@ def _payment(node: Node) -> Any:
         Slot(
             _either("amount", "price"),
             "amount",
-            Record((Slot("currency", "currency"), Slot("value", "value")), _is_money),
+            Same(lambda value: _fits(value, Money)),
         ),
         Slot(_either("beneficiary"), "beneficiary", Words({word: word for word in ("BPP", "BAP", "BUYER")})),
         Slot(_either("txnRef", "transactionId"), "txnRef", _TEXT),
@@ -234,26 +233,15 @@ def _payment(node: Node) -> Any:
     return {"status": settled(status.value), "settlementAttributes": bag}
 
 
-def _is_money(value: Any) -> bool:
-    plain = isinstance(value, dict) and isinstance(value.get("value"), int | float)
-    return plain and isinstance(value.get("currency"), str)
-
-
 _PAYMENT = record(_TYPE, _ID, Slot("", "", _one_way(_payment)))
-
-
-def _is_price(node: Node) -> Any:
-    whole = isinstance(node.value, dict) and isinstance(
-        node.value.get("value", node.value.get("schema:price")), int | float
-    )
-    return price_there(node) if whole else ABSENT
 
 
 def _quote(node: Node) -> Any:
     _TYPE.carry(node, {})
     price = node.at(_either("price", "total"))
-    bag = ABSENT if price is None else _is_price(price)
-    return ABSENT if bag is ABSENT else {"considerationAttributes": bag, "status": {"code": "QUOTED"}}
+    if price is None or not price.value or not _fits(price.value, Price):
+        return ABSENT
+    return {"considerationAttributes": price_there(price), "status": {"code": "QUOTED"}}
 
 
 def _address(node: Node) -> Any:

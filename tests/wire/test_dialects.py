@@ -508,6 +508,29 @@ def test_an_older_order_finds_a_home_for_its_parts(message: Any) -> None:
     assert faults(to_rc(conversion.document).document) == ()
 
 
+@pytest.mark.parametrize(
+    ("fields", "pointer"),
+    [
+        (b(billing=b(email="anna")), "/message/order/beckn:billing/beckn:email"),
+        (b(quote=b(price={"value": 1.0, "currency": "eur"})), "/message/order/beckn:quote"),
+        (b(items=[b(id="x", quantity={"count": "nan"})]), "/message/order/beckn:items/0/beckn:quantity"),
+        (b(items=[b(id="x", itemAttributes={"@type": "Lamp"})]), "/message/order/beckn:items/0/beckn:itemAttributes"),
+        (b(payments=[b(id="p", status="PAID")]), "/message/order/beckn:payments/0/beckn:status"),
+        (b(orderAttributes={"@type": "EnergyContractOfOld"}), "/message/order/beckn:orderAttributes"),
+    ],
+)
+def test_what_the_canonical_dialect_would_not_take_is_left_behind_and_named(fields: Any, pointer: str) -> None:
+    conversion = to_lts(rc_message("init", {"order": OLDER_ORDER | fields}))
+    assert faults(conversion.document) == ()
+    assert "not mapped" in notes(conversion)[pointer]
+
+
+def test_amounts_of_version_1_may_be_text() -> None:
+    items = [b(id="x", quantity={"selected": {"measure": {"value": "2.5", "unit": "kWh"}}})]
+    made = to_lts(rc_message("init", {"order": OLDER_ORDER | b(items=items)})).document["message"]["contract"]
+    assert made["commitments"][0]["resources"][0]["quantity"] == {"value": 2.5, "unitText": "kWh"}
+
+
 def test_the_older_shape_is_never_written() -> None:
     with pytest.raises(MessageError, match="goes to LTS only"):
         to_rc(OLDER)

@@ -116,18 +116,18 @@ def _offer_back(node: Node) -> Any:
     return ABSENT
 
 
-_ONE: Final = {"value": 1.0, "unitText": UNSPECIFIED}
+ONE: Final = {"value": 1.0, "unitText": UNSPECIFIED}
 """How much is committed where nobody said: one, of whatever it is counted in; the canonical dialect asks."""
 
 
 def _quantity_there(node: Node) -> Any:
     quantity = node.at("beckn:quantity")
     carried = ABSENT if quantity is None else QUANTITY.carry(quantity)
-    return dict(_ONE) if carried is ABSENT else carried
+    return dict(ONE) if carried is ABSENT else carried
 
 
 def _quantity_back(node: Node) -> Any:
-    if node.value == _ONE:
+    if node.value == ONE:
         node.take()
         return ABSENT
     return {"beckn:quantity": _QUANTITY_BACK.carry(node)}
@@ -240,7 +240,7 @@ _ORDER_BACK = _ORDER.flipped()
 
 def stub() -> Any:
     """The commitment of a contract that is only named: the canonical dialect asks for one everywhere."""
-    resource, offer = {"id": UNSPECIFIED, "quantity": dict(_ONE)}, {"id": UNSPECIFIED, "resourceIds": [UNSPECIFIED]}
+    resource, offer = {"id": UNSPECIFIED, "quantity": dict(ONE)}, {"id": UNSPECIFIED, "resourceIds": [UNSPECIFIED]}
     return {"commitments": [{"status": {}, "resources": [resource], "offer": offer}]}
 
 
