@@ -232,7 +232,8 @@ class Each:
 class Slot:
     """A place on the left and one on the right.
 
-    left_needs, right_needs: what to write on that side where the other has nothing; it is called with the object that is read.
+    left_needs, right_needs: what to write on that side where the other has nothing, or ``ABSENT``; it is called with the
+    object that is read.
     """
 
     left: str
@@ -247,7 +248,8 @@ class Slot:
         value = ABSENT if source is None else self.way.carry(source)
         if value is ABSENT and self.right_needs is not None:
             value = self.right_needs(node)
-            node.note(f"added: {self.right} has to be there, and became {_short(value)}", self.left)
+            if value is not ABSENT:
+                node.note(f"added: {self.right} has to be there, and became {_short(value)}", self.left)
         return result if value is ABSENT else _put(result, _steps(self.right), value)
 
     def flipped(self) -> Slot:

@@ -326,7 +326,7 @@ LTS_CONTRACT: dict[str, Any] = {
     "performance": [
         {"id": "f-1", "status": {"code": "UNDER_WAY", "name": "DELIVERY"}, "performanceAttributes": DELIVERY_BAG}
     ],
-    "settlements": [{"id": "s-1", "status": "COMPLETE", "settlementAttributes": CYCLE_BAG}],
+    "settlements": [{"id": "s-1", "considerationId": "total", "status": "COMPLETE", "settlementAttributes": CYCLE_BAG}],
     "contractAttributes": TRADE_BAG,
 }
 """A contract in which everything has a place in an order."""

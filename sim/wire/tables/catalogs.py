@@ -38,6 +38,9 @@ def _provider_of_catalog(node: Node) -> Any:
     provider = _above(node, "provider")
     if provider is None:
         return {"beckn:id": seller(node), "beckn:descriptor": no_descriptor(node)}
+    if str(provider.path) not in node.trip.facts:
+        node.trip.facts[str(provider.path)] = "said"
+        provider.note("changed: every item that names none says it instead")
     return _PROVIDER_BACK.carry(provider)
 
 

@@ -186,18 +186,27 @@ _PAYMENT_BAG = bag(
 
 
 def _settlement_there(node: Node) -> Any:
-    """A payment, or a settlement cycle that travels in one."""
+    """A payment, or a settlement cycle that travels in one; of the order's value, where it has one."""
     state = _SETTLED[node.look("beckn:paymentStatus")]
+    value = node.trip.root.at("message/order/beckn:orderValue")
+    settlement = {"status": state} if value is None else {"status": state, "considerationId": "total"}
     cycle = node.at("beckn:paymentAttributes")
     if cycle is None or cycle.look("@type") != "EnergySettlement":
-        return {"status": state, "settlementAttributes": _PAYMENT_BAG.carry(node)}
+        return settlement | {"settlementAttributes": _PAYMENT_BAG.carry(node)}
     if node.look("beckn:paymentStatus") == _PAYMENT_STATE[state]:
         node.trip.take((*node.path, "beckn:paymentStatus"))
-    return {"status": state, "settlementAttributes": cycle.take()}
+    return settlement | {"settlementAttributes": cycle.take()}
+
+
+def _has_total(node: Node) -> bool:
+    promised = node.trip.root.look("message/contract/consideration", [])
+    return any(consideration["id"] == "total" for consideration in promised)
 
 
 def _settlement_back(node: Node) -> Any:
-    inside, status = node.at("settlementAttributes"), node.at("status")
+    inside, status, promise = (node.at(key) for key in ("settlementAttributes", "status", "considerationId"))
+    if promise is not None and promise.value == "total" and _has_total(node):
+        promise.take()
     carried: Any = ABSENT if inside is None else _PAYMENT_BAG.back(inside)
     if carried is ABSENT:
         state = "DRAFT" if status is None else status.take()
@@ -267,8 +276,8 @@ def _reference_there(node: Node) -> Any:
 
 
 def _reference_back(node: Node) -> Any:
-    """Only a contract that says how it stands, or whose it is, makes a whole order."""
-    if node.at("status") is not None or node.at("participants") is not None:
+    """Only a contract that says more than which one it is makes a whole order."""
+    if node.value.keys() - {"id", "descriptor", "commitments"}:
         return _ORDER_BACK.carry(node)
     node.trip.facts["commitment"] = None
     named = _NAMED_BACK.carry(node)

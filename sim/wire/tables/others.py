@@ -40,9 +40,16 @@ _SUPPORT_INFO = record(
     ),
 )
 _SUBJECTS = Words({subject: subject for subject in get_args(Subject)})
+
+
+def _subject(node: Node) -> Any:
+    """Whoever only names an order asks about the order."""
+    return "ORDER" if node.at("support/orderId") is not None else ABSENT
+
+
 SUPPORT = record(
     Slot("refId", "support/orderId"),
-    Slot("refType", "support/descriptor/code", _SUBJECTS),
+    Slot("refType", "support/descriptor/code", _SUBJECTS, left_needs=_subject),
     Slot("support", "support/channels/0", _SUPPORT_INFO),
 )
 SUPPORTED = record(Slot("support", "support/channels/0", _SUPPORT_INFO))

@@ -112,24 +112,27 @@ PROVIDER = record(
     Slot("beckn:providerAttributes", "providerAttributes"),
 )
 
+_DETAILS = ("role", "telephone", "email", "taxID", "buyerAttributes")
+_BUYER_BAG = bag("Buyer", *(Slot(f"beckn:{key}", key) for key in _DETAILS), needed=False)
+
+
+def _buyer_there(node: Node) -> Any:
+    """A buyer's details; or their customer's bag alone, where there is no more to say."""
+    given = [key for key in _DETAILS if node.at(f"beckn:{key}") is not None]
+    customer = node.at("beckn:buyerAttributes")
+    return customer.take() if customer is not None and len(given) == 1 else _BUYER_BAG.carry(node)
+
+
+def _buyer_back(node: Node) -> Any:
+    return {"beckn:buyerAttributes": node.take()} if node.look("@type") == "EnergyCustomer" else _BUYER_BAG.back(node)
+
+
 BUYER = record(
     CORE_SLOT,
     left_is("@type", "beckn:Buyer"),
     Slot("beckn:id", "id", left_needs=lambda node: context_of(node, "bapId")),
     Slot("beckn:displayName", "descriptor/name"),
-    Slot(
-        "",
-        "participantAttributes",
-        bag(
-            "Buyer",
-            Slot("beckn:role", "role"),
-            Slot("beckn:telephone", "telephone"),
-            Slot("beckn:email", "email"),
-            Slot("beckn:taxID", "taxID"),
-            Slot("beckn:buyerAttributes", "buyerAttributes"),
-            needed=False,
-        ),
-    ),
+    Slot("", "participantAttributes", Pair(_buyer_there, _buyer_back)),
 )
 
 
