@@ -53,6 +53,19 @@ def _parser() -> argparse.ArgumentParser:
     settle = _command(commands, "settle", _settle, "compute the revenue flows of a contract from its signals")
     settle.add_argument("contract", metavar="CONTRACT.json")
     settle.add_argument("--signals", required=True, metavar="SIGNALS.json")
+    validate = _command(
+        commands, "validate", _validate, "check Beckn messages: dialect, action and every fault of each"
+    )
+    validate.add_argument(
+        "files", nargs="+", metavar="FILE", help="one message or a JSON array; - reads standard input"
+    )
+    validate.epilog = "Exit status: 0 all valid, 1 at least one is not, 2 a file cannot be read."
+    convert = _command(commands, "convert", _convert, "write a Beckn message in another dialect; what changes is said")
+    convert.add_argument("file", metavar="FILE", help="one message or a JSON array; - reads standard input")
+    convert.add_argument(
+        "--to", required=True, choices=("lts", "rc"), help="lts: Beckn v2.0.0; rc: its release candidate"
+    )
+    convert.add_argument("--out", type=Path, metavar="OUT.json", help="default: standard output")
     verify = _command(commands, "verify", _verify, "audit a finished run")
     verify.add_argument("run", type=Path, metavar="RUN")
     plot = _command(commands, "plot", _plot, "draw pictures of a finished run into its folder plots/")
@@ -125,6 +138,26 @@ def _settle(options: argparse.Namespace) -> int:
     contract = read_json(_text(options.contract), source)
     signals = read_json(_text(options.signals), _source(options.signals))
     _out(write_json(settle(contract, signals, source)))
+    return OK
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from scenarios.exchange import validate  # noqa: PLC0415
+
+    readable, valid = validate(options.files, _text, _out, _say)
+    return UNUSABLE if not readable else OK if valid else AT_FAULT
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from scenarios.exchange import convert, write  # noqa: PLC0415
+
+    text = convert(options.file, options.to, _text, _say)
+    if text is None:
+        return AT_FAULT
+    if options.out is None:
+        _out(text)
+    else:
+        write(options.out, text)
     return OK
 
 

@@ -7,18 +7,17 @@ message passes, and into the JSON Schemas that explain a refusal with every faul
 from __future__ import annotations
 
 import binascii
-import functools
 import hashlib
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
-from sim.wire.basics import Wire
+from sim.wire.check import decoder_of, envelope, faults_of, refusal, schema_of
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import ErrorBody
-from sim.wire.explain import Complaint, complaint_of, complaints, parse
+from sim.wire.explain import Complaint
 from sim.wire.messages import (
     ACTIONS,
     ALIASES,
@@ -32,6 +31,8 @@ from sim.wire.messages import (
     seconds_of,
 )
 
+__all__ = ["ENVELOPES", "body_digest", "decode", "encode", "encode_ack", "faults", "refusal", "schema"]
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -39,31 +40,22 @@ def _unknown(_: str) -> int:
     return 0
 
 
-def _envelope(action: str, content: type[Wire]) -> type[msgspec.Struct]:
-    name = "".join(part.capitalize() for part in action.replace("/", "_").split("_")) + "Message"
-    context = OpenContext if action in OPEN_ACTIONS else Context
-    fields: list[Any] = [("context", context), ("message", content)]
-    if is_callback(action):
-        fields.append(("error", ErrorBody | UnsetType, UNSET))
-    return msgspec.defstruct(name, fields, frozen=True, forbid_unknown_fields=True, kw_only=True)
-
-
-ENVELOPES = {action: _envelope(action, content) for action, content in ACTIONS.items()}
+ENVELOPES = {
+    action: envelope(
+        action,
+        OpenContext if action in OPEN_ACTIONS else Context,
+        content,
+        ErrorBody if is_callback(action) else None,
+    )
+    for action, content in ACTIONS.items()
+}
 """The type of a whole message, by action."""
-_DECODERS = {action: msgspec.json.Decoder(envelope) for action, envelope in ENVELOPES.items()}
+_DECODERS = {action: decoder_of(kind) for action, kind in ENVELOPES.items()}
 
 
-@functools.cache
 def schema(action: str) -> dict[str, Any]:
     """The closed JSON Schema (2020-12) of one action's whole message.  Raises ``KeyError`` for an unknown action."""
-    return msgspec.json.schema(ENVELOPES[action])
-
-
-@functools.cache
-def _validator(action: str) -> Any:
-    import jsonschema_rs  # noqa: PLC0415  only a refused message needs the explaining validator
-
-    return jsonschema_rs.Draft202012Validator(schema(action))
+    return schema_of(ENVELOPES[action])
 
 
 def body_digest(raw: bytes) -> str:
@@ -73,10 +65,10 @@ def body_digest(raw: bytes) -> str:
 
 def encode(message: Message, timestamp: str) -> bytes:
     """The bytes of a message sent at ``timestamp``; equal messages give equal bytes."""
-    envelope: dict[str, Any] = {"context": context_of(message, timestamp), "message": message.content}
+    whole: dict[str, Any] = {"context": context_of(message, timestamp), "message": message.content}
     if message.error is not None:
-        envelope["error"] = message.error
-    return _encoder.encode(envelope)
+        whole["error"] = message.error
+    return _encoder.encode(whole)
 
 
 def encode_ack(ack: Ack) -> bytes:
@@ -91,12 +83,12 @@ def decode(action: str, raw: bytes, digest: str = "", seconds: Callable[[str], i
     (SCH_…, POL_CURVE_…) naming every fault by JSON pointer.
     """
     try:
-        envelope: Any = _DECODERS[action].decode(raw)
+        whole: Any = _DECODERS[action].decode(raw)
     except KeyError:
         raise Refusal(Code.SCH_TYPE_NOT_SUPPORTED, "/context/action", f"no such action: {action}") from None
     except (msgspec.MsgspecError, RecursionError) as error:
         raise refusal(faults(action, raw)) from error
-    context: Context = envelope.context
+    context: Context = whole.context
     if context.action != action and ALIASES.get(context.action) != action:
         what = f"{context.action!r} was sent to the endpoint of {action!r}"
         raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, "/context/action", what)
@@ -110,11 +102,11 @@ def decode(action: str, raw: bytes, digest: str = "", seconds: Callable[[str], i
         recipient=recipient,
         transaction_id=context.transactionId,
         message_id=context.messageId,
-        content=envelope.message,
+        content=whole.message,
         ttl_s=seconds_of(context.ttl),
         lineage=context.lineage or None,
         sent_s=seconds(context.timestamp),
-        error=(envelope.error or None) if callback else None,
+        error=(whole.error or None) if callback else None,
         domain=context.domain or None,
         tried=bool(context.tried),
         digest=digest,
@@ -127,21 +119,4 @@ def faults(action: str, raw: bytes | str) -> tuple[Complaint, ...]:
 
     Raises ``KeyError`` for an unknown action.
     """
-    document, found = parse(raw)
-    if document is None and found:
-        return found
-    found += complaints(document, schema(action), _validator(action))
-    if found:
-        return found
-    try:
-        _DECODERS[action].decode(raw)
-    except msgspec.MsgspecError as error:
-        return (complaint_of(error),)
-    return ()
-
-
-def refusal(found: tuple[Complaint, ...]) -> Refusal:
-    """One refusal for all faults: code and pointer of the first, and every fault in its text."""
-    first, *others = found
-    rest = "".join(f"; {other.pointer}: {other.text}" for other in others)
-    return Refusal(first.code, first.pointer, first.text + rest)
+    return faults_of(ENVELOPES[action], raw)

@@ -231,6 +231,7 @@ class EnergyEnrollment(Bag, frozen=True, kw_only=True):
 
     userAuth: UserAuth | UnsetType = UNSET
     meters: tuple[MeterEnrollment, ...] | UnsetType = UNSET
+    ders: tuple[JsonObject, ...] | UnsetType = UNSET
     credentials: tuple[EnrollmentCredential, ...] | UnsetType = UNSET
     existingEnrollments: tuple[EnrollmentCredential, ...] | UnsetType = UNSET
     credentialVerification: CredentialVerification | UnsetType = UNSET
