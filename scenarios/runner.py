@@ -64,7 +64,7 @@ def _write(scenario: Scenario, folder: Path, progress: Callable[[int], None]) ->
         built = build(scenario, sink, stopwatch)
         try:
             recorder = Recorder(built)
-            with stopwatch.part("agents and messages"), _few_collections():
+            with stopwatch.part("agents and messages"), few_collections():
                 built.world.run(stopwatch.wrap("record", recorder.observe), progress)
             with stopwatch.part("record"):
                 tables = recorder.tables()
@@ -75,7 +75,7 @@ def _write(scenario: Scenario, folder: Path, progress: Callable[[int], None]) ->
 
 
 @contextmanager
-def _few_collections() -> Iterator[None]:
+def few_collections() -> Iterator[None]:
     """Collect garbage seldom: a world makes messages by the hundred thousand, none of them cyclic, and collecting at the
     default pace cost a third of the run (1,000 participants, a day)."""
     before = gc.get_threshold()

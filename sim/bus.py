@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from sim.clock import Calendar
 from sim.correlation import Correlation
 from sim.journal import Journal
-from sim.wire.codec import body_digest, decode, encode, encode_ack
+from sim.wire.codec import body_digest, decode, decode_strictly, encode, encode_ack
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import ErrorBody
 from sim.wire.messages import NACK, Ack, Alarm, Event, Message, NackContent
@@ -25,6 +25,7 @@ AHEAD_S = 5
 """A message may be dated this much in the future, for clocks differ."""
 
 Handler = Callable[[Event], Iterable[Event]]
+Reader = Callable[[str, bytes, str, Callable[[str], int]], Message]
 
 
 class Seals(Protocol):
@@ -33,7 +34,7 @@ class Seals(Protocol):
     def seal(self, message: Message, digest: str, now: int) -> str:
         """The signature header of a message whose body has this digest."""
 
-    def check(self, message: Message, digest: str, header: str | None, now: int) -> str:
+    def check(self, message: Message, header: str | None, now: int) -> str:
         """Raises ``Refusal`` for a message that its sender did not sign; else what is to be noted, mostly nothing."""
 
     def acknowledge(self, message: Message, ack: bytes, now: int) -> str:
@@ -122,24 +123,25 @@ class Bus:
     def transmit(self, action: str, raw: bytes, header: str | None = None) -> Ack:
         """Deliver bytes from outside at once, as they are, to the endpoint of an action.
 
-        The Ack is signed by the recipient where the network signs.
+        What comes from outside is held to the whole schema.  The Ack is signed by the recipient where the network signs.
         """
         digest = body_digest(raw)
-        message, error = self._deliver(action, raw, digest, header)
+        message, error = self._deliver(action, raw, digest, header, decode_strictly)
         ack = Ack(status="ACK") if error is None else Ack(status="NACK", error=error)
-        if self._seals is None or message is None:
+        if self._seals is None or message is None or message.recipient not in self._mailboxes:
             return ack
         return replace(ack, signature=self._seals.acknowledge(message, encode_ack(ack), int(self._clock.now)))
 
     def _deliver(
-        self, action: str, raw: bytes, digest: str, header: str | None
+        self, action: str, raw: bytes, digest: str, header: str | None, read: Reader = decode
     ) -> tuple[Message | None, ErrorBody | None]:
-        """The message, if it passed the door, and why it was refused, if it was."""
+        """The message, if it could be read, and why it was refused, if it was."""
         now = int(self._clock.now)
         message, error, note = None, None, ""
         answers: Iterable[Event] = ()
         try:
-            message, note = self._read(action, raw, digest, header, now)
+            message = read(action, raw, digest, self._calendar.seconds)
+            note = self._check(message, header, now)
             if self._correlation.is_known(message):
                 note = "duplicate"
             else:
@@ -154,9 +156,8 @@ class Bus:
             self.post(message.recipient, answers)
         return message, error
 
-    def _read(self, action: str, raw: bytes, digest: str, header: str | None, now: int) -> tuple[Message, str]:
-        """The message and what is to be noted of it.  Raises ``Refusal``; cheap checks come before costly ones."""
-        message = decode(action, raw, digest, self._calendar.seconds)
+    def _check(self, message: Message, header: str | None, now: int) -> str:
+        """What is to be noted of a message that may come in.  Raises ``Refusal``; cheap checks come before costly ones."""
         if now > message.sent_s + message.ttl_s:
             what = f"{now - message.sent_s} s old, valid for {message.ttl_s} s"
             raise Refusal(Code.NET_TIMEOUT, "/context/ttl", what)
@@ -167,7 +168,7 @@ class Bus:
             raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/context", f"nobody here is called {message.recipient!r}")
         if self._rate_limit is not None:
             self._count(message.sender, self._rate_limit, now)
-        return message, "" if self._seals is None else self._seals.check(message, digest, header, now)
+        return "" if self._seals is None else self._seals.check(message, header, now)
 
     def _count(self, sender: str, limit: int, now: int) -> None:
         if now != self._rated_s:

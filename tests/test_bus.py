@@ -18,9 +18,10 @@ from sim.bus import Bus, Seals
 from sim.clock import Calendar, local_start
 from sim.journal import Journal
 from sim.rng import identifier
-from sim.wire.codec import body_digest, encode
+from sim.wire.codec import body_digest, decode, encode
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import SearchIntent
+from sim.wire.examples import EXAMPLES
 from sim.wire.messages import (
     ANSWERS,
     NACK,
@@ -312,13 +313,23 @@ def test_bytes_that_are_no_json_do_not_break_the_journal() -> None:
     assert commit["kind"] == "commit"
 
 
+def test_bytes_from_outside_are_held_to_the_whole_schema() -> None:
+    """The fast check alone would let a bag pass that does not say its type where a single type may stand."""
+    (select,) = (m for m in EXAMPLES["on_select"][:1])
+    document = json.loads(raw_of(select))
+    del document["message"]["contract"]["consideration"][0]["considerationAttributes"]["@type"]
+    raw = json.dumps(document).encode()
+    decode("on_select", raw)
+    assert Network().give("on_select", raw) == ("NACK", "SCH_REQUIRED_FIELD_MISSING")
+
+
 class Suspicious(Seals):
     """Believes one header and no other."""
 
     def seal(self, message: Message, digest: str, now: int) -> str:
         return "good"
 
-    def check(self, message: Message, digest: str, header: str | None, now: int) -> str:
+    def check(self, message: Message, header: str | None, now: int) -> str:
         if header != "good":
             raise Refusal(Code.AUT_SIGNATURE_INVALID, "/headers/Authorization", "forged")
         return ""

@@ -82,7 +82,7 @@ class RegisteredSeals:
         created = self._epoch_s + now
         return sign(self._keyring.current(message.sender), digest, created, created + max(message.ttl_s, VALID_S))
 
-    def check(self, message: Message, digest: str, header: str | None, now: int) -> str:
+    def check(self, message: Message, header: str | None, now: int) -> str:
         """Raises ``Refusal`` for a message that its sender did not sign, or not now; else what is to be noted."""
         claim = parse(header)
         now_s = self._epoch_s + now
@@ -96,7 +96,7 @@ class RegisteredSeals:
             if refusal.code is Code.NET_DOWNSTREAM_UNAVAILABLE and message.action in MAY_GO_UNCHECKED:
                 return "signature unchecked: the directory cannot be reached"
             raise
-        verify(claim, digest, registration.key)
+        verify(claim, message.digest, registration.key)
         if message.domain is not None and not _covers(registration.subscriber.domain, message.domain):
             what = f"{message.sender} is registered for {registration.subscriber.domain}, got {message.domain}"
             raise Refusal(Code.AUT_DOMAIN_NOT_ALLOWED, "/context/domain", what)

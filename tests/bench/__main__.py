@@ -21,7 +21,7 @@ import numpy as np
 
 from results.run import Run
 from scenarios.reader import read
-from scenarios.runner import execute
+from scenarios.runner import execute, few_collections
 from sim.curves import OfferCurve
 from sim.market.certificate import certify
 from sim.market.policies import POLICIES
@@ -113,12 +113,11 @@ def wire() -> None:
     """Gives ratios of runs that follow each other, so that a busy machine slows both."""
     count = 5000
     for what, call in exchange.parts().items():
-        show(
-            f"one confirm, {what}",
-            f"{1e6 * processor_s(lambda call=call: [call() for _ in range(2000)], 5) / 2000:.1f} µs",
-        )  # type: ignore[misc]
-    exchange.exchanges(count)
-    pairs = [(exchange.exchanges(count), exchange.exchanges(count, exchange.signing())) for _ in range(5)]
+        seconds = processor_s(lambda call=call: exchange.repeat(call, count), 5)  # type: ignore[misc]
+        show(f"one confirm, {what}", f"{1e6 * seconds / count:.1f} µs")
+    with few_collections():  # as a run has it
+        exchange.exchanges(count)
+        pairs = [(exchange.exchanges(count), exchange.exchanges(count, exchange.signing())) for _ in range(5)]
     plain, signed = (statistics.median(column) / (2 * count) for column in zip(*pairs, strict=True))
     show("a message through the bus, journal on", f"{1e6 * plain:.1f} µs, {1 / plain:,.0f} a second")
     show("the same, signed and verified", f"{1e6 * signed:.1f} µs, {signed / plain:.1f} times as long")

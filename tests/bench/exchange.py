@@ -126,6 +126,12 @@ def exchanges(count: int, seals: Seals | None = None) -> float:
     return seconds
 
 
+def repeat(call: Callable[[], object], count: int) -> None:
+    """Call it so often, and keep nothing."""
+    for _ in range(count):
+        call()
+
+
 def parts() -> dict[str, Callable[[], object]]:
     """What one message costs, by part."""
     message = confirm(identifier(1, "one"))
