@@ -113,7 +113,7 @@ class Bus:
 
     def _arrive(self, due: Any) -> None:
         owner, sent, raw, digest, header, waits = due.value
-        _, error = self._deliver(sent.action, raw, digest, header)
+        _, error = self._deliver(sent.action, raw, digest, header, decode)
         if error is None or owner not in self._mailboxes:
             return
         timed_out = waits and self._correlation.closed(sent.message_id) is None
@@ -133,7 +133,7 @@ class Bus:
         return replace(ack, signature=self._seals.acknowledge(message, encode_ack(ack), int(self._clock.now)))
 
     def _deliver(
-        self, action: str, raw: bytes, digest: str, header: str | None, read: Reader = decode
+        self, action: str, raw: bytes, digest: str, header: str | None, read: Reader
     ) -> tuple[Message | None, ErrorBody | None]:
         """The message, if it could be read, and why it was refused, if it was."""
         now = int(self._clock.now)
