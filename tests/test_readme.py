@@ -61,3 +61,24 @@ def test_the_example_contract_settles_as_it_says(tmp_path: Path, capsys: pytest.
     (tmp_path / "signals.json").write_text('{"meter-1": {"energyKWh": 10}}', encoding="utf-8")
     assert cli.main(["settle", str(tmp_path / "contract.json"), "--signals", str(tmp_path / "signals.json")]) == 0
     assert json.loads(capsys.readouterr().out)["balances"] == {"ev-1": -1.75, "solar-1": 1.5, "utility": 0.25}
+
+
+def test_the_messages_section_prints_what_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every line shown is printed; ``…`` stands for what was left out."""
+    monkeypatch.chdir(tmp_path)
+    text = README.partition("## Speak Beckn")[2].partition("\n## ")[0]
+    shown = [line for line in re.findall(r"```\n(.*?)```", text, re.DOTALL)[0].splitlines() if line[0] not in "$…"]
+    assert cli.main(["schema", "--out", "wire"]) == 0
+    assert f"{len(list((tmp_path / 'wire' / 'examples').iterdir()))} example" in text
+    capsys.readouterr()
+    assert cli.main(["convert", "wire/examples/confirm-1.json", "--to", "rc"]) == 0
+    message, notes = capsys.readouterr()
+    for old, new in (('"2.0.0"', '"2.0"'), ('"CREATED"', '"DONE"'), ('"bap_id"', '"bapId"')):
+        message = message.replace(old, new)
+    Path("confirm-rc.json").write_text(message, encoding="utf-8")
+    assert cli.main(["validate", "confirm-rc.json"]) == 1
+    printed = (notes + capsys.readouterr().out).splitlines()
+    missing = [s for s in shown if not any(re.fullmatch(re.escape(s).replace("…", ".*"), p) for p in printed)]
+    assert missing == []
