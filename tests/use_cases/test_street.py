@@ -312,3 +312,26 @@ def test_all_postings_but_losses_and_rent_are_computed_again(run_street: Street)
     others = sum(p.term not in ("losses and imbalance", "congestion rent") for p in run.ledger)
     checked = verify(run).audits["bills"].checked
     assert checked.startswith(f"{others:,} of {len(run.ledger):,} postings")
+
+
+def test_every_leg_that_a_host_cascades_to_the_utility_names_the_message_it_descends_from(
+    run_street: Callable[..., Run],
+) -> None:
+    """car ──init──► aggregator ──init──► utility; market ──aggregate──► itself ──confirm──► utility"""
+    run = run_street("duration_h=1", "start=2016-05-17T19:00:00")
+    seen: dict[str, str] = {}
+    legs: Counter[tuple[str, str, str]] = Counter()
+    for record in run.messages():
+        context = record["body"]["context"]
+        asks = not context["action"].rpartition("/")[2].startswith("on_")
+        if asks and context["bppId"] == "utility":
+            legs[context["bapId"], context["action"], seen[context["lineage"]["messageId"]]] += 1
+        else:
+            assert not asks or "lineage" not in context
+        seen[context["messageId"]] = context["action"]
+    assert legs.keys() == {
+        ("market", "init", "init"),
+        ("market", "confirm", "on_aggregate"),
+        ("aggregator", "init", "init"),
+        ("aggregator", "confirm", "on_confirm"),
+    }
