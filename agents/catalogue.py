@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from msgspec import UNSET
+
 from sim.clock import Calendar
 from sim.participant import Ids, Participant, Registry
-from sim.wire.core import Catalog, PublishResult, Subscription, SubscriptionRequest
+from sim.wire.codes import Code, Refusal
+from sim.wire.core import Catalog, CatalogFilters, PublishResult, Subscription
 from sim.wire.messages import (
     SETUP_TTL_S,
     CatalogsContent,
@@ -37,10 +40,11 @@ class Edition:
 
 @dataclass(frozen=True, slots=True)
 class Follower:
-    """Somebody who hears of every new edition with a bag of one of these types."""
+    """Somebody who hears of every new edition of these networks with a bag of one of these types."""
 
     era: str
     transaction_id: str
+    networks: frozenset[str]
     types: frozenset[str]
 
 
@@ -59,7 +63,7 @@ class Catalogue(Participant):
         super().__init__(registry, era, ids)
         self._calendar = calendar
         self._editions: dict[str, list[Edition]] = {}
-        self._followers: list[Follower] = []
+        self._followers: dict[tuple[str, str], Follower] = {}
         self.reactions |= {
             "catalog/publish": self.on_publish,
             "catalog/subscription": self.on_subscription,
@@ -71,21 +75,27 @@ class Catalogue(Participant):
         """Take in every catalogue, and tell its followers; a later edition takes the place of the earlier."""
         assert isinstance(message.content, PublishContent)
         catalogs = message.content.catalogs
+        results = tuple(PublishResult(catalogId=c.id, status="ACCEPTED") for c in catalogs)
+        answer = self.answer(message, PublishedContent(results=results))
         for catalog in catalogs:
             self._editions.setdefault(catalog.id, []).append(Edition(catalog, message.sent_s))
-        results = tuple(PublishResult(catalogId=c.id, status="ACCEPTED") for c in catalogs)
-        yield self.answer(message, PublishedContent(results=results))
-        for follower in self._followers:
-            wanted = tuple(catalog for catalog in catalogs if _interests(follower.types, catalog))
+        return (answer, *self._news(catalogs))
+
+    def _news(self, catalogs: tuple[Catalog, ...]) -> Iterable[Message]:
+        for follower in self._followers.values():
+            wanted = tuple(c for c in catalogs if _interests(follower.networks, follower.types, c))
             if wanted:
                 ids = (follower.transaction_id, self.ids.fresh())
                 yield Message("on_discover", self.era, follower.era, *ids, CatalogsContent(catalogs=wanted))
 
     def on_subscription(self, message: Message) -> Iterable[Event]:
-        """Add a follower; ``on_discover`` comes unasked from now on."""
+        """Add a follower, or change what it follows in this transaction; ``on_discover`` comes unasked from now on."""
         assert isinstance(message.content, SubscribeContent)
         wanted = message.content.subscription
-        self._followers.append(Follower(message.sender, message.transaction_id, _types(wanted)))
+        for name in ("callbackUrl", "deliveryPolicy"):
+            if getattr(wanted, name) is not UNSET:
+                what = f"expected no field {name!r}: {self.era} delivers to its subscriber's own endpoint, once"
+                raise Refusal(Code.SCH_FIELD_NOT_ALLOWED, f"/message/subscription/{name}", what)
         subscription = Subscription(
             id=self.ids.fresh(),
             status="ACTIVE",
@@ -93,19 +103,23 @@ class Catalogue(Participant):
             schemaTypes=wanted.schemaTypes,
             createdAt=self._calendar.timestamp(message.sent_s),
         )
+        networks, types = frozenset(wanted.networkIds), frozenset(wanted.schemaTypes or (EVERYTHING,))
+        follower = Follower(message.sender, message.transaction_id, networks, types)
+        self._followers[message.sender, message.transaction_id] = follower
         return (self.answer(message, SubscribedContent(subscriptions=(subscription,)), SETUP_TTL_S),)
 
     def on_pull(self, message: Message) -> Iterable[Event]:
         """The latest edition of each catalogue asked for (FULL), or all that were published in a span of time."""
         assert isinstance(message.content, PullContent)
         pull = message.content
-        types = frozenset((pull.filters and pull.filters.schemaTypes) or (EVERYTHING,))
+        filters = pull.filters or CatalogFilters()
+        networks, types = frozenset(filters.networkIds or ()), frozenset(filters.schemaTypes or (EVERYTHING,))
         chosen = [
             edition
             for name, editions in self._editions.items()
             if not pull.catalogIds or name in pull.catalogIds
             for edition in (self._within(pull, editions) if pull.mode == "INCREMENTAL" else editions[-1:])
-            if _interests(types, edition.catalog)
+            if _interests(networks, types, edition.catalog)
         ]
         catalogs = tuple(edition.catalog for edition in chosen)[: pull.limit or None]
         return (self.answer(message, PulledContent(catalogs=catalogs), SETUP_TTL_S),)
@@ -124,10 +138,13 @@ class Catalogue(Participant):
         return (self.answer(message, CatalogsContent(catalogs=found)),)
 
 
-def _types(wanted: SubscriptionRequest) -> frozenset[str]:
-    return frozenset(wanted.schemaTypes or (EVERYTHING,))
+def _interests(networks: frozenset[str], types: frozenset[str], catalog: Catalog) -> bool:
+    """Whether somebody who follows these networks and types wants this catalogue.
 
-
-def _interests(types: frozenset[str], catalog: Catalog) -> bool:
-    """Whether somebody who wants these types wants this catalogue; a type may be named by the fragment of a URL."""
+    A catalogue that names no network is of every network, and whoever names none follows all; a type may be named by the
+    fragment of a URL.
+    """
+    of = {network for resource in catalog.resources or () for network in resource.networkIds or ()}
+    if of and networks and of.isdisjoint(networks):
+        return False
     return EVERYTHING in types or not bag_types(catalog).isdisjoint(t.rpartition("#")[2] for t in types)

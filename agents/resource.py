@@ -175,6 +175,9 @@ class Resource(Participant):
     def on_discover(self, message: Message) -> Iterable[Event]:
         """Remember tariffs; apply for the open role that fits."""
         assert isinstance(message.content, CatalogsContent)
+        if message.sender not in (self.place.host, self.place.catalogue):
+            what = f"expected offers of {self.place.host} or {self.place.catalogue}, got some of {message.sender}"
+            raise Refusal(Code.AUT_UNAUTHORIZED_ACTION, "/context/bppId", what)
         offers = [o for catalog in message.content.catalogs for o in (catalog.offers or ())]
         tariffs = _tariffs_in(offers)
         terms = None if self.terms is not None else self._terms_in(offers)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -13,12 +12,13 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from results.audit import Audit
-from results.run import JOURNAL, Run
+from results.run import JOURNAL, Record, Run
 from sim.errors import Fault, RunError
+from sim.trust.seals import UNCHECKED
 from sim.trust.signature import check_times, parse, verify
 from sim.wire.codec import body_digest
 from sim.wire.codes import Refusal
-from sim.wire.messages import ALIASES, ANSWERS, UNSOLICITED, is_callback
+from sim.wire.messages import ANSWERS, UNSOLICITED, is_callback
 
 REQUESTS = {callback: request for request, callback in ANSWERS.items()}
 """Request by callback."""
@@ -41,38 +41,43 @@ class _Context(msgspec.Struct, frozen=True):
 
 class _Body(msgspec.Struct, frozen=True):
     context: _Context = _Context()
-    base64: str | UnsetType = UNSET
 
 
 class _Line(msgspec.Struct, frozen=True):
-    """One record of kind ``message``; body: its very bytes."""
+    """One record of kind ``message``; body: its very bytes, or a string of them in base64."""
 
     kind: str
     seq: int = 0
     t: int = 0
+    action: str = ""
     ack: str = ""
     body: msgspec.Raw = msgspec.Raw(b"{}")
+    encoding: str = ""
     error: dict[str, Any] | UnsetType = UNSET
     signature: str | UnsetType = UNSET
     note: str = ""
 
+    def raw(self) -> bytes:
+        """The very bytes of the message."""
+        raw = bytes(self.body)
+        return base64.b64decode(msgspec.json.decode(raw, type=str)) if self.encoding == "base64" else raw
+
 
 def _messages(run: Run) -> Iterator[tuple[_Line, bytes, _Context]]:
-    """Every message of the journal: its record, its very bytes, its context."""
+    """Every message of the journal: its record, its very bytes, its context (empty where it was refused for having none)."""
     line_of = msgspec.json.Decoder(_Line).decode
     body_of = msgspec.json.Decoder(_Body).decode
     for number, text in enumerate(run.journal_lines(), start=1):
         try:
             line = line_of(text)
-        except msgspec.DecodeError as error:
+            raw = line.raw()
+        except ValueError as error:
             raise RunError(str(run.path), (Fault(f"{JOURNAL}:{number}", f"is not a record: {error}"),)) from error
         if line.kind == "message":
-            raw = bytes(line.body)
             try:
-                body = body_of(raw)
-            except msgspec.ValidationError:
-                body = _Body()  # refused for it, and counted under no action
-            yield line, raw if body.base64 is UNSET else base64.b64decode(body.base64), body.context
+                yield line, raw, body_of(raw).context
+            except (msgspec.DecodeError, RecursionError):
+                yield line, raw, _Context()
 
 
 def messages(run: Run) -> Audit:
@@ -81,7 +86,7 @@ def messages(run: Run) -> Audit:
     counts: Counter[tuple[str, str]] = Counter()
     findings: list[Fault] = []
     for number, (line, raw, context) in enumerate(_messages(run), start=1):
-        action = ALIASES.get(context.action, context.action)
+        action = line.action
         thread = (context.transactionId, context.messageId)
         findings += _verdict_faults(number, line, action)
         counts[action, line.ack] += 1
@@ -125,39 +130,47 @@ def _count_faults(counts: Mapping[tuple[str, str], int], stated: Mapping[str, Ma
 
 
 def signatures(run: Run) -> Audit:
-    """Where the scenario signs: every accepted message was signed by its sender, with a registered key, in time."""
+    """Where the scenario signs: every accepted message was signed by its sender, with a key registered by then, in time.
+
+    What was let in unchecked, because the directory could not be reached, is checked here like the rest, and counted.
+    """
     if not run.manifest["scenario"].get("wire", {}).get("sign", False):
         return Audit("this scenario does not sign")
-    keys = {
-        (record["subscriber"], record["keyId"]): base64.b64decode(record["publicKey"])
-        for record in run.journal()
-        if record["kind"] == "key"
-    }
+    keys = {(r["subscriber"], r["keyId"]): _Known(r) for r in run.journal() if r["kind"] == "key"}
     epoch_s = int(datetime.fromisoformat(run.manifest["start"]).timestamp())
     findings: list[Fault] = []
-    count = 0
+    count = unchecked = 0
     for line, raw, context in _messages(run):
         if line.ack == "ACK":
             count += 1
-            findings += _signature_faults(line, raw, context, keys, epoch_s)
-    return Audit(f"{count:,} signatures by {len(keys)} keys", tuple(findings))
+            unchecked += line.note.startswith(UNCHECKED)
+            findings += _signature_faults(line, raw, context, keys, epoch_s + line.t)
+    late = f", {unchecked} of them unchecked when they came" if unchecked else ""
+    return Audit(f"{count:,} signatures by {len(keys)} keys{late}", tuple(findings))
+
+
+class _Known:
+    """A key that the journal says was registered, and from which unix second on."""
+
+    def __init__(self, record: Record) -> None:
+        self.public = base64.b64decode(record["publicKey"])
+        self.since_s = record["since"]
 
 
 def _signature_faults(
-    line: _Line, raw: bytes, context: _Context, keys: Mapping[tuple[str, str], bytes], epoch_s: int
+    line: _Line, raw: bytes, context: _Context, keys: Mapping[tuple[str, str], _Known], now_s: int
 ) -> Iterator[Fault]:
-    where = f"message {line.seq} ({context.action})"
-    sender = context.bppId if is_callback(ALIASES.get(context.action, context.action)) else context.bapId
+    where = f"message {line.seq} ({line.action})"
+    sender = context.bppId if is_callback(line.action) else context.bapId
     try:
         claim = parse(line.signature or None)
-        check_times(claim, epoch_s + line.t)
+        check_times(claim, now_s)
+        known = keys.get((claim.subscriber, claim.key_id))
         if claim.subscriber != sender:
             yield Fault(where, f"is of {sender} and signed by {claim.subscriber}")
-            return
-        key = keys.get((claim.subscriber, claim.key_id))
-        if key is None:
-            yield Fault(where, f"is signed with {claim.key_id} of {claim.subscriber}, which nobody registered")
-            return
-        verify(claim, body_digest(raw), key)
-    except (Refusal, binascii.Error) as refusal:
+        elif known is None or known.since_s > now_s:
+            yield Fault(where, f"is signed with {claim.key_id} of {claim.subscriber}, which nobody had registered")
+        else:
+            verify(claim, body_digest(raw), known.public)
+    except Refusal as refusal:
         yield Fault(where, str(refusal))

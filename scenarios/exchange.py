@@ -77,7 +77,7 @@ def _judge(message: Found) -> tuple[str, tuple[Complaint, ...]]:
 
 def _complaint(error: MessageError) -> Complaint:
     (fault,) = error.faults
-    return Complaint(Code.SCH_TYPE_NOT_SUPPORTED, fault.where, fault.what, "")
+    return Complaint(Code.SCH_TYPE_NOT_SUPPORTED, fault.where, "something that can be read as Beckn", fault.what)
 
 
 def _write_faults(title: str, found: Sequence[Complaint], out: Say) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from scenarios.timing import Stopwatch
 from sim.clock import Calendar
-from sim.trust.client import DirectoryClient
+from sim.trust.client import DirectoryClient, in_process
 from sim.trust.directory import Directory
-from sim.trust.http import in_process
 from sim.trust.seals import Keyring, RegisteredSeals
 
 

@@ -14,15 +14,12 @@ import simpy
 from msgspec.structs import replace
 
 from sim.clock import Calendar
-from sim.correlation import Correlation
+from sim.correlation import AHEAD_S, Correlation
 from sim.journal import Journal
 from sim.wire.codec import body_digest, decode, decode_strictly, encode, encode_ack
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import ErrorBody
 from sim.wire.messages import NACK, Ack, Alarm, Event, Message, NackContent
-
-AHEAD_S = 5
-"""A message may be dated this much in the future, for clocks differ."""
 
 Handler = Callable[[Event], Iterable[Event]]
 Reader = Callable[[str, bytes, str, Callable[[str], int]], Message]
@@ -151,24 +148,29 @@ class Bus:
         except Refusal as refusal:
             error = ErrorBody(errorCode=refusal.code, errorMessage=refusal.what, path=refusal.where)
         self.counts[action, "ACK" if error is None else "NACK"] += 1
-        self._journal.message(now, raw, error, header, note)
+        self._journal.message(now, action, raw, error, header, note)
         if message is not None:
             self.post(message.recipient, answers)
         return message, error
 
     def _check(self, message: Message, header: str | None, now: int) -> str:
-        """What is to be noted of a message that may come in.  Raises ``Refusal``; cheap checks come before costly ones."""
+        """What is to be noted of a message that may come in.  Raises ``Refusal``.
+
+        Cheap checks come before costly ones; but nobody can use up what another may send, so that is counted last.
+        """
         if now > message.sent_s + message.ttl_s:
-            what = f"{now - message.sent_s} s old, valid for {message.ttl_s} s"
+            what = f"expected a message of the last {message.ttl_s} s, got one {now - message.sent_s} s old"
             raise Refusal(Code.NET_TIMEOUT, "/context/ttl", what)
         if message.sent_s > now + AHEAD_S:
             what = f"expected a time that has come, got one {message.sent_s - now} s ahead"
             raise Refusal(Code.NET_TIMEOUT, "/context/timestamp", what)
         if message.recipient not in self._mailboxes:
-            raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/context", f"nobody here is called {message.recipient!r}")
+            what = f"expected somebody on this network, got {message.recipient!r}"
+            raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/context", what)
+        note = "" if self._seals is None else self._seals.check(message, header, now)
         if self._rate_limit is not None:
             self._count(message.sender, self._rate_limit, now)
-        return "" if self._seals is None else self._seals.check(message, header, now)
+        return note
 
     def _count(self, sender: str, limit: int, now: int) -> None:
         if now != self._rated_s:
@@ -176,7 +178,8 @@ class Bus:
             self._rated_s = now
         self._rates[sender] += 1
         if self._rates[sender] > limit:
-            raise Refusal(Code.AUT_RATE_LIMITED, "/context", f"more than {limit} messages from {sender} in one second")
+            what = f"expected at most {limit} messages of {sender} in one second, got more"
+            raise Refusal(Code.AUT_RATE_LIMITED, "/context", what)
 
     # waiting in vain
 

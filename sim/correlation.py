@@ -14,6 +14,8 @@ from sim.wire.codes import Code, Refusal
 from sim.wire.messages import ANSWERS, UNSOLICITED, Message, is_callback
 
 MESSAGE_ID = "/context/messageId"
+AHEAD_S = 5
+"""A message may be dated this much in the future, for clocks differ; it counts that much longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Correlation:
         self._turn_s = -math.inf
 
     def sent(self, message: Message, digest: str, now: int) -> bool:
-        """Take note of a request.  Whether a callback will be waited for: nobody waits for the answer to an answer."""
+        """Take note of a request.  Whether its sender now waits: nobody does for the answer to an answer, or twice for one."""
         if message.action not in ANSWERS or message.message_id in self._pending:
             return False
         self._pending[message.message_id] = Pending(message, digest, now + message.ttl_s)
@@ -62,7 +64,11 @@ class Correlation:
         key = (message.message_id, message.action)
         digest = self._young.get(key) or self._old.get(key)
         if digest is not None and digest != message.digest:
-            raise Refusal(Code.AUT_REPLAY_DETECTED, MESSAGE_ID, "this message id has carried another body")
+            raise Refusal(
+                Code.AUT_REPLAY_DETECTED,
+                MESSAGE_ID,
+                "expected the body that this message id has carried already, got another",
+            )
         return digest is not None
 
     def admit(self, message: Message, now: int) -> None:
@@ -77,30 +83,39 @@ class Correlation:
             message.sender,
             message.recipient,
         ):
-            what = f"expected {ANSWERS[pending.action]} from {pending.recipient} to {pending.sender}"
+            asked = f"{ANSWERS[pending.action]} from {pending.recipient} to {pending.sender}"
+            what = f"expected {asked}, got {message.action} from {message.sender} to {message.recipient}"
             raise Refusal(Code.PRC_INVALID_TRANSITION, MESSAGE_ID, what)
         elif now > pending.expires_s:
             raise Refusal(
-                Code.NET_TIMEOUT, "/context/ttl", f"{pending.action} was valid until {now - pending.expires_s} s ago"
+                Code.NET_TIMEOUT,
+                "/context/ttl",
+                f"expected an answer by the end of the ttl, got one {now - pending.expires_s} s later",
             )
         elif message.request_digest is None:
             raise Refusal(Code.SCH_REQUIRED_FIELD_MISSING, "/context", "expected a field 'requestDigest', got none")
         elif message.request_digest != pending.digest:
             where = "/context/requestDigest/digest"
-            raise Refusal(Code.PRC_CONFLICT, where, "answers another body than the one that was sent")
+            raise Refusal(Code.PRC_CONFLICT, where, "expected the digest of the request that was sent, got another")
 
     def _admit_unasked(self, message: Message) -> None:
         if message.action not in UNSOLICITED:
-            raise Refusal(Code.PRC_INVALID_TRANSITION, MESSAGE_ID, f"no request waits for this {message.action}")
+            raise Refusal(
+                Code.PRC_INVALID_TRANSITION,
+                MESSAGE_ID,
+                f"expected the id of a request that waits for this {message.action}, got none's",
+            )
         if message.request_digest is not None:
-            raise Refusal(Code.PRC_INVALID_TRANSITION, MESSAGE_ID, "names a request that nobody waits for")
+            raise Refusal(
+                Code.PRC_INVALID_TRANSITION, MESSAGE_ID, "expected no requestDigest of what comes unasked, got one"
+            )
 
     def accepted(self, message: Message, now: int) -> None:
         """Remember a message that was accepted; the request that it answers waits no longer."""
         self._longest_ttl_s = max(self._longest_ttl_s, message.ttl_s)
         if now >= self._turn_s:
             self._old, self._young = self._young, {}
-            self._turn_s = now + self._longest_ttl_s + 1
+            self._turn_s = now + self._longest_ttl_s + AHEAD_S + 1
         self._young[message.message_id, message.action] = message.digest
         if is_callback(message.action):
             self._pending.pop(message.message_id, None)

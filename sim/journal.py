@@ -13,7 +13,6 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from sim.wire.codes import Code
 from sim.wire.core import ErrorBody
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -43,23 +42,30 @@ class Journal:
         self._pending.append(_encode({"kind": kind, **fields}))
 
     def message(
-        self, seconds: int, raw: bytes, error: ErrorBody | None = None, signature: str | None = None, note: str = ""
+        self,
+        seconds: int,
+        action: str,
+        raw: bytes,
+        error: ErrorBody | None = None,
+        signature: str | None = None,
+        note: str = "",
     ) -> None:
-        """Append one delivered message, byte for byte, with its ACK or the reason of its NACK.
+        """Append one message as it came to the endpoint of an action, byte for byte, with ACK or the reason of its NACK.
 
-        Bytes that are no JSON, or more than a line, are kept as ``{"base64": …}``.  signature: its header, where it had one.
-        note: what else there is to say of it.
+        signature: its header, where it had one.  note: what else there is to say of it.
         """
         self._messages += 1
-        if b"\n" in raw or (error is not None and error.errorCode == Code.SCH_INVALID_JSON):
-            raw = _encode({"base64": base64.b64encode(raw).decode()})  # it would break the line
         verdict = b'"ACK"' if error is None else b'"NACK","error":' + _encode(error)
         if signature is not None:
             verdict += b',"signature":' + _encode(signature)
         if note:
             verdict += b',"note":' + _encode(note)
+        if not _is_a_line_of_json(raw, error):
+            verdict += b',"encoding":"base64"'
+            raw = _encode(base64.b64encode(raw).decode())
         self._pending.append(
-            b'{"kind":"message","seq":%d,"t":%d,"ack":%b,"body":%b}' % (self._messages, seconds, verdict, raw)
+            b'{"kind":"message","seq":%d,"t":%d,"action":%b,"ack":%b,"body":%b}'
+            % (self._messages, seconds, _encode(action), verdict, raw)
         )
 
     def commit(self, interval: int) -> None:
@@ -76,3 +82,16 @@ class Journal:
         self._digest.update(block)
         self._sink.write(block)
         self.size += len(block)
+
+
+def _is_a_line_of_json(raw: bytes, error: ErrorBody | None) -> bool:
+    """Whether bytes can stand in a line as they are; what was accepted is known to be JSON."""
+    if b"\n" in raw or b"\r" in raw:
+        return False
+    if error is None:
+        return True
+    try:
+        msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True

@@ -52,7 +52,14 @@ class Participant(mesa.Agent):
         self.reactions: dict[str, Reaction] = {"start": self.on_start, NACK: self.on_nack}
 
     def handle(self, event: Event) -> Iterable[Event]:
-        """React to one message or alarm.  Raises ``Refusal`` to answer NACK; then nothing of the participant has changed."""
+        """React to one message or alarm.  Raises ``Refusal`` to answer NACK; then nothing of the participant has changed.
+
+        Nobody here can say yet what would happen without doing it, so a message that only asks (``context.try``) is refused.
+        """
+        if isinstance(event, Message) and event.tried:
+            raise Refusal(
+                Code.SCH_FIELD_NOT_ALLOWED, "/context/try", f"expected no field 'try': {self.era} cannot only try"
+            )
         reaction = self.reactions.get(event.name)
         if reaction is None:
             raise Refusal(Code.SCH_TYPE_NOT_SUPPORTED, "/context/action", f"{self.era} does not serve {event.name}")

@@ -10,13 +10,18 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
+import mesa
+import msgspec
 import pytest
 import simpy
 from msgspec.structs import replace
 
+from agents.catalogue import Catalogue
 from sim.bus import Bus, Seals
 from sim.clock import Calendar, local_start
+from sim.correlation import AHEAD_S
 from sim.journal import Journal
+from sim.participant import Ids
 from sim.rng import identifier
 from sim.wire.codec import body_digest, decode, encode
 from sim.wire.codes import Code, Refusal
@@ -272,14 +277,26 @@ def test_the_same_message_id_with_another_body_is_a_replay_and_changes_nothing()
     assert network.log == [(0, "b", "x")]
 
 
-def test_a_message_is_known_for_as_long_as_it_could_be_accepted_and_is_too_old_from_then_on() -> None:
+@pytest.mark.parametrize("ahead_s", [0, AHEAD_S])
+def test_a_message_is_known_for_as_long_as_it_could_be_accepted_and_is_too_old_from_then_on(ahead_s: int) -> None:
     network = Network()
-    for second in range(0, 100, 10):
-        network.clock.run(until=second + 1)
-        network.transmit(ask(str(second), ttl_s=10), at_s=second)
-        expected = ("ACK", "") if second <= 30 else ("NACK", "NET_TIMEOUT")
-        assert network.transmit(ask("first", ttl_s=31), at_s=0) == expected
+    for second in range(100):
+        network.clock.run(until=second + 0.5)
+        network.transmit(ask(str(second), ttl_s=30), at_s=second)
+        expected = ("ACK", "") if second <= 31 + ahead_s else ("NACK", "NET_TIMEOUT")
+        assert network.transmit(ask("first", ttl_s=31), at_s=ahead_s) == expected
     assert [what for _, _, what in network.log].count("first") == 1
+
+
+def test_what_was_forgotten_is_too_old_even_where_it_was_dated_ahead() -> None:
+    """Accepted in the last second in which it could be: it must be known until its ttl is over, dated ahead as it was."""
+    network = Network()
+    network.transmit(ask("old", ttl_s=30), at_s=0)
+    for second in (31, 62, 65, 66):
+        network.clock.run(until=second + 0.5)
+        network.transmit(ask(str(second), ttl_s=30), at_s=second)
+        network.transmit(ask("ahead", ttl_s=30), at_s=36)
+    assert [what for _, _, what in network.log].count("ahead") == 1
 
 
 # what a door refuses
@@ -305,12 +322,67 @@ def test_bytes_that_are_no_message_are_refused_with_the_reason_and_journaled() -
     assert network.give("barter", b"{}") == ("NACK", "SCH_TYPE_NOT_SUPPORTED")
 
 
-def test_bytes_that_are_no_json_do_not_break_the_journal() -> None:
+NO_LINE = {
+    "cut off": b'{"context":',
+    "two lines": b'{"a":\n1}',
+    "a carriage return": b'{"a":\r1}',
+    "text": b"not json",
+    "nothing": b"",
+    "a byte order mark": b"\xef\xbb\xbf{}",
+    "UTF-16": "{}".encode("utf-16"),
+    "no UTF-8": b'{"a":"\xff"}',
+    "half a character": rb'{"a":"\ud800"}',
+    "not a number": b'{"a":NaN}',
+    "a number without end": b'{"a":1e999}',
+    "zero bytes": b"\x00\x00",
+}
+
+
+@pytest.mark.parametrize("action", ["discover", "barter"])
+@pytest.mark.parametrize("raw", NO_LINE.values(), ids=NO_LINE)
+def test_whatever_bytes_arrive_the_journal_stays_one_json_object_a_line(raw: bytes, action: str) -> None:
     network = Network()
-    network.give("discover", b'{"a":\n"b')
-    record, commit = network.records()
-    assert (record["ack"], record["body"]) == ("NACK", {"base64": base64.b64encode(b'{"a":\n"b').decode()})
-    assert commit["kind"] == "commit"
+    assert network.give(action, raw)[0] == "NACK"
+    network.journal.commit(0)
+    lines = network.sink.getvalue().split(b"\n")[:-1]
+    record, commit = (msgspec.json.decode(line) for line in lines)
+    assert (record["action"], record["ack"], commit["kind"]) == (action, "NACK", "commit")
+    kept = record["body"]
+    assert base64.b64decode(kept) == raw if record.get("encoding") == "base64" else msgspec.json.encode(kept) == raw
+
+
+def test_a_message_over_several_lines_is_accepted_and_kept_to_the_byte() -> None:
+    network = Network()
+    raw = json.dumps(json.loads(raw_of(ask("x"))), indent=1).encode()
+    assert network.give("discover", raw) == ("ACK", "")
+    (record, _) = network.records()
+    assert base64.b64decode(record["body"]) == raw
+
+
+@pytest.mark.parametrize("depth", [65, 300, 900, 100_000])
+def test_what_is_nested_too_deep_is_refused_and_not_followed(depth: int) -> None:
+    raw = b'{"context":' + b"[" * depth + b"]" * depth + b"}"
+    assert Network().give("discover", raw) == ("NACK", "SCH_INVALID_JSON")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("timestamp", "0000-05-17T00:00:00Z"), ("ttl", "PT30S\n"), ("ttl", "PT３０S"), ("ttl", "PT"), ("ttl", "P1D")],
+)
+def test_a_time_that_only_looks_like_one_is_refused(field: str, value: str) -> None:
+    document = json.loads(raw_of(ask("x")))
+    document["context"][field] = value
+    raw = json.dumps(document).encode()
+    assert Network().give("discover", raw)[1] in ("SCH_INVALID_FORMAT", "SCH_SCHEMA_VALIDATION_FAILED")
+    with pytest.raises(Refusal):
+        decode("discover", raw)
+
+
+def test_a_message_that_only_asks_what_would_happen_is_refused_by_who_cannot_tell() -> None:
+    network = Network()
+    shelf = Catalogue(mesa.Model(rng=1), "catalogue", Ids(1, "catalogue"), CALENDAR)
+    network.bus.join("catalogue", shelf.handle)
+    assert network.transmit(replace(ask("x", recipient="catalogue"), tried=True)) == ("NACK", "SCH_FIELD_NOT_ALLOWED")
 
 
 def test_bytes_from_outside_are_held_to_the_whole_schema() -> None:

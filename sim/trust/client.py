@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from sim.trust.directory import BASE
+from sim.trust.directory import BASE, Directory
 from sim.trust.registries import TARIFFS, Details, Interconnection, Membership, Revocation, Subscriber, WheelingRate
 from sim.trust.stamps import unix_s
 from sim.wire.codes import Code, Refusal
@@ -29,6 +30,16 @@ KEY_BYTES = 32
 
 _GONE = (404, 410)
 _D = TypeVar("_D", bound=Details)
+
+
+def in_process(directory: Directory, now: Callable[[], int]) -> Transport:
+    """A transport that asks a directory in this process; ``now`` gives the simulated unix second."""
+
+    def get(path: str, query: Mapping[str, str]) -> tuple[int, bytes]:
+        answer = directory.answer(path, query, now())
+        return answer.status, json.dumps(answer.body).encode()
+
+    return get
 
 
 class _Record(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ Integrity, cryptosuite eddsa-jcs-2022 (Ed25519 over SHA-256 of RFC 8785 bytes).
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import hashlib
 import re
@@ -97,7 +98,7 @@ class Issuer:
     name: str
     licence: str
     method: str
-    seed: bytes
+    seed: bytes = dataclasses.field(repr=False)
 
 
 KeyOf = Callable[[str], bytes]

@@ -14,10 +14,13 @@ from sim.wire.messages import Message, uri
 
 VALID_S = 300
 """For how long a signature holds at least; a message with a longer ttl is signed for all of it."""
+UNCHECKED = "signature unchecked"
+"""How the note begins that a message was let in without its signature being checked."""
 DOMAIN = "beckn.one:deg:*"
 """What participants of a run are registered for."""
-MAY_GO_UNCHECKED = frozenset({"discover", "on_discover"})
-"""Asking around binds nobody: it goes on, and is noted, while the directory cannot be reached; everything else is refused."""
+MAY_GO_UNCHECKED = frozenset({"discover"})
+"""Asking around binds nobody: it goes on, and is noted, while the directory cannot be reached.  Everything else is refused;
+the answer too, for people act on it."""
 
 
 class Keyring:
@@ -94,7 +97,7 @@ class RegisteredSeals:
             registration = self._registration(claim, now_s)
         except Refusal as refusal:
             if refusal.code is Code.NET_DOWNSTREAM_UNAVAILABLE and message.action in MAY_GO_UNCHECKED:
-                return "signature unchecked: the directory cannot be reached"
+                return f"{UNCHECKED}: the directory cannot be reached"
             raise
         verify(claim, message.digest, registration.key)
         if message.domain is not None and not _covers(registration.subscriber.domain, message.domain):

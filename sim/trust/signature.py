@@ -154,9 +154,17 @@ def _raw(text: str) -> bytes:
 def check_times(header: Header, now: int) -> None:
     """Raises ``Refusal`` for a signature that was made too far in the future, or has expired."""
     if header.created > now + AHEAD_S:
-        raise Refusal(Code.AUT_SIGNATURE_INVALID, POINTER, f"created {header.created - now} s in the future")
+        raise Refusal(
+            Code.AUT_SIGNATURE_INVALID,
+            POINTER,
+            f"expected a signature of now, got one created {header.created - now} s in the future",
+        )
     if header.expires < now:
-        raise Refusal(Code.AUT_SIGNATURE_INVALID, POINTER, f"expired {now - header.expires} s ago")
+        raise Refusal(
+            Code.AUT_SIGNATURE_INVALID,
+            POINTER,
+            f"expected a signature that holds, got one that expired {now - header.expires} s ago",
+        )
 
 
 def verify(header: Header, digest: str, public_key: bytes) -> None:
@@ -178,5 +186,5 @@ def _verify(header: Header, text: str, public_key: bytes) -> None:
         crypto_sign_open(header.signature + text.encode(), public_key)
     except nacl.exceptions.CryptoError as error:
         raise Refusal(
-            Code.AUT_SIGNATURE_INVALID, POINTER, "the signature does not fit the body, the times and the key"
+            Code.AUT_SIGNATURE_INVALID, POINTER, "expected a signature of this body, at these times, by this key"
         ) from error

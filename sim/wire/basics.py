@@ -6,7 +6,7 @@ JSON Schemas.  Rules between fields stand in ``__post_init__`` and are refused a
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
@@ -14,57 +14,67 @@ from msgspec import UNSET, Meta, UnsetType, field
 ENERGY: Final = "https://schema.degsim.example/energy/v1/context.jsonld"
 """JSON-LD context of our own energy bags."""
 
+
+def form(pattern: str, description: str, min_length: int | None = None, max_length: int | None = None) -> Meta:
+    """The rule that a text matches this pattern, the whole of it; the description says in a refusal what was expected.
+
+    The pattern means the same to Python, which lets ``$`` pass before a line feed and ``\\d`` match any script's digits, and to
+    JSON Schema, which does neither.
+    """
+    return Meta(
+        pattern=f"^(?:{pattern})$(?!\\n)", description=description, min_length=min_length, max_length=max_length
+    )
+
+
 _DAY = (
-    r"(?:\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|1\d|2[0-8]))"
-    r"|(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29)"
+    r"(?:[1-9][0-9]{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    r"|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+    r"|(?:[1-9][0-9](?:0[48]|[2468][048]|[13579][26])|(?:[2468][048]|[13579][26])00)-02-29)"
 )
-_CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?"
-_OFFSET = r"(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?"
+_OFFSET = r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=200)]
 Text = Annotated[str, Meta(max_length=4000)]
-Timestamp = Annotated[str, Meta(pattern=f"^{_DAY}T{_CLOCK}{_OFFSET}$", description="an RFC 3339 date-time with offset")]
-Day = Annotated[str, Meta(pattern=f"^{_DAY}$", description="an RFC 3339 full-date")]
-OffsetTime = Annotated[str, Meta(pattern=f"^{_CLOCK}{_OFFSET}$", description="an RFC 3339 time with offset")]
-LocalTime = Annotated[str, Meta(pattern=f"^{_CLOCK}(?:{_OFFSET})?$", description="a time of day, HH:MM:SS")]
+Timestamp = Annotated[str, form(f"{_DAY}T{_CLOCK}{_OFFSET}", "an RFC 3339 date-time with offset")]
+OffsetTime = Annotated[str, form(f"{_CLOCK}{_OFFSET}", "an RFC 3339 time with offset")]
+LocalTime = Annotated[str, form(f"{_CLOCK}{_OFFSET}?", "a time of day, HH:MM:SS")]
 # One pattern, not a union of two types: of two kinds of text in a union msgspec checks the last alone.
 Moment = Annotated[
+    str, form(f"{_DAY}T{_CLOCK}{_OFFSET}|{_CLOCK}{_OFFSET}?", "an RFC 3339 date-time with offset, or a time of day")
+]
+MinuteOfDay = Annotated[str, form("(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00", "HH:MM, up to 24:00")]
+Duration = Annotated[str, form("PT[0-9]{1,9}S", "whole seconds as an ISO 8601 duration, PT…S")]
+Ttl = Annotated[
     str,
-    Meta(
-        pattern=f"^(?:{_DAY}T{_CLOCK}{_OFFSET}|{_CLOCK}(?:{_OFFSET})?)$",
-        description="an RFC 3339 date-time with offset, or a time of day",
+    form(
+        "PT(?:[0-9]{1,6}H)?(?:[0-9]{1,6}M)?(?:[0-9]{1,9}S)?",
+        "an ISO 8601 duration of hours, minutes and seconds",
+        min_length=4,
     ),
 ]
-MinuteOfDay = Annotated[str, Meta(pattern=r"^(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)$", description="HH:MM, up to 24:00")]
-Duration = Annotated[str, Meta(pattern=r"^PT\d{1,9}S$", description="whole seconds as an ISO 8601 duration, PT…S")]
 Period = Annotated[
     str,
-    Meta(
-        pattern=r"^P(?:\d+[YMWD])*(?:T(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?$",
+    form(
+        r"P(?:[0-9]+[YMWD])*(?:T(?:[0-9]+H)?(?:[0-9]+M)?(?:[0-9]+(?:\.[0-9]+)?S)?)?",
+        "an ISO 8601 duration",
         min_length=3,
-        description="an ISO 8601 duration",
     ),
 ]
-Uuid = Annotated[
-    str,
-    Meta(pattern="^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$", description="a UUID"),
-]
-Uri = Annotated[
-    str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+$", max_length=2000, description="an absolute URI")
-]
-Email = Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", description="an e-mail address")]
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="an ISO 4217 code")]
-Digest512 = Annotated[
-    str, Meta(pattern="^BLAKE-512=[A-Za-z0-9+/]{86}==$", description="BLAKE-512= and the BLAKE2b-512 in base64")
-]
+Uuid = Annotated[str, form("[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}", "a UUID")]
+Uri = Annotated[str, form(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+", "an absolute URI", max_length=2000)]
+Email = Annotated[str, form(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")]
+Currency = Annotated[str, form("[A-Z]{3}", "an ISO 4217 code")]
+Digest512 = Annotated[str, form("BLAKE-512=[A-Za-z0-9+/]{86}==", "BLAKE-512= and the BLAKE2b-512 in base64")]
+Sha256 = Annotated[str, form("[0-9a-f]{64}", "a SHA-256 in hexadecimal")]
+NamedSha256 = Annotated[str, form("sha256:[0-9a-f]{64}", "sha256: and the digest in hexadecimal")]
 NonNegative = Annotated[float, Meta(ge=0)]
 NonPositive = Annotated[float, Meta(le=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0)]
-LdContext = Annotated[
-    str, Meta(pattern=r"^https://[^\s\"]+\.jsonld$", max_length=300, description="the URL of a JSON-LD context")
-]
+LdContext = Annotated[str, form(r"https://[^\s\"]+\.jsonld", "the URL of a JSON-LD context", max_length=300)]
 JsonObject = dict[str, Any]
+Encoding = Literal["json", "utf-8", "base64"]
 
 
 class Breach(ValueError):
@@ -99,8 +109,8 @@ class NativePayload(Wire, frozen=True, kw_only=True):
 
     mediaType: Identifier
     profile: Identifier
-    encoding: Annotated[str, Meta(pattern="^(?:json|utf-8|base64)$", description="json, utf-8 or base64")]
-    digest: Annotated[str, Meta(pattern="^sha-256=:[A-Za-z0-9+/]{43}=:$", description="sha-256=:base64:")]
+    encoding: Encoding
+    digest: Annotated[str, form("sha-256=:[A-Za-z0-9+/]{43}=:", "sha-256=:base64:")]
     payload: msgspec.Raw
     schemaRef: Identifier | UnsetType = UNSET
 
@@ -132,3 +142,17 @@ class Position(Wire, frozen=True, kw_only=True):
     lat: Annotated[float, Meta(ge=-90, le=90)]
     lon: Annotated[float, Meta(ge=-180, le=180)]
     radiusMeters: NonNegative | UnsetType = UNSET
+
+
+class CodedName(Wire, frozen=True, kw_only=True):
+    """A place by its code."""
+
+    code: Identifier | UnsetType = UNSET
+    name: Text | UnsetType = UNSET
+
+
+class Region(Wire, frozen=True, kw_only=True):
+    """City and country."""
+
+    city: CodedName | UnsetType = UNSET
+    country: CodedName | UnsetType = UNSET

@@ -30,6 +30,9 @@ _CODES = {
     "pattern": Code.SCH_INVALID_FORMAT,
     "format": Code.SCH_INVALID_FORMAT,
 }
+DEEPEST = 64
+"""Levels that a message may have; the deepest of our own has some twenty."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _BOUNDS = {
     "minimum": "at least {}",
     "maximum": "at most {}",
@@ -51,8 +54,8 @@ class Complaint:
 
     @property
     def text(self) -> str:
-        """Expected and got in one sentence."""
-        return f"expected {self.expected}, got {self.got}" if self.got else self.expected
+        """Expected and got in one sentence; nothing is said to be got where ``expected`` says it all."""
+        return f"expected {self.expected}" + (f", got {self.got}" if self.got else "")
 
 
 def pointer_of(path: Iterable[str | int]) -> str:
@@ -61,7 +64,10 @@ def pointer_of(path: Iterable[str | int]) -> str:
 
 
 def parse(raw: bytes | str) -> tuple[Any, tuple[Complaint, ...]]:
-    """The JSON value and its complaints: text that is no JSON, numbers that are none, keys that come twice."""
+    """The JSON value and its complaints: no JSON in UTF-8, numbers that are none, keys that come twice, too many levels.
+
+    The value is None where there is none to speak of.
+    """
     twice: list[str] = []
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -72,26 +78,35 @@ def parse(raw: bytes | str) -> tuple[Any, tuple[Complaint, ...]]:
         return result
 
     try:
-        document = json.loads(raw, object_pairs_hook=members)
+        document = json.loads(raw if isinstance(raw, str) else raw.decode(), object_pairs_hook=members)
+        found = [*_unspeakable(document, ())]
+    except _TooDeep:
+        return None, (Complaint(Code.SCH_INVALID_JSON, "/", f"at most {DEEPEST} levels", "more"),)
     except (ValueError, RecursionError) as broken:
-        return None, (Complaint(Code.SCH_INVALID_JSON, "/", f"JSON: {broken}", ""),)
-    found = [
-        Complaint(Code.SCH_INVALID_JSON, pointer_of(path), "a finite number", str(number))
-        for path, number in _infinite(document, ())
-    ]
+        return None, (Complaint(Code.SCH_INVALID_JSON, "/", "JSON in UTF-8", str(broken)),)
     found += [Complaint(Code.SCH_INVALID_JSON, "/", "every key once", f"{key!r} twice") for key in twice]
     return document, tuple(found)
 
 
-def _infinite(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], float]]:
+class _TooDeep(Exception):
+    pass
+
+
+def _unspeakable(value: Any, path: tuple[str | int, ...]) -> Iterator[Complaint]:
+    """What Python's reader takes and JSON does not mean: infinite numbers, halves of characters."""
+    if len(path) > DEEPEST:
+        raise _TooDeep
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _infinite(inner, (*path, key))
+            yield from _unspeakable(key, path)
+            yield from _unspeakable(inner, (*path, key))
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _infinite(inner, (*path, index))
+            yield from _unspeakable(inner, (*path, index))
     elif isinstance(value, float) and not math.isfinite(value):
-        yield path, value
+        yield Complaint(Code.SCH_INVALID_JSON, pointer_of(path), "a finite number", str(value))
+    elif isinstance(value, str) and _SURROGATE.search(value):
+        yield Complaint(Code.SCH_INVALID_JSON, pointer_of(path), "whole characters", ascii(value))
 
 
 def complaints(document: Any, schema: JsonSchema, validator: Any) -> tuple[Complaint, ...]:
@@ -182,4 +197,4 @@ def complaint_of(error: msgspec.MsgspecError) -> Complaint:
     if isinstance(cause, Breach):
         inner = f"{where}/{cause.where}" if cause.where else where
         return Complaint(Code(cause.code), inner or "/", cause.expected, cause.got)
-    return Complaint(Code.SCH_SCHEMA_VALIDATION_FAILED, where or "/", text, "")
+    return Complaint(Code.SCH_SCHEMA_VALIDATION_FAILED, where or "/", "what its type allows", text)

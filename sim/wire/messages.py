@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
 from sim.wire.auxiliary import AggregateContent, AggregatedContent
-from sim.wire.basics import Breach, Digest512, Identifier, Text, Timestamp, Uri, Uuid, Wire
+from sim.wire.basics import Breach, Digest512, Identifier, Region, Sha256, Text, Timestamp, Ttl, Uri, Uuid, Wire
 from sim.wire.core import (
     Catalog,
     CatalogFilters,
@@ -27,35 +27,12 @@ from sim.wire.core import (
     Tracking,
 )
 
-Ttl = Annotated[
-    str,
-    Meta(
-        pattern=r"^PT(?:\d{1,6}H)?(?:\d{1,6}M)?(?:\d{1,9}S)?$",
-        min_length=3,
-        description="an ISO 8601 duration of hours, minutes and seconds",
-    ),
-]
-
 
 class Lineage(Wire, frozen=True, kw_only=True):
     """The message that a cascaded leg descends from."""
 
     transactionId: Uuid
     messageId: Uuid
-
-
-class CodedName(Wire, frozen=True, kw_only=True):
-    """A place by its code."""
-
-    code: Identifier | UnsetType = UNSET
-    name: Text | UnsetType = UNSET
-
-
-class Region(Wire, frozen=True, kw_only=True):
-    """City and country."""
-
-    city: CodedName | UnsetType = UNSET
-    country: CodedName | UnsetType = UNSET
 
 
 class RequestDigest(Wire, frozen=True, kw_only=True):
@@ -142,7 +119,7 @@ class PulledContent(Wire, frozen=True, kw_only=True):
 
     catalogs: tuple[Catalog, ...] | UnsetType = UNSET
     objectUrl: Uri | UnsetType = UNSET
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | UnsetType = UNSET
+    sha256: Sha256 | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if (self.catalogs is UNSET) == (self.objectUrl is UNSET) or (self.objectUrl is UNSET) != (self.sha256 is UNSET):

@@ -13,7 +13,7 @@ import msgspec
 import rfc8785
 from msgspec import UNSET
 
-from sim.wire.basics import NativePayload
+from sim.wire.basics import Encoding, NativePayload
 from sim.wire.codes import Code, Refusal
 
 LARGEST_BYTES = 64 * 1024
@@ -62,7 +62,7 @@ def _check_size(size: int, pointer: str = "/native") -> None:
         raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, f"{pointer}/payload", what)
 
 
-def _encoding(payload: bytes, media_type: str) -> str:
+def _encoding(payload: bytes, media_type: str) -> Encoding:
     kind = media_type.partition(";")[0].strip().lower()
     if kind == "application/json" or kind.endswith("+json"):
         return "json" if _is_canonical(_checked_json(payload)) else "utf-8"
@@ -73,7 +73,7 @@ def _encoding(payload: bytes, media_type: str) -> str:
     return "utf-8"
 
 
-def _value(payload: bytes, encoding: str) -> bytes:
+def _value(payload: bytes, encoding: Encoding) -> bytes:
     """The JSON value that stands for a payload: itself, or a string."""
     if encoding == "json":
         return payload
@@ -98,14 +98,14 @@ def _checked_json(payload: bytes) -> bytes:
     return payload
 
 
-def _payload(value: bytes, encoding: str) -> bytes:
+def _payload(value: bytes, encoding: Encoding) -> bytes:
     if encoding == "json":
         return value
     text = msgspec.json.decode(value, type=str)
     return text.encode() if encoding == "utf-8" else base64.b64decode(text, validate=True)
 
 
-def _digest(payload: bytes, encoding: str) -> str:
+def _digest(payload: bytes, encoding: Encoding) -> str:
     """SHA-256 as RFC 9530 writes it.
 
     Of JSON it covers the canonical form (RFC 8785), so that whoever parses and writes it again on the way does no harm.

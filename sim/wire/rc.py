@@ -31,12 +31,24 @@ from sim.wire.bags import (
     UnitQuantity,
 )
 from sim.wire.bags.people import SupportChannel
-from sim.wire.basics import Breach, Count, Email, Identifier, LdContext, NonNegative, Text, Timestamp, Uri, Wire
+from sim.wire.basics import (
+    Breach,
+    Count,
+    Email,
+    Identifier,
+    LdContext,
+    NonNegative,
+    Region,
+    Text,
+    Timestamp,
+    Ttl,
+    Uri,
+    Wire,
+)
 from sim.wire.check import decoder_of, envelope, faults_of, refusal, schema_of
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import Filters, MediaSearch
 from sim.wire.explain import Complaint
-from sim.wire.messages import Region, Ttl
 
 OrderStatus = Literal[
     "CREATED", "PENDING", "CONFIRMED", "INPROGRESS", "PARTIALLYFULFILLED", "COMPLETED", "CANCELLED", "REJECTED", "FAILED",

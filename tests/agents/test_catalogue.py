@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mesa
 import pytest
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from agents.catalogue import Catalogue
 from sim.participant import Ids
 from sim.rng import identifier
 from sim.wire.bags import ENERGY, EnergyForecast, GridConstraints, GridNode
-from sim.wire.core import Catalog, CatalogFilters, Descriptor, Provider, Resource, SubscriptionRequest
+from sim.wire.core import (
+    Catalog,
+    CatalogFilters,
+    DeliveryPolicy,
+    Descriptor,
+    Provider,
+    Resource,
+    SubscriptionRequest,
+)
 from sim.wire.messages import (
     CatalogsContent,
     Content,
     Message,
+    NackContent,
     PublishContent,
     PullContent,
     PulledContent,
@@ -126,3 +138,29 @@ def test_a_pull_brings_the_latest_of_each_or_all_of_a_span_of_time(
     assert not isinstance(answer.catalogs, UnsetType)
     assert [f"{c.id} {c.descriptor.name}" for c in answer.catalogs] == found
     assert answer.objectUrl is UNSET
+
+
+def test_a_second_subscription_in_the_same_transaction_takes_the_place_of_the_first() -> None:
+    library = Library()
+    library.tell("catalog/subscription", follow("EnergyForecast"))
+    library.tell("catalog/subscription", follow("GridNode"))
+    library.publish(catalog("f", FORECAST), catalog("n", NODE))
+    news = [m.content for m in library.heard if isinstance(m, Message) and m.action == "on_discover"]
+    assert [[c.id for c in content.catalogs] for content in news if isinstance(content, CatalogsContent)] == [["n"]]
+
+
+def test_a_follower_of_one_network_hears_nothing_of_another() -> None:
+    library = Library()
+    library.tell("catalog/subscription", follow())
+    elsewhere = replace(catalog("f", FORECAST), resources=(Resource(id="f", networkIds=("another",)),))
+    library.publish(elsewhere)
+    assert "on_discover" not in library.names()
+
+
+@pytest.mark.parametrize("more", [{"callbackUrl": "https://a.example/x"}, {"deliveryPolicy": DeliveryPolicy()}])
+def test_what_the_catalogue_does_not_do_is_refused_and_not_passed_over(more: dict[str, Any]) -> None:
+    library = Library()
+    wanted = SubscribeContent(subscription=replace(follow().subscription, **more))
+    answer = library.tell("catalog/subscription", wanted)
+    assert isinstance(answer, NackContent)
+    assert answer.error.errorCode == "SCH_FIELD_NOT_ALLOWED"

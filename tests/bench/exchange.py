@@ -14,9 +14,8 @@ from sim.bus import Bus, Seals
 from sim.clock import Calendar, local_start
 from sim.journal import Journal
 from sim.rng import identifier
-from sim.trust.client import DirectoryClient
+from sim.trust.client import DirectoryClient, in_process
 from sim.trust.directory import Directory
-from sim.trust.http import in_process
 from sim.trust.seals import Keyring, RegisteredSeals
 from sim.trust.signature import derive, parse, sign, verify
 from sim.wire.bags import (

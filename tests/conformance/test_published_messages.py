@@ -177,7 +177,7 @@ class Walk:
         schema = self._resolve(schema, value)
         if "enum" in schema:
             self.enums.append(path)
-        if isinstance(value, str) and r"\d{4}-" in schema.get("pattern", ""):
+        if isinstance(value, str) and "date-time" in schema.get("description", ""):
             self.dates.append(path)
         if isinstance(value, dict):
             self.required += [(*path, key) for key in schema.get("required", ())]

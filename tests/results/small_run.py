@@ -109,7 +109,9 @@ def _append(journal: Journal, record: Record, asked: dict[tuple[str, ...], str])
             context.setdefault("requestDigest", {"digest": asked[REQUESTS[context["action"]], *thread]})
         raw = msgspec.json.encode(record["body"])
         asked[context["action"], *thread] = body_digest(raw)
-        journal.message(record["t"], raw, None if error is None else ErrorBody(**error), record.get("signature"))
+        journal.message(
+            record["t"], context["action"], raw, None if error is None else ErrorBody(**error), record.get("signature")
+        )
     else:
         journal.record(**record)
 

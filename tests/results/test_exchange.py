@@ -54,10 +54,10 @@ def test_a_run_that_signs_clears_as_the_same_run_that_does_not(signed: Run, run_
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda r: r["body"]["context"].update(ttl="PT31S"), "does not fit the body"),
+        (lambda r: r["body"]["context"].update(ttl="PT31S"), "expected a signature of this body"),
         (lambda r: r.update(t=r["t"] + 1000), "expired"),
         (lambda r: r.pop("signature"), "expected a signature, got none"),
-        (lambda r: r.update(signature=r["signature"].replace("|k1|", "|k2|")), "which nobody registered"),
+        (lambda r: r.update(signature=r["signature"].replace("|k1|", "|k2|")), "which nobody had registered"),
         (lambda r: r.update(signature=r["signature"].replace('keyId="', 'keyId="not-')), "and signed by not-"),
     ],
     ids=["another body", "another time", "no signature", "another key", "another signer"],

@@ -16,10 +16,10 @@ import pytest
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
+from scenarios.dedi import http_transport, serve
 from sim.errors import TrustError
-from sim.trust.client import DirectoryClient, Transport
+from sim.trust.client import DirectoryClient, Transport, in_process
 from sim.trust.directory import Directory
-from sim.trust.http import http_transport, in_process, serve
 from sim.trust.registries import (
     Interconnection,
     Member,

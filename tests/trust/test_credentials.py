@@ -27,10 +27,9 @@ from sim.trust.claims import (
     UtilityCustomer,
     UtilityProgramEnrollment,
 )
-from sim.trust.client import DirectoryClient
+from sim.trust.client import DirectoryClient, in_process
 from sim.trust.credentials import Check, Finding, Issuer, check, issue, keys_in, require, sign
 from sim.trust.directory import Directory
-from sim.trust.http import in_process
 from sim.trust.registries import Subscriber, publish_key, revoke
 from sim.trust.stamps import rfc3339, unix_s
 from sim.wire.codes import Code, Refusal

@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sim.trust.client import DirectoryClient
+from sim.trust.client import DirectoryClient, in_process
 from sim.trust.directory import Directory
-from sim.trust.http import in_process
 from sim.trust.seals import DOMAIN, Keyring, RegisteredSeals
 from sim.trust.signature import derive, key_of, parse, sign, verify, verify_countersignature
 from sim.trust.stamps import rfc3339
 from sim.wire.codec import body_digest, encode_ack
-from sim.wire.messages import Event, Message
-from tests.test_bus import CALENDAR, Network, ask, raw_of
+from sim.wire.messages import CatalogsContent, Event, Message
+from tests.test_bus import CALENDAR, TRANSACTION, Network, ask, raw_of
 
 EPOCH = CALENDAR.unix(0)
 
@@ -140,8 +139,10 @@ def test_while_the_directory_is_down_asking_around_goes_on_and_is_noted_and_ever
     signing = Signing(down=True)
     assert signing.send(ask("x")) == "ACK"
     assert signing.network.records()[0]["note"] == "signature unchecked: the directory cannot be reached"
-    publish = replace(ask("y"), action="select", content=confirm_content())
-    assert signing.send(publish) == "NET_DOWNSTREAM_UNAVAILABLE"
+    select = replace(ask("y"), action="select", content=confirm_content())
+    assert signing.send(select) == "NET_DOWNSTREAM_UNAVAILABLE"
+    news = Message("on_discover", "a", "b", TRANSACTION, ask("n").message_id, CatalogsContent(catalogs=()))
+    assert signing.send(news) == "NET_DOWNSTREAM_UNAVAILABLE"
 
 
 def confirm_content() -> Any:

@@ -431,7 +431,7 @@ def test_whatever_is_left_out_nothing_canonical_is_lost_or_changed(action: str) 
 
 
 TOO_LITTLE = {
-    "discover": "/message: text_search, filters or spatial",
+    "discover": "/message: expected text_search, filters or spatial",
     "track": "/message/tracking: expected a field 'id'",
 }
 """What an action may lack that the release candidate asks for: words beside a picture, the contract that is followed."""

@@ -17,7 +17,9 @@ from sim.wire.basics import (
     Currency,
     Duration,
     Identifier,
+    NamedSha256,
     NonNegative,
+    NonPositive,
     Period,
     Position,
     Text,
@@ -181,9 +183,9 @@ class QualityMetric(Wire, frozen=True, kw_only=True):
 class RicardianContract(Wire, frozen=True, kw_only=True):
     """The text that people sign, and the digests that tie it to what machines compute (``sha256:hex``)."""
 
-    humanReadableTextHash: Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
-    machineReadableHash: Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
-    combinedHash: Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
+    humanReadableTextHash: NamedSha256
+    machineReadableHash: NamedSha256
+    combinedHash: NamedSha256
     humanReadableText: Annotated[str, Meta(max_length=100_000)] | UnsetType = UNSET
     legalJurisdiction: Text | UnsetType = UNSET
     contractVersion: Identifier | UnsetType = UNSET
@@ -453,7 +455,7 @@ class EnergyObjectives(Bag, frozen=True, kw_only=True):
 
     targetChargeKWh: NonNegative | UnsetType = UNSET
     targetGenerationKWh: NonNegative | UnsetType = UNSET
-    targetReductionKW: Annotated[float, Meta(le=0)] | UnsetType = UNSET
+    targetReductionKW: NonPositive | UnsetType = UNSET
     deadline: Timestamp | UnsetType = UNSET
     maxPricePerKWh: NonNegative | UnsetType = UNSET
     minPricePerKWh: NonNegative | UnsetType = UNSET

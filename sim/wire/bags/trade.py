@@ -17,6 +17,7 @@ from sim.wire.basics import (
     Identifier,
     LocalTime,
     NonNegative,
+    Sha256,
     Text,
     Timestamp,
     TimeWindow,
@@ -173,7 +174,7 @@ class EnergyForecast(Bag, frozen=True, kw_only=True):
     place: Identifier | UnsetType = UNSET
     values: tuple[ForecastValue, ...] | UnsetType = UNSET
     url: Uri | UnsetType = UNSET
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | UnsetType = UNSET
+    sha256: Sha256 | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if (self.url is UNSET) != (self.sha256 is UNSET):

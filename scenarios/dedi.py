@@ -1,4 +1,4 @@
-"""How questions reach a directory: over HTTP, or in the same process without it."""
+"""A directory over HTTP: how questions reach one, and how one in this process answers them."""
 
 from __future__ import annotations
 
@@ -12,23 +12,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, Request
 
 from sim.errors import TrustError
-from sim.trust.client import Transport
+from sim.trust.client import Transport, in_process
 from sim.trust.directory import Directory
 
 MAX_BODY = 1 << 20
 """Longest answer that is read [bytes]: a directory's records are far smaller, a flood is not."""
 IDLE_S = 10
 """How long the server waits for a client that says nothing [s]."""
-
-
-def in_process(directory: Directory, now: Callable[[], int]) -> Transport:
-    """A transport that asks a directory in this process; ``now`` gives the simulated unix second."""
-
-    def get(path: str, query: Mapping[str, str]) -> tuple[int, bytes]:
-        answer = directory.answer(path, query, now())
-        return answer.status, json.dumps(answer.body).encode()
-
-    return get
 
 
 def http_transport(base_url: str, timeout_s: float) -> Transport:
