@@ -23,10 +23,18 @@ from sim.wire.bags import (
     TimeWindow,
 )
 from sim.wire.codes import Code, Refusal
-from sim.wire.core import Commitment, CommitmentCode, CommitmentStatus, ContractStatus, CoreState, Quantity, Settlement
+from sim.wire.core import (
+    Commitment,
+    CommitmentCode,
+    CommitmentStatus,
+    CommittedOffer,
+    CommittedResource,
+    ContractStatus,
+    CoreState,
+    Quantity,
+    Settlement,
+)
 from sim.wire.core import Contract as WireContract
-from sim.wire.core import Offer as WireOffer
-from sim.wire.core import Resource as WireResource
 from sim.wire.messages import ContractContent, Message
 
 CORE_STATUS: Mapping[Status, CoreState] = {
@@ -124,8 +132,8 @@ def commitment(era: str, offer_id: str, energy_kwh: float) -> Commitment:
     """A commitment of energy (+ injected) of one resource or meter under an offer."""
     return Commitment(
         status=CommitmentStatus(descriptor=CommitmentCode(code="ACTIVE")),
-        resources=(WireResource(id=era, quantity=Quantity(value=energy_kwh, unitCode="KWH")),),
-        offer=WireOffer(id=offer_id, resourceIds=(era,)),
+        resources=(CommittedResource(id=era, quantity=Quantity(value=energy_kwh, unitCode="KWH")),),
+        offer=CommittedOffer(id=offer_id, resourceIds=(era,)),
     )
 
 

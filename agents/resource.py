@@ -34,9 +34,18 @@ from sim.wire.bags import (
     TimeWindow,
 )
 from sim.wire.codes import Code, Refusal
-from sim.wire.core import Commitment, CommitmentCode, CommitmentStatus, Contract, ContractStatus, Quantity, SearchIntent
+from sim.wire.core import (
+    Commitment,
+    CommitmentCode,
+    CommitmentStatus,
+    CommittedOffer,
+    CommittedResource,
+    Contract,
+    ContractStatus,
+    Quantity,
+    SearchIntent,
+)
 from sim.wire.core import Offer as WireOffer
-from sim.wire.core import Resource as WireResource
 from sim.wire.messages import (
     SETUP_TTL_S,
     Alarm,
@@ -303,7 +312,7 @@ class Resource(Participant):
         commitment = Commitment(
             status=CommitmentStatus(descriptor=CommitmentCode(code="DRAFT")),
             resources=(
-                WireResource(
+                CommittedResource(
                     id=self.era,
                     quantity=Quantity(value=largest, unitCode="KW"),
                     resourceAttributes=EnergyResource(
@@ -314,7 +323,7 @@ class Resource(Participant):
                     ),
                 ),
             ),
-            offer=WireOffer(id=self.terms.offer_id, resourceIds=(self.era,)),
+            offer=CommittedOffer(id=self.terms.offer_id, resourceIds=(self.era,)),
         )
         return Contract(
             id=self.terms.contract_id,

@@ -111,7 +111,7 @@ class Utility(Participant):
         connection = self._connections.get(resource.id)
         if connection is None:
             raise Refusal(Code.NET_ENTITY_NOT_FOUND, where, f"{self.era} has no meter {resource.id!r}")
-        energy_kwh = 0.0 if resource.quantity is UNSET else resource.quantity.value
+        energy_kwh = resource.quantity.value
         p_kw = energy_kwh / hours
         if not -connection.import_cap_kw - POWER_KW <= p_kw <= connection.export_cap_kw + POWER_KW:
             what = (

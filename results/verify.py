@@ -48,7 +48,7 @@ WELFARE = 1e-6
 """Relative distance of two sums of welfare over the same set-points."""
 
 # One flipped bit can rename a key or turn a number into another type and leave valid JSON behind.
-_DAMAGE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+_DAMAGE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 
 class Invariant(NamedTuple):

@@ -7,6 +7,7 @@ the command that needs them, so that ``degsim --help`` answers at once.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import signal
 import sys
@@ -22,6 +23,11 @@ OK, AT_FAULT, UNUSABLE = 0, 1, 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the console script."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # a terminal that cannot show a character still shows the rest
     try:
         return int(options.command(options))
     except DegsimError as error:
@@ -218,7 +224,12 @@ def _source(name: str) -> str:
 
 def _text(name: str) -> str:
     try:
-        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        if name != "-":
+            return Path(name).read_text(encoding="utf-8")
+        if sys.stdin is None:
+            raise MessageError(_source(name), "is closed")
+        binary = getattr(sys.stdin, "buffer", None)  # as bytes: whatever the terminal's encoding, messages are UTF-8
+        return str(sys.stdin.read()) if binary is None else str(binary.read().decode("utf-8"))
     except FileNotFoundError:
         raise MessageError(name, "there is no such file") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ def http_transport(base_url: str, timeout_s: float) -> Transport:
     timeout_s: longest silence of the server [s].  Raises ``TrustError`` for a URL that is not http or https; what is returned
     raises ``OSError`` where no answer came, or one longer than ``MAX_BODY``.
     """
-    if urlsplit(base_url).scheme not in {"http", "https"} or not urlsplit(base_url).hostname:
+    if not _is_http(base_url):
         raise TrustError(base_url, "a directory is asked by http or https, as in https://directory.example")
     # A bare opener: the usual one would follow redirects, obey proxies and open files.
     opener = OpenerDirector()
@@ -39,10 +40,25 @@ def http_transport(base_url: str, timeout_s: float) -> Transport:
         try:
             with opener.open(Request(url, headers={"Accept": "application/json"}), timeout=timeout_s) as response:
                 return response.status, _bounded(response.read(MAX_BODY + 1))
-        except http.client.HTTPException as error:
+        except (http.client.HTTPException, UnicodeError) as error:
             raise ConnectionError(f"{type(error).__name__}: {error}") from error
 
     return get
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away is no news of ours; anything else is."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 def _bounded(body: bytes) -> bytes:
@@ -57,7 +73,7 @@ def serve(directory: Directory, now: Callable[[], int], host: str = "127.0.0.1",
 
     ``now`` gives the simulated unix second and is called from the server's threads.
     """
-    server = ThreadingHTTPServer((host, port), _handler(in_process(directory, now)))
+    server = _Server((host, port), _handler(in_process(directory, now)))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ def _validate_message(message: Found, out: Say) -> bool:
         return False
     # Of this shape no schema was ever published; saying no more than "valid" would promise too much.
     beyond = " envelope; its order has no schema" if title.startswith(Dialect.P2P_V1) else ""
-    out(f"{message.name}: {title}, valid{beyond}")
+    out(_plain(f"{message.name}: {title}, valid{beyond}"))
     return True
 
 
@@ -82,9 +83,9 @@ def _complaint(error: MessageError) -> Complaint:
 
 def _write_faults(title: str, found: Sequence[Complaint], out: Say) -> None:
     sep = ", " if ": " in title else ": "
-    out(f"{title}{sep}{len(found)} fault{'s' if len(found) > 1 else ''}")
+    out(_plain(f"{title}{sep}{len(found)} fault{'s' if len(found) > 1 else ''}"))
     for complaint in found:
-        out(f"  {complaint.pointer}: {complaint.text}  [{complaint.code}]")
+        out(_plain(f"  {complaint.pointer}: {complaint.text}  [{complaint.code}]"))
 
 
 def _called(name: str) -> str:
@@ -144,11 +145,30 @@ def _tell(message: Found, conversion: Conversion, target: str, say: Say) -> None
     if recognise(message.document) is _DIALECTS[target]:
         say(f"{message.name}: already {target.upper()}, passed through")
     for note in conversion.notes:
-        say(f"{message.name}: {note}")
+        say(_plain(f"{message.name}: {note}"))
 
 
 def write(path: Path, text: str) -> None:
-    """The text as a file, whole or not at all."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(f"{text}\n", encoding="utf-8")
-    draft.replace(path)
+    """The text as a file, whole or not at all; through a link, and into a device or pipe as it comes.
+
+    Raises ``MessageError`` for a folder, and ``OSError`` for what cannot be written.
+    """
+    target = path.resolve()
+    if target.is_dir():
+        raise MessageError(str(path), "is a folder, expected a file")
+    if target.exists() and not target.is_file():
+        target.write_text(f"{text}\n", encoding="utf-8")
+        return
+    draft = target.with_name(f".{target.name}.draft")
+    try:
+        draft.write_text(f"{text}\n", encoding="utf-8")
+        if target.exists():
+            shutil.copymode(target, draft)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _plain(text: str) -> str:
+    """Text that stays on its line and says nothing to a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -29,6 +29,10 @@ def scenario_schema() -> dict[str, Any]:
     return Scenario.model_json_schema()
 
 
+_OUR_ADDRESS = ".degsim.example/beckn"
+"""Part of every address in an example."""
+
+
 def documents() -> dict[str, Any]:
     """Every file, by its path below the folder."""
     scenario = "scenario.schema.json"
@@ -45,12 +49,17 @@ def documents() -> dict[str, Any]:
 def write(folder: Path) -> tuple[Path, ...]:
     """Write every file, or none; an example or schema of ours that is no more goes.  Other people's files stay.
 
-    Raises ``MessageError`` where the folder is a file, and ``OSError`` where it cannot be written.
+    Raises ``MessageError`` where the folder is a file, or holds another's file under a name of ours, and ``OSError`` where it
+    cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise MessageError(str(folder), "is a file, expected a folder")
     contents = documents()
     drafts = {folder / path: json.dumps(content, indent=2) + "\n" for path, content in contents.items()}
+    ours = {folder / "scenario.schema.json", folder / "energy" / "v1" / "context.jsonld", *_ours(folder)}
+    for path in drafts:
+        if path.exists() and (path.is_dir() or path not in ours):
+            raise MessageError(str(path), "is there already and not of our making; move it, or choose another folder")
     stale = [path for path in _ours(folder) if path not in drafts]
     _replace(drafts)
     for path in stale:
@@ -83,16 +92,18 @@ def _replace(drafts: Mapping[Path, str]) -> None:
 
 
 def _ours(folder: Path) -> Iterator[Path]:
-    """Files that an earlier run wrote: schemas by their ``$id``, examples by the name of an action."""
-    for path in folder.glob("*/*.schema.json"):
-        if f'"$id": "{BASE}{path.relative_to(folder).as_posix()}"' in path.read_text(
-            encoding="utf-8", errors="replace"
-        ):
+    """Files that an earlier run wrote: schemas by their ``$id``, examples by the name of an action and who speaks in them."""
+    for path in filter(Path.is_file, folder.glob("*/*.schema.json")):
+        if f'"$id": "{BASE}{path.relative_to(folder).as_posix()}"' in _text(path):
             yield path
     names = {_file_name(action) for action in ACTIONS}
-    for path in folder.glob("examples/*.json"):
-        if re.sub(r"-\d+$", "", path.stem) in names:
+    for path in filter(Path.is_file, folder.glob("examples/*.json")):
+        if re.sub(r"-\d+$", "", path.stem) in names and _OUR_ADDRESS in _text(path):
             yield path
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _paths(folder: str, actions: Mapping[str, object]) -> Iterator[tuple[str, str]]:

@@ -14,12 +14,15 @@ import simpy
 from msgspec.structs import replace
 
 from sim.clock import Calendar
-from sim.correlation import AHEAD_S, Correlation
+from sim.correlation import AHEAD_S, Correlation, Wait
 from sim.journal import Journal
 from sim.wire.codec import body_digest, decode, decode_strictly, encode, encode_ack
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import ErrorBody
 from sim.wire.messages import NACK, Ack, Alarm, Event, Message, NackContent
+
+LONGEST_TTL_S = 7 * 24 * 3600
+"""Messages are remembered for as long as the longest of them may hold; nobody may make that for ever."""
 
 Handler = Callable[[Event], Iterable[Event]]
 Reader = Callable[[str, bytes, str, Callable[[str], int]], Message]
@@ -66,7 +69,7 @@ class Bus:
         self._rated_s = 0
         self._mailboxes: dict[str, Handler] = {}
         self._correlation = Correlation()
-        self._expiring: dict[int, list[str]] = {}
+        self._expiring: dict[int, list[Wait]] = {}
         self.counts: Counter[tuple[str, str]] = Counter()
 
     def join(self, name: str, handler: Handler) -> None:
@@ -90,7 +93,7 @@ class Bus:
         header = None if self._seals is None else self._seals.seal(message, digest, now)
         waits = self._correlation.sent(message, digest, now)
         if waits:
-            self._expect(message.message_id, now + message.ttl_s)
+            self._expect((message.sender, message.message_id), now + message.ttl_s)
         self.at(now + self._latency_s, self._arrive, (owner, message, raw, digest, header, waits))
 
     def at(self, seconds: int, call: Callable[[Any], None], value: Any = None) -> None:
@@ -113,7 +116,7 @@ class Bus:
         _, error = self._deliver(sent.action, raw, digest, header, decode)
         if error is None or owner not in self._mailboxes:
             return
-        timed_out = waits and self._correlation.closed(sent.message_id) is None
+        timed_out = waits and self._correlation.closed((sent.sender, sent.message_id)) is None
         if not timed_out:  # or its sender has been told already
             self._hand(owner, _nack(sent, error))
 
@@ -158,6 +161,9 @@ class Bus:
 
         Cheap checks come before costly ones; but nobody can use up what another may send, so that is counted last.
         """
+        if message.ttl_s > LONGEST_TTL_S:
+            what = f"expected at most {LONGEST_TTL_S} s, got {message.ttl_s}"
+            raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, "/context/ttl", what)
         if now > message.sent_s + message.ttl_s:
             what = f"expected a message of the last {message.ttl_s} s, got one {now - message.sent_s} s old"
             raise Refusal(Code.NET_TIMEOUT, "/context/ttl", what)
@@ -183,23 +189,22 @@ class Bus:
 
     # waiting in vain
 
-    def _expect(self, message_id: str, until_s: int) -> None:
+    def _expect(self, wait: Wait, until_s: int) -> None:
         waiting = self._expiring.get(until_s + 1)
         if waiting is None:
             waiting = self._expiring[until_s + 1] = []
             self.at(until_s + 1, self._expire, until_s + 1)
-        waiting.append(message_id)
+        waiting.append(wait)
 
     def _expire(self, due: Any) -> None:
-        for message_id in self._expiring.pop(due.value):
-            pending = self._correlation.closed(message_id)
+        for wait in self._expiring.pop(due.value):
+            pending = self._correlation.expired(wait, due.value)
             if pending is not None:
-                self._journal.record(
-                    "timeout", t=due.value, action=pending.action, messageId=message_id, by=pending.sender
-                )
-                what = f"{pending.recipient} has not answered in time"
+                asked = pending.message
+                self._journal.record("timeout", t=due.value, action=asked.action, messageId=wait[1], by=asked.sender)
+                what = f"expected an answer of {asked.recipient} within {asked.ttl_s} s, got none"
                 error = ErrorBody(errorCode=Code.NET_TIMEOUT, errorMessage=what, path="/context/ttl")
-                self._hand(pending.sender, _nack(pending.message, error))
+                self._hand(asked.sender, _nack(asked, error))
 
 
 def _nack(sent: Message, error: ErrorBody) -> Message:

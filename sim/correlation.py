@@ -26,42 +26,35 @@ class Pending:
     digest: str
     expires_s: int
 
-    @property
-    def action(self) -> str:
-        """What was asked."""
-        return self.message.action
 
-    @property
-    def sender(self) -> str:
-        """Who asked."""
-        return self.message.sender
-
-    @property
-    def recipient(self) -> str:
-        """Who was asked."""
-        return self.message.recipient
+Wait = tuple[str, str]
+"""Who waits, and under which message id."""
 
 
 class Correlation:
-    """The memory of one network: open requests by message id, and digests of what was accepted by message id and action."""
+    """The memory of one network: open requests by requester and message id; what was accepted by sender, action and id.
+
+    Both go by who says it: nobody can end another's wait, or use up an id that another will use.
+    """
 
     def __init__(self) -> None:
-        self._pending: dict[str, Pending] = {}
-        self._young: dict[tuple[str, str], str] = {}
-        self._old: dict[tuple[str, str], str] = {}
+        self._pending: dict[Wait, Pending] = {}
+        self._young: dict[tuple[str, str, str], str] = {}
+        self._old: dict[tuple[str, str, str], str] = {}
         self._longest_ttl_s = 0
         self._turn_s = -math.inf
 
     def sent(self, message: Message, digest: str, now: int) -> bool:
         """Take note of a request.  Whether its sender now waits: nobody does for the answer to an answer, or twice for one."""
-        if message.action not in ANSWERS or message.message_id in self._pending:
+        wait = (message.sender, message.message_id)
+        if message.action not in ANSWERS or wait in self._pending:
             return False
-        self._pending[message.message_id] = Pending(message, digest, now + message.ttl_s)
+        self._pending[wait] = Pending(message, digest, now + message.ttl_s)
         return True
 
     def is_known(self, message: Message) -> bool:
         """Whether this very message was accepted before.  Raises ``Refusal`` where its message id carried another body."""
-        key = (message.message_id, message.action)
+        key = (message.sender, message.action, message.message_id)
         digest = self._young.get(key) or self._old.get(key)
         if digest is not None and digest != message.digest:
             raise Refusal(
@@ -75,17 +68,16 @@ class Correlation:
         """Raises ``Refusal`` for a callback that nobody waits for, unless the protocol lets it come unasked."""
         if not is_callback(message.action):
             return
-        pending = self._pending.get(message.message_id)
+        pending = self._pending.get((message.recipient, message.message_id))
         if pending is None:
             self._admit_unasked(message)
-        elif (ANSWERS[pending.action], pending.recipient, pending.sender) != (
-            message.action,
-            message.sender,
-            message.recipient,
-        ):
-            asked = f"{ANSWERS[pending.action]} from {pending.recipient} to {pending.sender}"
-            what = f"expected {asked}, got {message.action} from {message.sender} to {message.recipient}"
+        elif (ANSWERS[pending.message.action], pending.message.recipient) != (message.action, message.sender):
+            asked = f"{ANSWERS[pending.message.action]} from {pending.message.recipient}"
+            what = f"expected {asked}, got {message.action} from {message.sender}"
             raise Refusal(Code.PRC_INVALID_TRANSITION, MESSAGE_ID, what)
+        elif pending.message.transaction_id != message.transaction_id:
+            what = f"expected {pending.message.transaction_id} as in the request, got {message.transaction_id}"
+            raise Refusal(Code.PRC_CONFLICT, "/context/transactionId", what)
         elif now > pending.expires_s:
             raise Refusal(
                 Code.NET_TIMEOUT,
@@ -116,10 +108,15 @@ class Correlation:
         if now >= self._turn_s:
             self._old, self._young = self._young, {}
             self._turn_s = now + self._longest_ttl_s + AHEAD_S + 1
-        self._young[message.message_id, message.action] = message.digest
+        self._young[message.sender, message.action, message.message_id] = message.digest
         if is_callback(message.action):
-            self._pending.pop(message.message_id, None)
+            self._pending.pop((message.recipient, message.message_id), None)
 
-    def closed(self, message_id: str) -> Pending | None:
-        """The request that still waits under this message id, if one does; it waits no longer."""
-        return self._pending.pop(message_id, None)
+    def closed(self, wait: Wait) -> Pending | None:
+        """The request that still waits, if it does; it waits no longer."""
+        return self._pending.pop(wait, None)
+
+    def expired(self, wait: Wait, now: int) -> Pending | None:
+        """The same for one whose time is over; one that was sent again has more time."""
+        pending = self._pending.get(wait)
+        return self.closed(wait) if pending is not None and now > pending.expires_s else None

@@ -57,7 +57,7 @@ class Journal:
         self._messages += 1
         verdict = b'"ACK"' if error is None else b'"NACK","error":' + _encode(error)
         if signature is not None:
-            verdict += b',"signature":' + _encode(signature)
+            verdict += b',"signature":' + _encode(signature if signature.isascii() else ascii(signature))
         if note:
             verdict += b',"note":' + _encode(note)
         if not _is_a_line_of_json(raw, error):
@@ -92,6 +92,6 @@ def _is_a_line_of_json(raw: bytes, error: ErrorBody | None) -> bool:
         return True
     try:
         msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return False
     return True

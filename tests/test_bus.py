@@ -17,7 +17,7 @@ import simpy
 from msgspec.structs import replace
 
 from agents.catalogue import Catalogue
-from sim.bus import Bus, Seals
+from sim.bus import LONGEST_TTL_S, Bus, Seals
 from sim.clock import Calendar, local_start
 from sim.correlation import AHEAD_S
 from sim.journal import Journal
@@ -242,6 +242,47 @@ def test_news_that_claims_to_answer_what_nobody_asked_is_refused() -> None:
     digest = body_digest(b"{}")
     news = Message("on_status", "b", "a", TRANSACTION, identifier(1, "n"), content, request_digest=digest)
     assert Network().transmit(news) == ("NACK", "PRC_INVALID_TRANSITION")
+
+
+def test_an_answer_in_another_transaction_is_refused() -> None:
+    network = Network().run(ask("x"), until=3)
+    request = replace(ask("x"), digest=body_digest(raw_of(ask("x"))))
+    elsewhere = answer(request, transaction_id=identifier(1, "elsewhere"))
+    assert network.transmit(elsewhere, at_s=3) == ("NACK", "PRC_CONFLICT")
+
+
+def test_a_request_that_was_refused_and_is_sent_again_waits_for_the_whole_of_its_new_time() -> None:
+    """Refused at 1, sent again at 20 with 30 s: the first try's time is over at 30, the second's at 50."""
+    network = Network()
+    refusals = iter([Refusal(Code.NET_DOWNSTREAM_UNAVAILABLE, "/message", "later")])
+
+    def once(name: str, event: Event) -> Iterable[Event]:
+        for refusal in refusals:
+            raise refusal
+        return ()
+
+    network.react = once
+    network.run(ask("q"), until=20)
+    network.run(ask("q"), until=40)
+    (received,) = [event for event in network.heard if isinstance(event, Message) and event.action == "discover"]
+    network.bus.post("b", [answer(received)])
+    network.clock.run()
+    assert [what for _, name, what in network.log if name == "a"] == ["NET_DOWNSTREAM_UNAVAILABLE", "on_discover"]
+
+
+def test_nobody_can_use_up_another_s_message_id_or_end_another_s_wait() -> None:
+    network = Network()
+    network.bus.join("m", lambda event: network.hear("m", event))
+    network.react = lambda name, event: [answer(event)] if name == "b" else []  # type: ignore[list-item, arg-type]
+    network.bus.post("m", [ask("q", sender="m", recipient="nobody")])
+    network.bus.post("m", [replace(ask("r", sender="m", recipient="b"), message_id=ask("q").message_id)])
+    network.run(ask("q"), until=200)
+    assert [what for _, name, what in network.log if name == "a"] == ["on_discover"]
+
+
+def test_one_message_cannot_make_the_network_remember_for_ever() -> None:
+    assert Network().transmit(ask("x", ttl_s=LONGEST_TTL_S)) == ("ACK", "")
+    assert Network().transmit(ask("x", ttl_s=LONGEST_TTL_S + 1)) == ("NACK", "SCH_SCHEMA_VALIDATION_FAILED")
 
 
 # duplicates

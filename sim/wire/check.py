@@ -13,6 +13,8 @@ from sim.wire.codes import Refusal
 from sim.wire.explain import Complaint, complaint_of, complaints, parse
 
 Envelope = type[msgspec.Struct]
+NAMED = 20
+"""Faults that a refusal spells out; who wants them all validates the file."""
 
 
 def envelope(action: str, context: type[Wire], content: type[Wire], error: type[Wire] | None) -> Envelope:
@@ -46,9 +48,7 @@ def _validator_of(kind: Envelope) -> Any:
 def faults_of(kind: Envelope, raw: bytes | str) -> tuple[Complaint, ...]:
     """Everything that is wrong with a body; empty for a good one."""
     document, found = parse(raw)
-    if document is None and found:
-        return found
-    found += complaints(document, schema_of(kind), _validator_of(kind))
+    found = found or complaints(document, schema_of(kind), _validator_of(kind))
     if found:
         return found
     try:
@@ -59,7 +59,8 @@ def faults_of(kind: Envelope, raw: bytes | str) -> tuple[Complaint, ...]:
 
 
 def refusal(found: tuple[Complaint, ...]) -> Refusal:
-    """One refusal for all faults: code and pointer of the first, and every fault in its text."""
+    """One refusal for all faults: code and pointer of the first, and in its text the others, up to ``NAMED``."""
     first, *others = found
-    rest = "".join(f"; {other.pointer}: {other.text}" for other in others)
-    return Refusal(first.code, first.pointer, first.text + rest)
+    rest = "".join(f"; {other.pointer}: {other.text}" for other in others[: NAMED - 1])
+    more = f"; and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return Refusal(first.code, first.pointer, first.text + rest + more)

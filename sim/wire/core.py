@@ -178,12 +178,24 @@ class CommitmentStatus(Wire, frozen=True, kw_only=True):
     descriptor: CommitmentCode | UnsetType = UNSET
 
 
+class CommittedResource(Resource, frozen=True, kw_only=True):
+    """A resource, and how much of it is committed."""
+
+    quantity: Quantity
+
+
+class CommittedOffer(Offer, frozen=True, kw_only=True):
+    """The offer under which it is committed, and the resources that it is on."""
+
+    resourceIds: tuple[Identifier, ...]
+
+
 class Commitment(Wire, frozen=True, kw_only=True):
     """What is committed: resources under an offer."""
 
     status: CommitmentStatus
-    resources: Annotated[tuple[Resource, ...], Meta(min_length=1)]
-    offer: Offer
+    resources: Annotated[tuple[CommittedResource, ...], Meta(min_length=1)]
+    offer: CommittedOffer
     id: Identifier | UnsetType = UNSET
     commitmentAttributes: CommitmentBag | UnsetType = UNSET
 

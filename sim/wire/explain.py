@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -73,8 +74,7 @@ def parse(raw: bytes | str) -> tuple[Any, tuple[Complaint, ...]]:
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)
         if len(result) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice.extend(key for key in result if keys.count(key) > 1)
+            twice.extend(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         return result
 
     try:

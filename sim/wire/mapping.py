@@ -183,6 +183,8 @@ class Words:
 
     def carry(self, node: Node) -> Any:
         """See ``Way``."""
+        if not isinstance(node.value, str):
+            return ABSENT
         if node.value in self.merged:
             node.note(f"changed: {node.value} became {self.merged[node.value]}")
             return self.merged[node.take()]

@@ -15,6 +15,7 @@ from msgspec import UNSET
 
 from sim.wire.basics import Encoding, NativePayload
 from sim.wire.codes import Code, Refusal
+from sim.wire.explain import parse
 
 LARGEST_BYTES = 64 * 1024
 """What may travel inside a bag; more goes by address and digest."""
@@ -44,10 +45,10 @@ def unwrap(native: NativePayload, pointer: str = "/native") -> bytes:
     """The native message, byte for byte.  Raises ``Refusal`` at ``pointer`` where it is not what its digest says."""
     value = bytes(native.payload)
     try:
-        payload = _payload(value, native.encoding)
+        payload = _payload(value, native.encoding, f"{pointer}/payload")
         _check_size(len(payload), pointer)
         digest = _digest(payload, native.encoding)
-    except ValueError as error:
+    except (ValueError, msgspec.DecodeError) as error:
         what = f"expected {native.encoding}: {error}"
         raise Refusal(Code.SCH_INVALID_FORMAT, f"{pointer}/payload", what) from error
     if digest != native.digest:
@@ -88,19 +89,19 @@ def _is_canonical(payload: bytes) -> bool:
     return True
 
 
-def _checked_json(payload: bytes) -> bytes:
-    try:
-        msgspec.json.decode(payload)
-    except msgspec.DecodeError as error:
-        raise Refusal(Code.SCH_INVALID_JSON, "/native/payload", str(error)) from error
+def _checked_json(payload: bytes, pointer: str = "/native/payload") -> bytes:
+    """The payload, if it is JSON without white space around it, without keys that come twice, and not too deep."""
+    _, found = parse(payload)
+    if found:
+        raise Refusal(found[0].code, pointer, found[0].text)
     if payload != payload.strip():
-        raise Refusal(Code.SCH_INVALID_FORMAT, "/native/payload", "expected JSON without white space around it")
+        raise Refusal(Code.SCH_INVALID_FORMAT, pointer, "expected JSON without white space around it, got some")
     return payload
 
 
-def _payload(value: bytes, encoding: Encoding) -> bytes:
+def _payload(value: bytes, encoding: Encoding, pointer: str) -> bytes:
     if encoding == "json":
-        return value
+        return _checked_json(value, pointer)
     text = msgspec.json.decode(value, type=str)
     return text.encode() if encoding == "utf-8" else base64.b64decode(text, validate=True)
 

@@ -112,7 +112,7 @@ def _number(value: Any) -> float | None:
     """A number, or text that is one, as version 1 writes amounts."""
     try:
         number = None if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if number is not None and math.isfinite(number) else None
 
@@ -218,7 +218,7 @@ _STATUSES = frozenset(get_args(PaymentStatus))
 def _payment(node: Node) -> Any:
     """State and amount, in the payment's bag."""
     status = node.at(_either("paymentStatus", "status"))
-    if status is None or status.value not in _STATUSES:
+    if status is None or not isinstance(status.value, str) or status.value not in _STATUSES:
         return ABSENT
     inside = record(
         Slot(

@@ -33,11 +33,11 @@ from sim.wire.core import (
     Commitment,
     CommitmentCode,
     CommitmentStatus,
+    CommittedOffer,
+    CommittedResource,
     Contract,
     ContractStatus,
-    Offer,
     Quantity,
-    Resource,
 )
 from sim.wire.messages import ContractContent, Event, Message
 
@@ -61,7 +61,7 @@ def confirm(message_id: str) -> Message:
     role = ContractRole(
         role="PROSUMER", filled=True, filledBy="battery-01", roleInputs=RoleInputs(offerCurve=curve, baselineKW=0.0)
     )
-    resource = Resource(
+    resource = CommittedResource(
         id="battery-01",
         quantity=Quantity(value=-11.0, unitCode="KW"),
         resourceAttributes=EnergyResource(ENERGY, resourceType="BATTERY", meterId="battery-01", gridNode="trafo-1"),
@@ -73,7 +73,7 @@ def confirm(message_id: str) -> Message:
             Commitment(
                 status=CommitmentStatus(descriptor=CommitmentCode(code="DRAFT")),
                 resources=(resource,),
-                offer=Offer(id="market/prosumer", resourceIds=("battery-01",)),
+                offer=CommittedOffer(id="market/prosumer", resourceIds=("battery-01",)),
             ),
         ),
         contractAttributes=EnergyContract(

@@ -11,6 +11,7 @@ import jsonschema_rs
 import pytest
 
 from scenarios import cli, schemas
+from sim.errors import MessageError
 from sim.wire.bags import BAGS, ENERGY
 from sim.wire.examples import EXAMPLES
 from sim.wire.messages import AUXILIARY_ACTIONS, CORE_ACTIONS
@@ -94,14 +95,34 @@ def test_writing_again_changes_nothing_and_takes_away_only_what_was_ours(tmp_pat
     before = {path: (tmp_path / path).read_bytes() for path in files(tmp_path)}
     gone = {
         "messages/barter.schema.json": '{"$id": "https://schema.degsim.example/messages/barter.schema.json"}',
-        "examples/confirm-99.json": "{}",
+        "examples/confirm-99.json": '{"context": {"bapUri": "https://ev-07.degsim.example/beckn"}}',
     }
-    foreign = {"messages/mine.schema.json": '{"$id": "urn:mine"}', "examples/mine.json": "{}", "notes.txt": "mine"}
+    foreign = {
+        "messages/mine.schema.json": '{"$id": "urn:mine"}',
+        "examples/mine.json": "{}",
+        "examples/confirm-98.json": "{}",
+        "notes.txt": "mine",
+    }
     for path, text in (gone | foreign).items():
         (tmp_path / path).write_text(text, encoding="utf-8")
     schemas.write(tmp_path)
     assert files(tmp_path) == before.keys() | foreign.keys()
     assert all((tmp_path / path).read_bytes() == content for path, content in before.items())
+
+
+@pytest.mark.parametrize("name", ["examples/rate.json", "messages/confirm.schema.json"])
+@pytest.mark.parametrize("as_folder", [False, True], ids=["a file", "a folder"])
+def test_what_is_not_of_our_making_is_never_written_over_and_nothing_is_written_then(
+    name: str, as_folder: bool, tmp_path: Path
+) -> None:
+    (tmp_path / name).parent.mkdir(parents=True)
+    if as_folder:
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).write_text("mine", encoding="utf-8")
+    with pytest.raises(MessageError, match="not of our making"):
+        schemas.write(tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == ([] if as_folder else [tmp_path / name])
 
 
 def test_one_line_a_file_and_the_counts_are_told_and_nothing_goes_to_standard_output(

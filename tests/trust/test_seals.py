@@ -183,3 +183,17 @@ def test_an_acknowledgement_is_signed_by_the_recipient_and_bound_to_the_request(
     assert (receipt.subscriber, receipt.key_id) == ("b", "k1")
     key = signing.keyring.current("b").public
     verify_countersignature(receipt, encode_ack(ack), body_digest(raw), ask("x").message_id, key)
+
+
+def test_whoever_cannot_sign_for_another_cannot_use_up_what_the_other_may_send() -> None:
+    signing = Signing()
+    signing.network.bus._rate_limit = 1
+    for number in range(3):
+        assert signing.send(ask(str(number)), key=derive(2, "a")) == "AUT_SIGNATURE_INVALID"
+    assert signing.send(ask("mine")) == "ACK"
+
+
+def test_a_header_that_is_no_text_is_refused_and_journaled() -> None:
+    network = Signing().network
+    assert network.transmit(ask("x"), "\ud800") == ("NACK", "AUT_SIGNATURE_INVALID")
+    assert network.records()[0]["signature"] == "'\\ud800'"

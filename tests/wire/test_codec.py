@@ -17,10 +17,11 @@ from sim.wire.core import (
     Commitment,
     CommitmentCode,
     CommitmentStatus,
+    CommittedOffer,
+    CommittedResource,
     Contract,
     ContractStatus,
-    Offer,
-    Resource,
+    Quantity,
     SearchIntent,
 )
 from sim.wire.messages import ACTIONS, ContractContent, DiscoverContent, Message
@@ -44,8 +45,8 @@ def confirm(points: list[tuple[float, float]]) -> Message:
         commitments=(
             Commitment(
                 status=CommitmentStatus(descriptor=CommitmentCode(code="DRAFT")),
-                resources=(Resource(id="ev-07"),),
-                offer=Offer(id="market/prosumer", resourceIds=("ev-07",)),
+                resources=(CommittedResource(id="ev-07", quantity=Quantity(value=-11.0, unitCode="KW")),),
+                offer=CommittedOffer(id="market/prosumer", resourceIds=("ev-07",)),
             ),
         ),
         contractAttributes=EnergyContract(

@@ -5,8 +5,11 @@ from __future__ import annotations
 import copy
 import io
 import json
+import os
+import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,7 +123,8 @@ def test_a_message_of_the_release_candidate_comes_back_exactly(action: str) -> N
     there = to_lts(message)
     assert faults(there.document) == ()
     assert to_rc(there.document).document == message
-    assert not [note for note in there.notes if note.what.startswith(("not mapped", "added"))]
+    assert not [note for note in there.notes if note.what.startswith("not mapped")]
+    assert all("LTS asks for" in note.what for note in there.notes if note.what.startswith("added"))
 
 
 @pytest.mark.parametrize("action", LTS_MESSAGES)
@@ -476,7 +480,18 @@ def test_whoever_names_an_order_asks_about_the_order() -> None:
 
 def test_a_bare_contract_gets_what_an_order_cannot_do_without_and_says_so() -> None:
     bare = lts_message(
-        "confirm", {"contract": {"commitments": [{"status": {}, "resources": [{"id": "ev-7"}], "offer": {"id": "o"}}]}}
+        "confirm",
+        {
+            "contract": {
+                "commitments": [
+                    {
+                        "status": {},
+                        "resources": [{"id": "ev-7", "quantity": {"value": 1.0, "unitText": "unspecified"}}],
+                        "offer": {"id": "o", "resourceIds": ["ev-7"]},
+                    }
+                ]
+            }
+        },
     )
     conversion = to_rc(bare)
     made = conversion.document["message"]["order"]
@@ -488,7 +503,7 @@ def test_a_bare_contract_gets_what_an_order_cannot_do_without_and_says_so() -> N
     )
     assert made["beckn:orderItems"][0]["beckn:acceptedOffer"]["beckn:items"] == ["ev-7"]
     added = {note.pointer for note in conversion.notes if note.what.startswith("added")}
-    assert "/message/contract/commitments/0/offer/resourceIds" in added
+    assert "/message/contract/commitments/0/offer/provider" in added
     assert "/message/contract/status" in added
 
 
@@ -783,3 +798,78 @@ def test_help_does_not_load_the_wire() -> None:
     code = "import sys; from scenarios.cli import main\ntry: main(['--help'])\nexcept SystemExit: print('sim.wire' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.splitlines()[-1] == "False"
+
+
+def test_convert_writes_through_a_link_and_keeps_the_mode_of_a_file(tmp_path: Path) -> None:
+    source, kept, link = tmp_path / "a.json", tmp_path / "kept.json", tmp_path / "link.json"
+    source.write_text(json.dumps(RC_MESSAGES["confirm"]), encoding="utf-8")
+    kept.write_text("old", encoding="utf-8")
+    kept.chmod(0o600)
+    link.symlink_to(kept)
+    assert main(["convert", str(source), "--to", "lts", "--out", str(link)]) == 0
+    assert link.is_symlink()
+    assert json.loads(kept.read_text(encoding="utf-8"))["context"]["bapId"]
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+def test_convert_writes_into_a_pipe_as_it_comes(tmp_path: Path) -> None:
+    source, pipe = tmp_path / "a.json", tmp_path / "pipe"
+    source.write_text(json.dumps(RC_MESSAGES["confirm"]), encoding="utf-8")
+    os.mkfifo(pipe)
+    heard: list[str] = []
+    reader = threading.Thread(target=lambda: heard.append(pipe.read_text(encoding="utf-8")), daemon=True)
+    reader.start()
+    assert main(["convert", str(source), "--to", "lts", "--out", str(pipe)]) == 0
+    reader.join(10)
+    assert json.loads(heard[0])["context"]["bapId"]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.parametrize("out", ["", ".", "/"])
+def test_convert_into_a_folder_is_refused_and_leaves_nothing(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.json").write_text(json.dumps(RC_MESSAGES["confirm"]), encoding="utf-8")
+    assert main(["convert", "a.json", "--to", "lts", "--out", out]) == 2
+    assert "is a folder, expected a file" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_message_cannot_write_lines_of_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.json"
+    action = "confirm, valid\nb.json: LTS confirm, valid\x1b[8m"
+    path.write_text(json.dumps({"context": {"bapId": "a", "action": action}, "message": {}}), encoding="utf-8")
+    assert main(["validate", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert not any(line.startswith("b.json") for line in out.splitlines())
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 300 + "]" * 300, '{"a":"\\ud800"}', '{"\\ud800":1}'], ids=["deep", "value", "key"]
+)
+@pytest.mark.parametrize("command", [["validate"], ["convert", "--to", "lts"]], ids=["validate", "convert"])
+def test_what_no_reader_can_take_is_a_fault_and_no_crash(
+    text: str, command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text, encoding="utf-8")
+    assert main([*command, str(path)]) == 1
+    assert "1 fault" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        {"items": [], "payment": {"status": {}}},
+        {"items": [], "payments": [{"paymentStatus": ["COMPLETED"]}]},
+        {"items": [], "payment": {"paymentStatus": "COMPLETED", "beneficiary": {}}},
+        {"items": [{"id": "a", "quantity": {"unitQuantity": 10**400}}]},
+    ],
+)
+def test_an_older_order_with_odd_values_loses_them_by_name(order: dict[str, Any]) -> None:
+    message = {"context": RC_MESSAGES["confirm"]["context"], "message": {"order": order}}
+    conversion = to_lts(message)
+    assert faults(conversion.document) == ()
+    assert any(note.what.startswith("not mapped") for note in conversion.notes)

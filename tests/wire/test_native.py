@@ -149,3 +149,12 @@ def test_any_json_comes_back_as_it_was_written(value: object, indent: int | None
     except Refusal:
         return  # what is no UTF-8 is no JSON either
     assert unwrap(msgspec.json.decode(msgspec.json.encode(native), type=NativePayload)) == payload
+
+
+@pytest.mark.parametrize("payload", [b'"\xff"', b'"\xed\xa0\x80"', b"[" * 2000 + b"]" * 2000, b'{"a":1,"a":2}'])
+def test_json_that_readers_would_not_agree_on_is_refused_both_ways(payload: bytes) -> None:
+    with pytest.raises(Refusal):
+        wrap(payload, "application/json", "urn:x")
+    native = wrap(b'{"a":2}', "application/json", "urn:x")
+    with pytest.raises(Refusal):
+        unwrap(replace(native, payload=msgspec.Raw(payload)))

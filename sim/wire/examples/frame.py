@@ -16,6 +16,8 @@ from sim.wire.core import (
     Commitment,
     CommitmentCode,
     CommitmentStatus,
+    CommittedOffer,
+    CommittedResource,
     Consideration,
     Contract,
     ContractStatus,
@@ -23,9 +25,7 @@ from sim.wire.core import (
     Descriptor,
     ErrorBody,
     KnownContract,
-    Offer,
     Quantity,
-    Resource,
 )
 from sim.wire.messages import Content, ContractContent, KnownContractContent, Lineage, Message, callback_of
 from sim.wire.native import wrap
@@ -128,8 +128,8 @@ def commitment(
     return Commitment(
         id=f"{offer}/1",
         status=CommitmentStatus(descriptor=CommitmentCode(code="DRAFT")),
-        resources=(Resource(id=resource, quantity=Quantity(value=value, unitCode=unit)),),
-        offer=Offer(id=offer, resourceIds=(resource,)),
+        resources=(CommittedResource(id=resource, quantity=Quantity(value=value, unitCode=unit)),),
+        offer=CommittedOffer(id=offer, resourceIds=(resource,)),
         **attributes,
     )
 

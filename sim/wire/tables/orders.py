@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final, get_args
 
 from sim.wire.mapping import ABSENT, Each, Node, Pair, Record, Slot, Words, left_is, record, right_is
@@ -103,6 +104,7 @@ def _offer_there(node: Node) -> Any:
     offer = node.at("beckn:acceptedOffer")
     if offer is not None:
         return {"offer": OFFER.carry(offer)}
+    node.note(f"added: LTS asks for an offer, and got one called {UNSPECIFIED!r}")
     return {"offer": {"id": UNSPECIFIED, "resourceIds": [node.look("beckn:orderedItem")]}}
 
 
@@ -123,7 +125,10 @@ ONE: Final = {"value": 1.0, "unitText": UNSPECIFIED}
 def _quantity_there(node: Node) -> Any:
     quantity = node.at("beckn:quantity")
     carried = ABSENT if quantity is None else QUANTITY.carry(quantity)
-    return dict(ONE) if carried is ABSENT else carried
+    if carried is not ABSENT:
+        return carried
+    node.note(f"added: LTS asks for a quantity, and got {json.dumps(ONE)}")
+    return dict(ONE)
 
 
 def _quantity_back(node: Node) -> Any:
