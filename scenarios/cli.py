@@ -79,6 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     plot.add_argument("names", nargs="*", metavar="NAME", help="default: all; see degsim list plots")
     plot.add_argument("--interval", type=int, metavar="N")
     plot.add_argument("--format", default="png", choices=("png", "svg"))
+    directory = _command(
+        commands, "directory", _directory, "answer for the keys of a run that signs, as a DeDi server over HTTP"
+    )
+    directory.add_argument("run", type=Path, metavar="RUN")
+    directory.add_argument("--port", type=int, default=0, metavar="N", help="default: any that is free")
     known = _command(commands, "list", _list, "list what can be named in a scenario or a command")
     known.add_argument("kind", nargs="?", metavar="KIND")
     schema = _command(
@@ -215,6 +220,23 @@ def _schema(options: argparse.Namespace) -> int:
     written = schemas.write(options.out)
     _say("\n".join(map(str, written)))
     _say(schemas.counted(options.out, written))
+    return OK
+
+
+def _directory(options: argparse.Namespace) -> int:
+    from results.run import Run  # noqa: PLC0415
+    from scenarios.dedi import directory_of, end_s, serve  # noqa: PLC0415
+
+    run = Run(options.run)
+    directory, now_s = directory_of(run), end_s(run)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with serve(directory, lambda: now_s, port=options.port) as url:
+        _out(url)
+        sys.stdout.flush()
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            return OK
     return OK
 
 

@@ -8,13 +8,17 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, Request
 
-from sim.errors import TrustError
+from results.run import Run
+from sim.errors import RunError, TrustError
 from sim.trust.client import Transport, in_process
 from sim.trust.directory import Directory
+from sim.trust.registries import publish_key
+from sim.trust.seals import subscriber_of
 
 MAX_BODY = 1 << 20
 """Longest answer that is read [bytes]: a directory's records are far smaller, a flood is not."""
@@ -59,6 +63,24 @@ class _Server(ThreadingHTTPServer):
         """A client that goes away is no news of ours; anything else is."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+def directory_of(run: Run) -> Directory:
+    """The directory of keys that a run's messages were checked against.  Raises ``RunError`` for a run that did not sign."""
+    keys = [record for record in run.journal() if record["kind"] == "key"]
+    if not keys:
+        raise RunError(str(run.path), "has no keys: its scenario does not sign; run it with --set wire.sign=true")
+    directory = Directory()
+    for record in keys:
+        entry = subscriber_of(record["subscriber"], record["publicKey"], record["sealingKey"])
+        publish_key(directory, record["keyId"], entry, record["since"])
+    return directory
+
+
+def end_s(run: Run) -> int:
+    """Unix second in which a run was over."""
+    start = datetime.fromisoformat(run.manifest["start"])
+    return int(start.timestamp() + run.manifest["count"] * run.manifest["intervalS"])
 
 
 def _bounded(body: bytes) -> bytes:

@@ -28,4 +28,10 @@ class Trust:
     def enrol(self, era: str) -> dict[str, str | int]:
         """Give a participant its first key; what the journal has to say of it."""
         key = self._keyring.enrol(era, self._since)
-        return {"subscriber": era, "keyId": key.key_id, "publicKey": key.public_text, "since": self._since}
+        return {
+            "subscriber": era,
+            "keyId": key.key_id,
+            "publicKey": key.public_text,
+            "sealingKey": key.sealing_text,
+            "since": self._since,
+        }

@@ -23,6 +23,19 @@ MAY_GO_UNCHECKED = frozenset({"discover"})
 the answer too, for people act on it."""
 
 
+def subscriber_of(name: str, signing_key: str, sealing_key: str) -> Subscriber:
+    """How a participant of a run is registered; keys in base64."""
+    return Subscriber(
+        subscriber_id=name,
+        url=uri(name),
+        type="BPP",
+        domain=DOMAIN,
+        countries=("DEU",),
+        signing_public_key=signing_key,
+        encr_public_key=sealing_key,
+    )
+
+
 class Keyring:
     """The keys of everybody in one run, made from its seed, and their registration."""
 
@@ -35,15 +48,7 @@ class Keyring:
         """Make a subscriber's first key, or its next one, and register it from a unix second on."""
         keys = self._keys.setdefault(subscriber, [])
         key = derive(self._seed, subscriber, len(keys) + 1)
-        entry = Subscriber(
-            subscriber_id=subscriber,
-            url=uri(subscriber),
-            type="BPP",
-            domain=DOMAIN,
-            countries=("DEU",),
-            signing_public_key=key.public_text,
-            encr_public_key=key.sealing_text,
-        )
+        entry = subscriber_of(subscriber, key.public_text, key.sealing_text)
         publish_key(self._directory, key.key_id, entry, at_s)
         keys.append(key)
         return key

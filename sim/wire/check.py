@@ -17,7 +17,7 @@ NAMED = 20
 """Faults that a refusal spells out; who wants them all validates the file."""
 
 
-def envelope(action: str, context: type[Wire], content: type[Wire], error: type[Wire] | None) -> Envelope:
+def envelope(action: str, context: type[msgspec.Struct], content: type[Wire], error: type[Wire] | None) -> Envelope:
     """The type of a whole message; ``error`` where it may report a failure."""
     name = "".join(part.capitalize() for part in action.replace("/", "_").split("_")) + "Message"
     fields: list[Any] = [("context", context), ("message", content)]

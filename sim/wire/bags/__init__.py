@@ -73,7 +73,7 @@ from sim.wire.bags.credentials import (
     VerifiableCredential,
     VerifiedCredential,
 )
-from sim.wire.bags.curves import MAX_CURVE_POINTS, CurvePoint, OfferCurve
+from sim.wire.bags.curves import CurvePoint, OfferCurve
 from sim.wire.bags.grid import (
     EnergyResource,
     GridConstraints,
@@ -81,7 +81,6 @@ from sim.wire.bags.grid import (
     LdTimePeriod,
     LocationalPriceAdder,
     OffsetCommand,
-    ResourceType,
     SourceVerification,
 )
 from sim.wire.bags.people import Buyer, SupportInfo
@@ -153,7 +152,6 @@ BAGS: tuple[type[Bag], ...] = (
 __all__ = [
     "BAGS",
     "ENERGY",
-    "MAX_CURVE_POINTS",
     "Address",
     "AggregatorRole",
     "AllocatedReading",
@@ -233,7 +231,6 @@ __all__ = [
     "ProviderBag",
     "Quantiles",
     "ResourceBag",
-    "ResourceType",
     "RevenueFlows",
     "Role",
     "RoleInputs",

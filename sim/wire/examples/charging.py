@@ -113,7 +113,7 @@ TALK: Final = Talk("charging", "driver-app", "charge-north")
 NO_SHOW: Final = Talk("charging: no show", "driver-app", "charge-north")
 
 PLACE = GeoJSONGeometry(type="Point", coordinates=(77.5946, 12.9716))
-ADDRESS = Address(streetAddress="18 Mill Road", addressLocality="Bengaluru", postalCode="560001", addressCountry="IN")
+ADDRESS = Address(streetAddress="18 Mill Road", addressLocality="Bengaluru", postalCode="560095", addressCountry="IN")
 SERVICE = ChargingService(
     ENERGY,
     connectorType="CCS2",

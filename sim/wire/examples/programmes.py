@@ -126,7 +126,7 @@ REVOKED = EnergyEnrollment(
         status="REVOKED",
         revokedAt=clock("16:00:02"),
         statusListUrl="https://utility.degsim.example/status/1",
-        statusListIndex="94567",
+        statusListIndex="2107",
     ),
 )
 LEFT = EnergyEnrollment(

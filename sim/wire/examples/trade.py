@@ -98,10 +98,10 @@ GENERATES = VerifiableCredential(
     validUntil=clock("00:00", "2028-01-01"),
     credentialSubject={"id": "did:web:solar-co-op.degsim.example", "generationType": "SOLAR", "capacityKW": 6.5},
     credentialStatus=CredentialStatus(
-        id="https://utility.degsim.example/status/1#94567",
+        id="https://utility.degsim.example/status/1#2107",
         type="BitstringStatusListEntry",
         statusPurpose="revocation",
-        statusListIndex="94567",
+        statusListIndex="2107",
         statusListCredential="https://utility.degsim.example/status/1",
     ),
     proof=CredentialProof(
@@ -110,7 +110,7 @@ GENERATES = VerifiableCredential(
         created=clock("00:00", "2026-01-01"),
         verificationMethod="did:web:utility.degsim.example#key-1",
         proofPurpose="assertionMethod",
-        proofValue="z3FXQjecWufY46yg5abdVZsXqLhxhueuSoZgNSARiKBk9czhSePTFehP8c3PGfb6a22gkfUKods5D2UAUL5n2Brbx",
+        proofValue="z3gqiciGBt4hBHxuVKsLVdYBG5ahQDdLa7L7CWYJT9jDsMRsPWNqHFHGzgeYmWyWnUW2WALZQcnM3j5gfntQ7PL4C",
     ),
 )
 CO_OP = Provider(
