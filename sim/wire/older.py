@@ -11,12 +11,20 @@ from typing import Any, get_args
 
 import msgspec
 
-from sim.wire.bags import CommitmentBag, ContractBag, ParticipantBag, PerformanceBag, ResourceBag
+from sim.wire.bags import (
+    Beneficiary,
+    CommitmentBag,
+    ContractBag,
+    ParticipantBag,
+    PaymentStatus,
+    PerformanceBag,
+    ResourceBag,
+)
 from sim.wire.basics import Email, Identifier, Money, Wire
 from sim.wire.check import envelope, faults_of
 from sim.wire.explain import Complaint
 from sim.wire.mapping import ABSENT, Each, Node, Pair, Record, Same, Slot, Way, Words, record, right_is
-from sim.wire.rc import Context, ErrorBody, PaymentStatus, Price
+from sim.wire.rc import Context, ErrorBody, Price
 from sim.wire.tables import CONTEXT
 from sim.wire.tables.names import UNSPECIFIED
 from sim.wire.tables.orders import ONE, identity_there, settled, state_of, stub
@@ -226,7 +234,7 @@ def _payment(node: Node) -> Any:
             "amount",
             Same(lambda value: _fits(value, Money)),
         ),
-        Slot(_either("beneficiary"), "beneficiary", Words({word: word for word in ("BPP", "BAP", "BUYER")})),
+        Slot(_either("beneficiary"), "beneficiary", Words({word: word for word in get_args(Beneficiary)})),
         Slot(_either("txnRef", "transactionId"), "txnRef", _TEXT),
     ).carry(node)
     bag = {"@context": core_context(node), "@type": "Payment", "paymentStatus": status.take(), **inside}

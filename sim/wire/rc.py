@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
 from sim.wire.bags import (
+    Beneficiary,
     CommitmentBag,
     ContractBag,
     EnergyCustomer,
@@ -24,6 +25,7 @@ from sim.wire.bags import (
     OfferBag,
     PaymentMethod,
     PaymentSettlement,
+    PaymentStatus,
     PerformanceBag,
     PriceBody,
     ProviderBag,
@@ -53,10 +55,6 @@ from sim.wire.explain import Complaint
 OrderStatus = Literal[
     "CREATED", "PENDING", "CONFIRMED", "INPROGRESS", "PARTIALLYFULFILLED", "COMPLETED", "CANCELLED", "REJECTED", "FAILED",
     "RETURNED", "REFUNDED", "ONHOLD",
-]  # fmt: skip
-PaymentStatus = Literal[
-    "INITIATED", "PENDING", "AUTHORIZED", "CAPTURED", "COMPLETED", "FAILED", "CANCELLED", "REFUNDED", "PARTIALLY_REFUNDED",
-    "CHARGEBACK", "DISPUTED", "EXPIRED", "REVERSED", "VOIDED", "SETTLED", "ON_HOLD", "ADJUSTED",
 ]  # fmt: skip
 FulfillmentMode = Literal["DELIVERY", "PICKUP", "RESERVATION", "DIGITAL"]
 Subject = Literal["ORDER", "FULFILLMENT", "ITEM", "PROVIDER", "AGENT", "OTHER"]
@@ -247,7 +245,7 @@ class Payment(Core, frozen=True, kw_only=True):
     acceptedPaymentMethod: tuple[PaymentMethod, ...] | UnsetType = field(
         name="beckn:acceptedPaymentMethod", default=UNSET
     )
-    beneficiary: Literal["BPP", "BAP", "BUYER"] | UnsetType = field(name="beckn:beneficiary", default=UNSET)
+    beneficiary: Beneficiary | UnsetType = field(name="beckn:beneficiary", default=UNSET)
     paymentAttributes: PaymentSettlement | EnergySettlement | UnsetType = field(
         name="beckn:paymentAttributes", default=UNSET
     )

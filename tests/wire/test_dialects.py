@@ -248,6 +248,10 @@ def test_words_that_are_spelled_otherwise_are_translated() -> None:
     assert to_lts(RC_MESSAGES["on_track"]).document["message"]["tracking"]["status"] == "INACTIVE"
 
 
+PLAIN = ("CREATED", "CONFIRMED", "COMPLETED", "CANCELLED")
+"""Words that a state alone comes back as."""
+
+
 @pytest.mark.parametrize(
     ("word", "code", "line"),
     [
@@ -265,7 +269,7 @@ def test_words_that_are_spelled_otherwise_are_translated() -> None:
 def test_the_state_of_an_order_is_that_of_the_contract_and_of_its_lines(word: str, code: str, line: str) -> None:
     message = order(orderStatus=word)
     made = to_lts(message).document
-    assert made["message"]["contract"]["status"] == {"code": code, "name": word}
+    assert made["message"]["contract"]["status"] == ({"code": code} if word in PLAIN else {"code": code, "name": word})
     assert made["message"]["contract"]["commitments"][0]["status"]["descriptor"]["code"] == line
     assert to_rc(made).document == message
 
@@ -873,3 +877,19 @@ def test_an_older_order_with_odd_values_loses_them_by_name(order: dict[str, Any]
     conversion = to_lts(message)
     assert faults(conversion.document) == ()
     assert any(note.what.startswith("not mapped") for note in conversion.notes)
+
+
+@pytest.mark.parametrize(
+    "message", [m for action in LTS_MESSAGES for m in EXAMPLES[action]], ids=lambda m: f"{m.action}-{m.message_id[:8]}"
+)
+def test_an_example_that_came_home_differs_only_where_a_note_says_so(message: Message) -> None:
+    document = json.loads(example_bytes(message))
+    try:
+        there = to_rc(document)
+        home = to_lts(there.document)
+    except MessageError:
+        return  # not enough for the release candidate; it says so by name, in a test of its own
+    noted = {note.pointer for note in (*there.notes, *home.notes)}
+    assert [
+        p for p in differences(document, home.document) if not any(p.startswith(n) or n.startswith(p) for n in noted)
+    ] == []

@@ -86,9 +86,11 @@ from sim.wire.bags.grid import (
 from sim.wire.bags.people import Buyer, SupportInfo
 from sim.wire.bags.places import Address, GeoJSONGeometry, Location
 from sim.wire.bags.tariff import (
+    Beneficiary,
     Payment,
     PaymentMethod,
     PaymentSettlement,
+    PaymentStatus,
     PriceBody,
     PriceComponent,
     PricePart,
@@ -156,6 +158,7 @@ __all__ = [
     "AggregatorRole",
     "AllocatedReading",
     "Bag",
+    "Beneficiary",
     "Buyer",
     "BuyerFinderFee",
     "ChargingBuyer",
@@ -221,6 +224,7 @@ __all__ = [
     "Payment",
     "PaymentMethod",
     "PaymentSettlement",
+    "PaymentStatus",
     "PerformanceBag",
     "Position",
     "PriceBody",

@@ -133,38 +133,40 @@ class PriceSpecification(Bag, frozen=True, kw_only=True):
         check_parts(self)
 
 
-CENT = 0.005
+HALF_A_CENT = 0.005
 """Parts may miss their total by half a minor unit each."""
 
 
 def check_parts(price: PriceBody | PriceSpecification) -> None:
-    """Raises ``ValueError`` where parts do not add up to the value, or are in another currency."""
+    """Raises ``Breach`` where parts do not add up to the value, or are in another currency."""
     if price.components is UNSET or not price.components:
         return
     currencies = {price.currency, *(part.currency for part in price.components)} - {UNSET}
     if len(currencies) > 1:
         raise Breach("one currency", f"{', '.join(sorted(map(str, currencies)))}")
     total = sum(part.value for part in price.components)
-    if price.value is not UNSET and abs(total - price.value) > CENT * len(price.components):
+    if price.value is not UNSET and abs(total - price.value) > HALF_A_CENT * len(price.components):
         raise Breach(f"components that add up to the value {price.value:g}", f"{total:g}")
 
 
 class Payment(Bag, frozen=True, kw_only=True):
     """How an amount is paid, and how far that is."""
 
-    paymentStatus: Literal[
-        "INITIATED", "PENDING", "AUTHORIZED", "CAPTURED", "COMPLETED", "FAILED", "CANCELLED", "REFUNDED",
-        "PARTIALLY_REFUNDED", "CHARGEBACK", "DISPUTED", "EXPIRED", "REVERSED", "VOIDED", "SETTLED", "ON_HOLD", "ADJUSTED",
-    ]  # fmt: skip
+    paymentStatus: PaymentStatus
     amount: Money | UnsetType = UNSET
     paymentURL: Uri | UnsetType = UNSET
     txnRef: Identifier | UnsetType = UNSET
     paidAt: Timestamp | UnsetType | None = UNSET
     acceptedPaymentMethod: tuple[PaymentMethod, ...] | UnsetType = UNSET
-    beneficiary: Literal["BPP", "BAP", "BUYER"] | UnsetType = UNSET
+    beneficiary: Beneficiary | UnsetType = UNSET
     paymentAttributes: PaymentSettlement | UnsetType = UNSET
 
 
+PaymentStatus = Literal[
+    "INITIATED", "PENDING", "AUTHORIZED", "CAPTURED", "COMPLETED", "FAILED", "CANCELLED", "REFUNDED",
+    "PARTIALLY_REFUNDED", "CHARGEBACK", "DISPUTED", "EXPIRED", "REVERSED", "VOIDED", "SETTLED", "ON_HOLD", "ADJUSTED",
+]  # fmt: skip
+Beneficiary = Literal["BPP", "BAP", "BUYER"]
 PaymentMethod = Literal["UPI", "CREDIT_CARD", "DEBIT_CARD", "WALLET", "BANK_TRANSFER", "CASH", "APPLE_PAY"]
 
 

@@ -82,14 +82,11 @@ class EnergyTradeOrder(Bag, frozen=True, kw_only=True):
     total_quantity: NonNegative | UnsetType = UNSET
 
 
-class EnergyTradeOrderInterUtility(Bag, frozen=True, kw_only=True):
+class EnergyTradeOrderInterUtility(EnergyTradeOrder, frozen=True, kw_only=True):
     """The same across two distribution companies."""
 
-    bap_id: Identifier
-    bpp_id: Identifier
     utilityIdBuyer: Identifier
     utilityIdSeller: Identifier
-    total_quantity: NonNegative | UnsetType = UNSET
 
 
 class AllocatedReading(Wire, frozen=True, kw_only=True):

@@ -67,7 +67,8 @@ _IDENTITY = Slot("beckn:id", "", Pair(identity_there, identity_back))
 def _state_there(node: Node) -> Any:
     core = _CORE_STATE[node.take()]
     node.trip.facts["commitment"] = _COMMITMENT_STATE[core]
-    return {"code": core, "name": node.value}
+    # The word itself is kept where the state alone would come back as another.
+    return {"code": core} if _ORDER_STATE[core] == node.value else {"code": core, "name": node.value}
 
 
 def _state_back(node: Node) -> Any:
