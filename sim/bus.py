@@ -149,7 +149,7 @@ class Bus:
                 answers = list(self._mailboxes[message.recipient](message))
                 self._correlation.accepted(message, now)
         except Refusal as refusal:
-            error = ErrorBody(errorCode=refusal.code, errorMessage=refusal.what, path=refusal.where)
+            error = ErrorBody(errorCode=refusal.code, errorMessage=_whole(refusal.what), path=_whole(refusal.where))
         self.counts[action, "ACK" if error is None else "NACK"] += 1
         self._journal.message(now, action, raw, error, header, note)
         if message is not None:
@@ -205,6 +205,11 @@ class Bus:
                 what = f"expected an answer of {asked.recipient} within {asked.ttl_s} s, got none"
                 error = ErrorBody(errorCode=Code.NET_TIMEOUT, errorMessage=what, path="/context/ttl")
                 self._hand(asked.sender, _nack(asked, error))
+
+
+def _whole(text: str) -> str:
+    """Text that can be written: halves of characters that a message brought are spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _nack(sent: Message, error: ErrorBody) -> Message:
