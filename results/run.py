@@ -379,7 +379,7 @@ class Run:
     def messages(self, action: str | None = None) -> Iterator[Record]:
         """The journal's records of kind ``message``; with an action, only those of that action."""
         for record in self.journal():
-            if record["kind"] == "message" and action in (None, record["body"]["context"]["action"]):
+            if record["kind"] == "message" and action in (None, record["action"]):
                 yield record
 
     def aggregates(self) -> Iterator[tuple[Record, Record]]:
