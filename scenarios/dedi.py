@@ -93,9 +93,13 @@ def _bounded(body: bytes) -> bytes:
 def serve(directory: Directory, now: Callable[[], int], host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
     """Answer for a directory over HTTP while the context lasts; gives the base URL.  Port 0 takes any that is free.
 
-    ``now`` gives the simulated unix second and is called from the server's threads.
+    ``now`` gives the simulated unix second and is called from the server's threads.  Raises ``TrustError`` for a port that
+    cannot be had.
     """
-    server = _Server((host, port), _handler(in_process(directory, now)))
+    try:
+        server = _Server((host, port), _handler(in_process(directory, now)))
+    except (OSError, OverflowError) as error:
+        raise TrustError(f"{host}:{port}", f"cannot be listened on: {error}") from error
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

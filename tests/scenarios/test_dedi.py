@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -41,3 +42,14 @@ def test_a_run_that_does_not_sign_has_no_directory(
     run = run_street(*SIGNED, "wire.sign=false")
     assert cli.main(["directory", str(run.path)]) == 2
     assert "run it with --set wire.sign=true" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", ["taken", "99999999"])
+def test_a_port_that_cannot_be_had_is_named(
+    port: str, run_street: Callable[..., Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_street(*SIGNED)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        number = str(other.getsockname()[1]) if port == "taken" else port
+        assert cli.main(["directory", str(run.path), "--port", number]) == 2
+    assert f"127.0.0.1:{number}: cannot be listened on" in capsys.readouterr().err
