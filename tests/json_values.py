@@ -36,13 +36,17 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from places(inner, (*path, step))
 
 
+def value_at(document: Any, path: tuple[Any, ...]) -> Any:
+    """What stands at a place."""
+    for step in path:
+        document = document[step]
+    return document
+
+
 def without(document: Any, path: tuple[Any, ...]) -> Any:
     """A copy that lacks one place."""
     document = copy.deepcopy(document)
-    around = document
-    for step in path[:-1]:
-        around = around[step]
-    del around[path[-1]]
+    del value_at(document, path[:-1])[path[-1]]
     return document
 
 

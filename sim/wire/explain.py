@@ -124,7 +124,7 @@ def _of(error: Any, schema: JsonSchema) -> Iterator[Complaint]:
     if kind == "additionalProperties":
         allowed = _at(schema, error.schema_path).get("properties", {})
         for name in error.kind.unexpected:
-            yield Complaint(code, where, f"no field {name!r} ({nearest(name, allowed)})", _short(error.instance[name]))
+            yield Complaint(code, where, f"no field {name!r} ({nearest(name, allowed)})", short(error.instance[name]))
         return
     yield Complaint(code, where, _expected(error, schema), _got(error))
 
@@ -137,7 +137,7 @@ def _of_union(error: Any, schema: JsonSchema) -> Iterator[Complaint]:
         key, tags = discriminator["propertyName"], list(discriminator["mapping"])
         tag = error.instance.get(key)
         if tag not in tags:
-            where, got = pointer_of(error.instance_path), "none" if tag is None else _short(tag)
+            where, got = pointer_of(error.instance_path), "none" if tag is None else short(tag)
             known = f"{key} {nearest(str(tag), tags)}" if tag is not None else f"{key}, one of {', '.join(tags)}"
             code = Code.SCH_REQUIRED_FIELD_MISSING if tag is None else Code.SCH_TYPE_NOT_SUPPORTED
             yield Complaint(code, where, known, got)
@@ -180,12 +180,13 @@ def _got(error: Any) -> str:
         return "none"
     if error.kind.name in ("minLength", "maxLength", "minItems", "maxItems"):
         return f"{len(error.instance)}"
-    return _short(error.instance)
+    return short(error.instance)
 
 
-def _short(value: Any) -> str:
+def short(value: Any, limit: int = 60) -> str:
+    """A JSON value as text, cut where it is longer than `limit` characters."""
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    return text if len(text) <= limit else f"{text[: limit - 3]}…"
 
 
 def complaint_of(error: msgspec.MsgspecError) -> Complaint:

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import copy
 import itertools
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from sim.wire.explain import pointer_of
+from sim.wire.explain import pointer_of, short
 
 ABSENT: Final = object()
 """What a way returns that has nothing to write."""
+
+_SHOWN: Final = 80
+"""Characters of a value that a note quotes."""
 
 Steps = tuple[str | int, ...]
 
@@ -251,7 +253,7 @@ class Slot:
         if value is ABSENT and self.right_needs is not None:
             value = self.right_needs(node)
             if value is not ABSENT:
-                node.note(f"added: {self.right} has to be there, and became {_short(value)}", self.left)
+                node.note(f"added: {self.right} has to be there, and became {short(value, _SHOWN)}", self.left)
         return result if value is ABSENT else _put(result, _steps(self.right), value)
 
     def flipped(self) -> Slot:
@@ -373,10 +375,5 @@ def convert(way: Way, document: Any, target: str, prepare: Callable[[Trip], None
         prepare(trip)
     result = way.carry(trip.root)
     for node in trip.unread():
-        node.note(f"not mapped: {target} has no place for {_short(node.value)}")
+        node.note(f"not mapped: {target} has no place for {short(node.value, _SHOWN)}")
     return result, trip
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else f"{text[:77]}…"

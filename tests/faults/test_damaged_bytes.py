@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import msgspec
 from hypothesis import given, settings
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 
 from scenarios.exchange import convert, validate
 from sim.wire.examples import EXAMPLES, example_bytes
-from tests.json_values import places
+from tests.json_values import places, value_at
 from tests.test_bus import Network
 
 SENT = [(action, example_bytes(message)) for action, messages in EXAMPLES.items() for message in messages]
@@ -79,10 +78,7 @@ def test_whatever_stands_in_a_file_is_judged_and_what_is_converted_is_valid(data
     _, raw = data.draw(st.sampled_from(SENT))
     document = json.loads(raw)
     path = data.draw(st.sampled_from(list(places(document))))
-    parent: Any = document
-    for step in path[:-1]:
-        parent = parent[step]
-    parent[path[-1]] = data.draw(st.sampled_from(ODD))
+    value_at(document, path[:-1])[path[-1]] = data.draw(st.sampled_from(ODD))
     said: list[str] = []
     text = json.dumps(document)
     validate(["file"], lambda _: text, said.append, said.append)

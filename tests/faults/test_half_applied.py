@@ -23,6 +23,7 @@ from sim.clock import Calendar
 from sim.rng import identifier
 from sim.wire.messages import is_callback
 from tests.conftest import STREET
+from tests.json_values import places, value_at
 
 SMALL = (
     "duration_h=1", "start=2016-05-17T19:00:00", "populations.house.count=3", "populations.pv.count=3",
@@ -79,23 +80,6 @@ def walk(thing: Any, seen: dict[int, Any], path: str = "") -> Iterator[tuple[str
                     yield from walk(getattr(thing, name), seen, f"{path}.{name}")
     else:
         yield path, None if callable(thing) else str(thing)
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield (*path, key)
-            yield from places(inner, (*path, key))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield (*path, index)
-            yield from places(inner, (*path, index))
-
-
-def value_at(document: Any, path: tuple[Any, ...]) -> Any:
-    for step in path:
-        document = document[step]
-    return document
 
 
 def values(document: Any) -> list[Any]:

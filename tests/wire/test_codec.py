@@ -26,7 +26,7 @@ from sim.wire.core import (
 )
 from sim.wire.examples import EXAMPLES, example_bytes
 from sim.wire.messages import ACTIONS, ContractContent, DiscoverContent, Message
-from tests.json_values import places
+from tests.json_values import places, value_at
 
 ID = "752c9cce-0559-8d41-81b8-f45f5683fbc0"
 CURVE = "/message/contract/contractAttributes/roles/0/roleInputs/offerCurve"
@@ -200,9 +200,7 @@ def test_the_fast_check_refuses_what_the_whole_check_refuses_but_for_a_bag_that_
     action = data.draw(st.sampled_from(sorted(EXAMPLES)))
     document = json.loads(example_bytes(data.draw(st.sampled_from(EXAMPLES[action]))))
     path = data.draw(st.sampled_from([path for path in places(document) if path[-1] != "@type"]))
-    parent = document
-    for step in path[:-1]:
-        parent = parent[step]
+    parent = value_at(document, path[:-1])
     if data.draw(st.booleans()):
         parent[path[-1]] = data.draw(st.sampled_from(ODD))
     else:

@@ -23,6 +23,7 @@ from sim.wire.codes import Refusal
 from sim.wire.examples import CONVERSATIONS, EXAMPLES, example_bytes
 from sim.wire.messages import ACTIONS, ANSWERS, CORE_ACTIONS, UNSOLICITED, ContractContent, Message, is_callback
 from tests import external
+from tests.json_values import value_at
 
 ALL = [pytest.param(m, id=f"{action}-{n}") for action, messages in EXAMPLES.items() for n, m in enumerate(messages, 1)]
 FREE_FORM = {
@@ -56,15 +57,9 @@ def objects(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str 
             yield from objects(inner, (*path, index))
 
 
-def at(value: Any, path: tuple[str | int, ...]) -> Any:
-    for step in path:
-        value = value[step]
-    return value
-
-
 def occurring(value: Any) -> Iterator[str]:
     for path in objects(value):
-        kind = at(value, path).get("@type")
+        kind = value_at(value, path).get("@type")
         if kind is not None:
             yield kind
 
@@ -110,7 +105,7 @@ def test_an_example_is_refused_wherever_a_field_is_added(message: Message) -> No
     validator = jsonschema_rs.Draft202012Validator(codec.schema(message.action))
     for path in objects(original):
         changed = copy.deepcopy(original)
-        at(changed, path)["unheardOf"] = "x"
+        value_at(changed, path)["unheardOf"] = "x"
         assert not validator.is_valid(changed), path
         with pytest.raises(Refusal):
             codec.decode(message.action, json.dumps(changed).encode())
@@ -241,5 +236,5 @@ def test_every_example_of_a_published_action_is_valid_by_the_published_schema_fo
 def test_the_published_schema_would_have_found_a_fault(action: str, path: tuple[str, ...], wrong: Any) -> None:
     validator = jsonschema_rs.Draft202012Validator(published()[action], validate_formats=True)
     changed = document(EXAMPLES[action][0])
-    at(changed["message"], path[:-1])[path[-1]] = wrong
+    value_at(changed["message"], path[:-1])[path[-1]] = wrong
     assert not validator.is_valid(changed)
