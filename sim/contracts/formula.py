@@ -1,22 +1,17 @@
 """Formulas of contracts: a small expression language, computed in decimals.
 
-A formula is read with Python's parser and never run by Python: every node must be on a short list, and becomes a nested
-function.  What the list lacks is refused with the piece of text that is at fault::
+``sim.contracts.expression`` says what may be written, ``sim.contracts.dimensions`` which units fit together.  Here a tree
+becomes nested functions, once; nothing is ever run by Python itself.
 
-    expression := expression (+ | - | * | /) expression | - expression | ( expression )
-                | min(expression, expression, ...) | max(...) | abs(expression) | number | variable
-    variable   := name { .name | ["any text"] }             telemetry["cdr-ev-001"].energyKWh
-
-``×``, ``÷`` and ``−`` are read as ``*``, ``/`` and ``-``.  Numbers are written plainly (``0.025``) and keep every digit.
+A formula holds for one interval.  One with ``sum`` holds for a cycle: inside ``sum`` stands what is computed by interval, and
+``Formula.over`` puts the sums of many intervals in its place.
 """
 
 from __future__ import annotations
 
-import ast
 import functools
-import re
-import unicodedata
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import (
     ROUND_HALF_EVEN,
@@ -29,12 +24,42 @@ from decimal import (
     Overflow,
 )
 
+from sim.contracts import dimensions
+from sim.contracts.expression import (
+    MAX_CHARACTERS,
+    MAX_DEPTH,
+    MAX_DIGITS,
+    MAX_NODES,
+    Arithmetic,
+    Call,
+    Choice,
+    Comparison,
+    Condition,
+    Expression,
+    Logic,
+    Negation,
+    Number,
+    Sum,
+    Variable,
+    children,
+    parse,
+    variable_name,
+    walk,
+)
+from sim.contracts.units import Unit
 from sim.errors import ContractError, nearest
 
-MAX_CHARACTERS = 2000
-MAX_NODES = 200
-MAX_DEPTH = 32
-MAX_DIGITS = 28
+__all__ = [
+    "CONTEXT",
+    "MAX_CHARACTERS",
+    "MAX_DEPTH",
+    "MAX_DIGITS",
+    "MAX_NODES",
+    "Formula",
+    "Values",
+    "compile_formula",
+    "variable_name",
+]
 
 CONTEXT = Context(
     prec=MAX_DIGITS,
@@ -49,24 +74,29 @@ CONTEXT = Context(
 
 Values = Mapping[str, Decimal]
 _Run = Callable[[Values], Decimal]
+_Test = Callable[[Values], bool]
 _Binary = Callable[[Decimal, Decimal], Decimal]
 
-_TYPOGRAPHY = str.maketrans({"×": "*", "÷": "/", "−": "-", "\t": " ", "\n": " ", "\r": " "})
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Python's tokenizer is only shown text without escapes, string prefixes and unusual numbers: it would warn about some of
-# them, and a warning is neither an answer nor an error.
-_TOKEN = re.compile(
-    r""" *(?:(?:\d+(?:\.\d*)?|\.\d+)(?![\w.])|[A-Za-z_]\w*(?!["'])|"[^"'\\]*"|'[^"'\\]*'|[-+*/(),.\[\]])""", re.ASCII
-)
-
-_BINARY: dict[type[ast.operator], _Binary] = {
-    ast.Add: CONTEXT.add,
-    ast.Sub: CONTEXT.subtract,
-    ast.Mult: CONTEXT.multiply,
-    ast.Div: CONTEXT.divide,
+_BINARY: Mapping[str, _Binary] = {
+    "+": CONTEXT.add,
+    "-": CONTEXT.subtract,
+    "*": CONTEXT.multiply,
+    "/": CONTEXT.divide,
+    "min": CONTEXT.min,
+    "max": CONTEXT.max,
 }
-_EXTREMES: dict[str, _Binary] = {"min": CONTEXT.min, "max": CONTEXT.max}
-_FUNCTIONS = (*_EXTREMES, "abs")
+_RELATIONS: Mapping[str, Callable[[Decimal, Decimal], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+class _Crossed(DecimalException):
+    """Bounds or limits that do not ascend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,151 +104,151 @@ class Formula:
     """A compiled formula.
 
     text: as it was written.  names: the variables it reads, each once, in order of appearance, spelled as
-    ``variable_name`` does.  who: what the formula belongs to, for messages.
+    ``variable_name`` does; those inside ``sum`` among them.  sums: what stands inside each ``sum``.  who: what the formula
+    belongs to, for messages.
     """
 
     text: str
     names: tuple[str, ...]
     who: str = field(compare=False)
+    sums: tuple[Formula, ...] = field(compare=False)
+    _tree: Expression = field(repr=False, compare=False)
     _run: _Run = field(repr=False, compare=False)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _compile_again, (self.text, self.who)
 
     def evaluate(self, values: Values) -> Decimal:
-        """The result, to 28 significant digits, for a value of every name; further values are ignored.
+        """The result for one interval, to 28 significant digits, for a value of every name; further values are ignored.
 
-        Raises ``ContractError`` where a name has no value or one that is not a finite ``Decimal``, on a division by zero
-        and for a result of 1e29 or more.
+        Raises ``ContractError`` where a name has no value or one that is not a finite ``Decimal``, on a division by zero,
+        for bounds of ``clip`` and limits of ``tier`` that do not ascend, and for a result of 1e29 or more.
         """
+        if self.sums:
+            return self.over(values, [part.evaluate(values) for part in self.sums])
         try:
             return CONTEXT.plus(self._run(values))
         except (KeyError, DecimalException) as error:
             raise ContractError(self.who, _diagnosis(self, values, error)) from error
 
+    def over(self, values: Values, totals: Sequence[Decimal]) -> Decimal:
+        """The result for a cycle.  values: of the names outside ``sum``.  totals: what each of ``sums`` amounts to."""
+        named = {_sum_name(k): total for k, total in enumerate(totals)}
+        try:
+            return CONTEXT.plus(self._run({**values, **named}))
+        except (KeyError, DecimalException) as error:
+            raise ContractError(self.who, _diagnosis(self, values, error)) from error
+
+    @property
+    def outer_names(self) -> tuple[str, ...]:
+        """The variables read outside ``sum``, which have one value a cycle."""
+        return _names(_outside_sums(self._tree))
+
+    def check_units(self, units: Mapping[str, Unit], result: Unit) -> None:
+        """Raises ``ContractError`` where units clash, or the result is in another one than ``result``."""
+        dimensions.check(self._tree, units, result, self.who)
+
+    def zero_divisor(self, known: Values) -> str:
+        """The text of a division by what is zero, as far as these values tell; empty where there is none."""
+        for node in walk(self._tree):
+            if isinstance(node, Arithmetic) and node.operator == "/":
+                below = _names(walk(node.right))
+                if all(name in known for name in below) and not _is_sum_in(node.right) and _is_zero(node.right, known):
+                    return node.text
+        return ""
+
 
 def compile_formula(text: str, *, who: str) -> Formula:
     """Read a formula.  Raises ``ContractError`` in the name of ``who``, quoting what was refused and its column."""
-    plain = text.translate(_TYPOGRAPHY).strip()
-    _check_text(plain, who)
-    try:
-        tree = ast.parse(plain, mode="eval")
-    except (SyntaxError, RecursionError, MemoryError) as error:
-        column = getattr(error, "offset", None)
-        place = f"column {column}: " if column else ""
-        raise ContractError(who, f"{place}{plain[:40]!r} is not an expression") from error
-    compiler = _Compiler(plain, who)
-    run = compiler.expression(tree.body, 1)
-    return Formula(text, tuple(compiler.names), who, run)
+    tree = parse(text, who)
+    formula = _formula(text, who, tree)
+    zero = formula.zero_divisor({})
+    if zero:
+        raise ContractError(who, f"{zero} divides by zero")
+    return formula
 
 
-def variable_name(*segments: str) -> str:
-    """The one spelling of a path: ``a.b``, or ``a["b-1"].c`` where a segment is not a plain name."""
-    root, *rest = segments
-    return root + "".join(f".{s}" if _NAME.fullmatch(s) else f'["{s}"]' for s in rest)
+def _formula(text: str, who: str, tree: Expression) -> Formula:
+    bodies = [node.body for node in walk(tree) if isinstance(node, Sum)]
+    sums = tuple(_formula(text, who, body) for body in bodies)
+    return Formula(text, _names(walk(tree)), who, sums, tree, _number(tree))
 
 
 def _compile_again(text: str, who: str) -> Formula:
     return compile_formula(text, who=who)
 
 
-def _check_text(text: str, who: str) -> None:
-    if not text:
-        raise ContractError(who, "an empty formula; write 0 where nothing is owed")
-    if len(text) > MAX_CHARACTERS:
-        raise ContractError(who, f"{len(text)} characters; a formula has at most {MAX_CHARACTERS}")
-    position = 0
-    while position < len(text):
-        token = _TOKEN.match(text, position)
-        if token is None:
-            raise ContractError(who, _strange_text(text, position))
-        position = token.end()
+def _names(nodes: Iterable[Expression | Condition]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(node.name for node in nodes if isinstance(node, Variable)))
 
 
-def _strange_text(text: str, position: int) -> str:
-    start = position + len(text[position:]) - len(text[position:].lstrip(" "))
-    foreign = next((c for c in text[start : start + 12] if not c.isascii()), "")
-    note = f"; {unicodedata.name(foreign, 'a character')} is not ASCII" if foreign else ""
-    return f"column {start + 1}: {text[start : start + 12]!r} cannot be part of a formula{note}"
+def _outside_sums(node: Expression | Condition) -> Iterable[Expression | Condition]:
+    if isinstance(node, Sum):
+        return
+    yield node
+    for child in children(node):
+        yield from _outside_sums(child)
 
 
-@dataclass(slots=True)
-class _Compiler:
-    """Turns one syntax tree into nested functions, counting its nodes and collecting its variables."""
+def _is_sum_in(tree: Expression) -> bool:
+    return any(isinstance(node, Sum) for node in walk(tree))
 
-    text: str
-    who: str
-    names: dict[str, None] = field(default_factory=dict)
-    nodes: int = 0
 
-    def expression(self, node: ast.expr, depth: int) -> _Run:
-        self.nodes += 1
-        if depth > MAX_DEPTH:
-            raise self.refusal(node, f"is nested deeper than {MAX_DEPTH}")
-        if self.nodes > MAX_NODES:
-            raise self.refusal(node, f"is the part that makes it more than {MAX_NODES}")
-        match node:
-            case ast.BinOp(op=op) if type(op) in _BINARY:
-                left, right = self.expression(node.left, depth + 1), self.expression(node.right, depth + 1)
-                return _binary(_BINARY[type(op)], left, right)
-            case ast.UnaryOp(op=ast.USub()):
-                return _unary(CONTEXT.minus, self.expression(node.operand, depth + 1))
-            case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):
-                return self.number(node)
-            case ast.Call():
-                return self.call(node, depth)
-            case ast.Name() | ast.Attribute() | ast.Subscript():
-                return self.variable(node)
-        raise self.refusal(node, "is none of + - * /, min, max, abs, a number or a variable")
+def _is_zero(tree: Expression, values: Values) -> bool:
+    try:
+        return _number(tree)(values) == 0
+    except DecimalException:
+        return False
 
-    def number(self, node: ast.Constant) -> _Run:
-        # The digits as written: the parser's own value went through a binary float.
-        digits = self.source(node)
-        value = Decimal(digits)
-        if len(value.as_tuple().digits) > MAX_DIGITS:
-            raise self.refusal(node, f"has more than {MAX_DIGITS} digits")
-        return lambda values: value
 
-    def call(self, node: ast.Call, depth: int) -> _Run:
-        name = node.func.id if isinstance(node.func, ast.Name) else ""
-        if name not in _FUNCTIONS or node.keywords:
-            raise self.refusal(node, f"calls something else than {', '.join(_FUNCTIONS)}")
-        arguments = [self.expression(argument, depth + 1) for argument in node.args]
-        if name == "abs" and len(arguments) == 1:
+def _sum_name(number: int) -> str:
+    return f"sum {number + 1}"  # no variable has a blank in its name
+
+
+def _number(node: Expression) -> _Run:
+    match node:
+        case Number(value=value):
+            return lambda values: value
+        case Variable(name=name):
+            return _variable(name)
+        case Sum(index=index):
+            return _variable(_sum_name(index))
+        case Call():
+            return _call(node)
+    return _operation(node)
+
+
+def _operation(node: Arithmetic | Negation | Choice) -> _Run:
+    match node:
+        case Arithmetic():
+            return _binary(_BINARY[node.operator], _number(node.left), _number(node.right))
+        case Negation(operand=inner):
+            return _unary(CONTEXT.minus, _number(inner))
+        case Choice():
+            return _choice(_condition(node.condition), _number(node.then), _number(node.otherwise))
+
+
+def _condition(node: Condition) -> _Test:
+    match node:
+        case Comparison():
+            return _comparison(_RELATIONS[node.relation], _number(node.left), _number(node.right))
+        case Logic(operator="not"):
+            inner = _condition(node.operands[0])
+            return lambda values: not inner(values)
+        case Logic():
+            return _joined(all if node.operator == "and" else any, [_condition(inner) for inner in node.operands])
+
+
+def _call(node: Call) -> _Run:
+    arguments = [_number(argument) for argument in node.arguments]
+    match node.function:
+        case "abs":
             return _unary(CONTEXT.abs, arguments[0])
-        if name == "abs" or len(arguments) < 2:
-            raise self.refusal(node, "has the wrong number of values: abs takes one, min and max two or more")
-        return functools.reduce(functools.partial(_binary, _EXTREMES[name]), arguments)
-
-    def variable(self, node: ast.expr) -> _Run:
-        segments = self.path(node)
-        if segments[0] in _FUNCTIONS and len(segments) == 1:
-            raise self.refusal(node, "is a function and needs values in parentheses")
-        if any(not segment or segment.startswith("_") for segment in segments):
-            raise self.refusal(node, "has a part that is empty or begins with an underscore")
-        name = variable_name(*segments)
-        self.names[name] = None
-        return _variable(name)
-
-    def path(self, node: ast.expr) -> list[str]:
-        segments: list[str] = []
-        current = node
-        while not isinstance(current, ast.Name):
-            match current:
-                case ast.Attribute(attr=segment) | ast.Subscript(slice=ast.Constant(value=str(segment))):
-                    segments.append(segment)
-                    current = current.value
-                case _:
-                    raise self.refusal(node, 'is not a path such as price, meter.energyKWh or telemetry["cdr-1"].kWh')
-        return [current.id, *reversed(segments)]
-
-    def source(self, node: ast.expr) -> str:
-        return self.text[node.col_offset : node.end_col_offset]
-
-    def refusal(self, node: ast.expr, what: str) -> ContractError:
-        piece = self.source(node)
-        shown = piece if len(piece) <= 40 else piece[:37] + "..."
-        return ContractError(self.who, f"column {node.col_offset + 1}: {shown!r} {what}")
+        case "clip":
+            return _clip(*arguments)
+        case "tier":
+            return _tier(arguments[0], arguments[1::2], arguments[2::2])
+    return functools.reduce(functools.partial(_binary, _BINARY[node.function]), arguments)
 
 
 def _binary(operation: _Binary, left: _Run, right: _Run) -> _Run:
@@ -227,6 +257,46 @@ def _binary(operation: _Binary, left: _Run, right: _Run) -> _Run:
 
 def _unary(operation: Callable[[Decimal], Decimal], operand: _Run) -> _Run:
     return lambda values: operation(operand(values))
+
+
+def _comparison(relation: Callable[[Decimal, Decimal], bool], left: _Run, right: _Run) -> _Test:
+    return lambda values: relation(left(values), right(values))
+
+
+def _joined(quantifier: Callable[[Iterable[bool]], bool], conditions: Sequence[_Test]) -> _Test:
+    return lambda values: quantifier(condition(values) for condition in conditions)
+
+
+def _choice(condition: _Test, then: _Run, otherwise: _Run) -> _Run:
+    return lambda values: then(values) if condition(values) else otherwise(values)
+
+
+def _clip(value: _Run, lowest: _Run, highest: _Run) -> _Run:
+    def clip(values: Values) -> Decimal:
+        low, high = lowest(values), highest(values)
+        if low > high:
+            raise _Crossed(f"clips between {low} and {high}")
+        return CONTEXT.max(low, CONTEXT.min(value(values), high))
+
+    return clip
+
+
+def _tier(quantity: _Run, rates: Sequence[_Run], limits: Sequence[_Run]) -> _Run:
+    """What a quantity costs where each rate holds up to its limit, counted from zero; below zero the first rate holds."""
+
+    def tier(values: Values) -> Decimal:
+        left, cost, below = quantity(values), Decimal(0), Decimal(0)
+        for rate, limit in zip(rates, limits, strict=False):
+            above = limit(values)
+            if above <= below:
+                raise _Crossed(f"has a tier up to {above} after one up to {below}")
+            width = CONTEXT.subtract(above, below)
+            within = CONTEXT.min(left, width)
+            cost = CONTEXT.add(cost, CONTEXT.multiply(within, rate(values)))
+            left, below = CONTEXT.subtract(left, within), above
+        return CONTEXT.add(cost, CONTEXT.multiply(left, rates[-1](values)))
+
+    return tier
 
 
 def _variable(name: str) -> _Run:
@@ -241,7 +311,8 @@ def _variable(name: str) -> _Run:
 
 
 def _diagnosis(formula: Formula, values: Values, error: Exception) -> str:
-    for name in formula.names:
+    needed = formula.outer_names if formula.sums else formula.names
+    for name in needed:
         if name not in values:
             return f"{name} has no value; {nearest(name, values)}"
         if not isinstance(values[name], Decimal):
@@ -249,5 +320,7 @@ def _diagnosis(formula: Formula, values: Values, error: Exception) -> str:
         if not values[name].is_finite():
             return f"{name} is {values[name]}; a finite number is needed"
     cause = "exceeds 1e28" if isinstance(error, Overflow) else "divides by zero"
-    given = ", ".join(f"{name} = {values[name]}" for name in formula.names)
+    if isinstance(error, _Crossed):
+        cause = str(error)
+    given = ", ".join(f"{name} = {values[name]}" for name in needed)
     return f"{formula.text} {cause}" + (f", with {given}" if given else "")

@@ -66,7 +66,8 @@ def test_a_party_owes_itself_nothing():
     template = Template(
         "t",
         (Role.SELLER, Role.GRID_OPERATOR),
-        (term("wheeling", "SELLER", "GRID_OPERATOR", "1 / 0"),),
+        (term("wheeling", "SELLER", "GRID_OPERATOR", "1 / nothing"),),
+        signals=("nothing",),
     )
     contract = template.instantiate("c", "INR", {Role.SELLER: "utility-1", Role.GRID_OPERATOR: "utility-1"}, {})
     assert lines(contract, {}) == ()

@@ -163,8 +163,12 @@ def test_what_is_not_in_the_language_is_refused_by_name(text):
 def test_a_refusal_quotes_what_is_wrong_and_where():
     refused = {
         "a + lambda: 1": "energy: column 11: ': 1' cannot be part of a formula",
-        "2 * a // b": "energy: column 1: '2 * a // b' is none of + - * /, min, max, abs, a number or a variable",
-        "1 + sum(2, 3)": "energy: column 5: 'sum(2, 3)' calls something else than min, max, abs",
+        "2 * a // b": "energy: column 1: '2 * a // b' is none of + - * /, min, max, abs, clip, if, sum, "
+        "tier, a number or a variable",
+        "1 + root(2, 3)": "energy: column 5: 'root(2, 3)' calls something else than min, max, abs, clip, if, sum, tier",
+        "1 + clip(2, 3)": "energy: column 5: 'clip(2, 3)' has the wrong number of values: "
+        "clip takes a value, the lowest and the highest",
+        "4 / (2 - 2)": "energy: 4 / (2 - 2) divides by zero",
         "pr\u0456ce": "energy: column 3: '\u0456ce' cannot be part of a formula; "
         "CYRILLIC SMALL LETTER BYELORUSSIAN-UKRAINIAN I is not ASCII",
         "1 +": "energy: '1 +' is not an expression",
@@ -194,7 +198,6 @@ def test_the_limits_are_reached_before_they_are_crossed():
         ),
         ("a / b", {"a": Decimal(1), "b": Decimal(0)}, "a / b divides by zero, with a = 1, b = 0"),
         ("(a - a) / (a - a)", {"a": Decimal(1)}, "(a - a) / (a - a) divides by zero, with a = 1"),
-        ("1 / 0", {}, "1 / 0 divides by zero"),
         ("a * a * a", {"a": Decimal(10) ** 10}, "a * a * a exceeds 1e28, with a = 10000000000"),
         ("min(a, 1)", {"a": Decimal("NaN")}, "a is NaN; a finite number is needed"),
         ("a + 1", {"a": Decimal("-Infinity")}, "a is -Infinity; a finite number is needed"),
@@ -276,14 +279,13 @@ def oracle(tree: Tree, values: Mapping[str, Decimal]) -> Fraction:
 @given(trees(3), st.tuples(*(st.decimals(-99, 99, places=1) for _ in NAMES)))
 def test_every_formula_gives_what_fractions_give(tree, numbers):
     values = dict(zip(NAMES, numbers, strict=True))
-    formula = compile_formula(written(tree), who="energy")
     try:
         expected = oracle(tree, values)
     except ZeroDivisionError:
         with pytest.raises(ContractError, match="divides by zero"):
-            formula.evaluate(values)
+            compile_formula(written(tree), who="energy").evaluate(values)
     else:
-        assert Fraction(formula.evaluate(values)) == expected
+        assert Fraction(compile_formula(written(tree), who="energy").evaluate(values)) == expected
 
 
 PIECES = st.sampled_from(
