@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from decimal import Decimal
 from enum import StrEnum
@@ -12,6 +13,7 @@ import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
+from nacl.bindings import crypto_sign
 
 from sim.canonical import LARGEST, canonical, hashed, read
 from sim.errors import ContractError
@@ -138,6 +140,15 @@ def test_a_signature_is_of_one_party_in_one_role_under_one_hash(era: str, role: 
     for said in ((other, role, digest), (era, other, digest), (era, role, other)):
         assert is_attested(signature, key.public, *said) is (said == (era, role, digest))
     assert not is_attested(signature, derive(2, era).public, era, role, digest)
+
+
+def test_a_signature_of_more_than_the_statement_attests_nothing() -> None:
+    key = derive(1, "a")
+    statement = b'["d","r","a"]'
+    signed = crypto_sign(b"more" + statement, key.secret)
+    assert not is_attested("ed25519:" + base64.b64encode(signed[:68]).decode(), key.public, "a", "r", "d")
+    signed = crypto_sign(statement, key.secret)
+    assert is_attested("ed25519:" + base64.b64encode(signed[:64]).decode(), key.public, "a", "r", "d")
 
 
 def test_a_role_does_not_run_over_into_an_address() -> None:

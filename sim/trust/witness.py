@@ -1,0 +1,87 @@
+"""Heads of a log, and somebody who watches that it only grows.
+
+A chain of hashes shows what was changed, and not that its end was cut off or that all of it was written anew by its keeper.
+A head says how long the log is and what stands in it; a witness that signs one only where it continues the last one it signed,
+and keeps what it signed, shows that too.
+Source: RFC 6962, "Certificate Transparency", section 3.5 (signed tree heads).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from sim.canonical import canonical, hashed
+from sim.errors import TrustError
+from sim.trust.attest import attest, is_attested
+from sim.trust.merkle import EMPTY, Proof, is_consistent
+from sim.trust.signature import Key
+
+KEEPER, WITNESS = "LOG_KEEPER", "LOG_WITNESS"
+"""The roles in which a head is signed."""
+
+
+class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The state of a log when an interval was closed.  size: entries.  root: of the tree over them, hexadecimal."""
+
+    interval: int
+    size: int
+    root: str
+
+    @property
+    def digest(self) -> str:
+        """The hash that keeper and witness sign."""
+        return hashed(canonical({"interval": self.interval, "root": self.root, "size": self.size}))
+
+
+class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A head, signed by who keeps the log and by the witness."""
+
+    head: Head
+    keeper: str
+    witness: str
+
+
+class Witness:
+    """Signs heads of one log, each only if the last one it signed is a beginning of it."""
+
+    def __init__(self, key: Key, keeper: Key) -> None:
+        self._key = key
+        self._keeper = keeper
+        self._seals: list[Seal] = []
+
+    @property
+    def key(self) -> Key:
+        """The key it signs with."""
+        return self._key
+
+    @property
+    def seen(self) -> int:
+        """Length of the log when it last signed: what a proof of consistency has to begin with."""
+        return self._seals[-1].head.size if self._seals else 0
+
+    @property
+    def seals(self) -> tuple[Seal, ...]:
+        """All that it signed, in order."""
+        return tuple(self._seals)
+
+    def cosign(self, head: Head, signature: str, proof: Proof) -> Seal:
+        """The head with both signatures.
+
+        Raises ``TrustError``, and signs nothing, where the keeper did not sign the head, where it is not of a later interval,
+        and where the proof does not show that the log seen last is its beginning.
+        """
+        last = self._seals[-1].head if self._seals else Head(-1, 0, EMPTY.hex())
+        if not is_attested(signature, self._keeper.public, self._keeper.subscriber, KEEPER, head.digest):
+            raise TrustError(
+                self._key.subscriber, f"{self._keeper.subscriber} did not sign the head of {head.size} events"
+            )
+        if head.interval <= last.interval:
+            what = f"a head of interval {head.interval} cannot follow the one of interval {last.interval}"
+            raise TrustError(self._key.subscriber, what)
+        roots = bytes.fromhex(last.root), bytes.fromhex(head.root)
+        if not is_consistent(last.size, roots[0], head.size, roots[1], proof):
+            what = f"a log of {head.size} events does not continue the {last.size} that were witnessed"
+            raise TrustError(self._key.subscriber, what)
+        seal = Seal(head, signature, attest(self._key, WITNESS, head.digest))
+        self._seals.append(seal)
+        return seal
