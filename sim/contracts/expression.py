@@ -19,8 +19,8 @@ from __future__ import annotations
 import ast
 import re
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
@@ -105,10 +105,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """The sum of a number over the intervals of a cycle.  index: which of the formula's sums it is, from 0."""
+    """The sum of a number over the intervals of a cycle.
+
+    index: which of the formula's sums it is, from 0.  text: what it sums.
+    """
 
     body: Expression
     index: int
+    text: str
 
 
 Condition: TypeAlias = Comparison | Logic
@@ -174,6 +178,31 @@ def children(node: Expression | Condition) -> tuple[Expression | Condition, ...]
         case Choice():
             return node.then, node.condition, node.otherwise
     return ()
+
+
+def renamed(node: Expression, names: Mapping[str, str]) -> Expression:  # noqa: PLR0911 - one return a kind of node
+    """The same tree over other names; those that are not in ``names`` stay."""
+    match node:
+        case Variable(name=name):
+            return Variable(names.get(name, name))
+        case Arithmetic():
+            return replace(node, left=renamed(node.left, names), right=renamed(node.right, names))
+        case Negation():
+            return Negation(renamed(node.operand, names))
+        case Sum():
+            return replace(node, body=renamed(node.body, names))
+        case Call():
+            return replace(node, arguments=tuple(renamed(inner, names) for inner in node.arguments))
+        case Choice(then=then, otherwise=otherwise):
+            condition = _renamed_condition(node.condition, names)
+            return Choice(condition, renamed(then, names), renamed(otherwise, names), node.text)
+    return node
+
+
+def _renamed_condition(node: Condition, names: Mapping[str, str]) -> Condition:
+    if isinstance(node, Logic):
+        return replace(node, operands=tuple(_renamed_condition(inner, names) for inner in node.operands))
+    return replace(node, left=renamed(node.left, names), right=renamed(node.right, names))
 
 
 def _with_readable_ifs(text: str) -> str:
@@ -289,7 +318,7 @@ class _Reader:
         if any(isinstance(inner, Sum) for inner in walk(arguments[0])):
             raise self.refusal(node, "sums a sum; a cycle has one row of intervals")
         self.sums += 1
-        return Sum(arguments[0], self.sums - 1)
+        return Sum(arguments[0], self.sums - 1, self.source(node.args[0]))
 
     def variable(self, node: ast.expr) -> Variable:
         segments = self.path(node)

@@ -43,6 +43,7 @@ from sim.contracts.expression import (
     Variable,
     children,
     parse,
+    renamed,
     variable_name,
     walk,
 )
@@ -144,6 +145,10 @@ class Formula:
         """The variables read outside ``sum``, which have one value a cycle."""
         return _names(_outside_sums(self._tree))
 
+    def renamed(self, names: Mapping[str, str]) -> Formula:
+        """The same formula over other names."""
+        return _formula(self.text, self.who, renamed(self._tree, names))
+
     def check_units(self, units: Mapping[str, Unit], result: Unit) -> None:
         """Raises ``ContractError`` where units clash, or the result is in another one than ``result``."""
         dimensions.check(self._tree, units, result, self.who)
@@ -169,8 +174,8 @@ def compile_formula(text: str, *, who: str) -> Formula:
 
 
 def _formula(text: str, who: str, tree: Expression) -> Formula:
-    bodies = [node.body for node in walk(tree) if isinstance(node, Sum)]
-    sums = tuple(_formula(text, who, body) for body in bodies)
+    by_index = sorted((node for node in walk(tree) if isinstance(node, Sum)), key=lambda node: node.index)
+    sums = tuple(_formula(node.text, who, node.body) for node in by_index)
     return Formula(text, _names(walk(tree)), who, sums, tree, _number(tree))
 
 

@@ -46,6 +46,10 @@ class Unit:
         """Exponents of the currencies in it."""
         return {name: n for name, n in self.powers if name not in _BASES}
 
+    def in_currency(self, code: str) -> Unit:
+        """The same with the contract's own currency named."""
+        return Unit(tuple(sorted((code if name == CURRENCY else name, n) for name, n in self.powers)), self.factor)
+
     def like(self, other: Unit) -> bool:
         """The same but for the factor."""
         return self.powers == other.powers
@@ -128,7 +132,7 @@ def money(currency: str) -> Unit:
 
 
 @functools.lru_cache(maxsize=4096)
-def parse_unit(text: str, currency: str) -> Unit:
+def parse_unit(text: str, currency: str = CURRENCY) -> Unit:
     """A unit as contracts write it: ``KWH``, ``kW``, ``INR/kWh``, ``CURRENCY_PER_KWH``, ``min``, ``%``.
 
     currency: of the contract, which ``CURRENCY`` stands for.  Raises ``ContractError`` for a word that is no unit.
@@ -152,7 +156,7 @@ def _word(text: str, currency: str) -> Unit:
     raise ContractError("unit", f"{text!r} is no unit; {nearest(word, (*_UNITS, CURRENCY))}")
 
 
-def unit_of_name(name: str, currency: str) -> Unit | None:
+def unit_of_name(name: str, currency: str = CURRENCY) -> Unit | None:
     """The unit that a name says itself (``energyKWh``, ``price_per_kwh``, ``clearingPrice``); None where it does not."""
     for ending, unit in _ENDINGS:
         if ending.search(name):
