@@ -59,6 +59,20 @@ def _parser() -> argparse.ArgumentParser:
     settle = _command(commands, "settle", _settle, "compute the revenue flows of a contract from its signals")
     settle.add_argument("contract", metavar="CONTRACT.json")
     settle.add_argument("--signals", required=True, metavar="SIGNALS.json")
+    settle.add_argument("--table", action="store_true", help="the bill for people instead of JSON")
+    settle.add_argument("--previous", metavar="REPORT.json", help="post only what differs from this earlier run")
+    settle.add_argument(
+        "--against", metavar="REPORT.json", help="compute again what somebody else reports; 1 if it differs"
+    )
+    contract = _command(commands, "contract", _contract, "check a contract before there are signals, and show it")
+    contract.add_argument("contract", metavar="CONTRACT.json")
+    contract.add_argument(
+        "--to", choices=("flows", "signed", "billing", "text"), help="write it in another reading, or in words"
+    )
+    contract.epilog = "Exit status: 0 ready to become active, 1 something is lacking, 2 it cannot be used."
+    ledger = _command(commands, "ledger", _ledger, "write the ledger of a run as a Beancount file")
+    ledger.add_argument("run", type=Path, metavar="RUN")
+    ledger.add_argument("--out", type=Path, metavar="FILE.beancount", help="default: standard output")
     validate = _command(
         commands, "validate", _validate, "check Beckn messages: dialect, action and every fault of each"
     )
@@ -143,12 +157,38 @@ def _clear(options: argparse.Namespace) -> int:
 
 
 def _settle(options: argparse.Namespace) -> int:
-    from sim.contracts.settle import read_json, settle, write_json  # noqa: PLC0415
+    from scenarios.contracts import settle_files  # noqa: PLC0415
 
-    source = _source(options.contract)
-    contract = read_json(_text(options.contract), source)
-    signals = read_json(_text(options.signals), _source(options.signals))
-    _out(write_json(settle(contract, signals, source)))
+    same = settle_files(
+        options.contract,
+        options.signals,
+        _text,
+        _out,
+        _say,
+        previous=options.previous,
+        against=options.against,
+        as_table=options.table,
+    )
+    return OK if same else AT_FAULT
+
+
+def _contract(options: argparse.Namespace) -> int:
+    from scenarios.contracts import show  # noqa: PLC0415
+
+    return OK if show(options.contract, options.to, _text, _out) else AT_FAULT
+
+
+def _ledger(options: argparse.Namespace) -> int:
+    from results.beancount import export  # noqa: PLC0415
+
+    from results.run import Run  # noqa: PLC0415
+    from scenarios.exchange import write  # noqa: PLC0415
+
+    text = export(Run(options.run))
+    if options.out is None:
+        _out(text)
+    else:
+        write(options.out, text)
     return OK
 
 

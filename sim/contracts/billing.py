@@ -88,7 +88,9 @@ def totals_of(lines_: Iterable[Line]) -> dict[tuple[str, str, str], Decimal]:
 
 def _plain(bound: Bound, amounts: Amounts, position: int, unit: Decimal) -> Iterator[Line]:
     flow, exact = bound.flows[position], amounts.exact[position]
-    assert flow.payer is not None and flow.payee is not None and exact is not None  # noqa: PT018
+    assert flow.payer is not None
+    assert flow.payee is not None
+    assert exact is not None
     group = [k for k, other in enumerate(bound.flows) if other.flow is flow.flow]
     if flow.share is None or len(group) == 1:
         yield Line(position, flow.flow.name, flow.payer.era, flow.payee.era, rounded(exact, unit), exact)
@@ -123,12 +125,14 @@ def _paid_out(bound: Bound, amounts: Amounts, unit: Decimal) -> Iterator[Line]:
             part = min(due, left[k])
             left[k], due = left[k] - part, due - part
             if part:
-                assert payer.payee is not None and flow.payee is not None  # noqa: PT018
+                assert payer.payee is not None
+                assert flow.payee is not None
                 yield Line(position, flow.flow.name, payer.payee.era, flow.payee.era, part, None)
 
 
 def _tax(flow: BoundFlow, position: int, tax: Tax, found: Sequence[Line], unit: Decimal) -> Iterator[Line]:
-    assert flow.payer is not None and flow.payee is not None  # noqa: PT018
+    assert flow.payer is not None
+    assert flow.payee is not None
     parties = {flow.payer.era, flow.payee.era} if flow.payer.seat != flow.payer.role else set()
     base = _sum(
         line.amount for line in found if line.term in tax.base and (not parties or parties & {line.payer, line.payee})

@@ -5,8 +5,8 @@ A formula spells a quantity in full or shorter, as long as nothing else can be m
 - an input of the contract: ``inputParameters.x``, ``x``
 - an input of a role: ``roles.SELLER.roleInputs.x``, ``roles["solar-1"].roleInputs.x``, ``SELLER.x``, ``x``
 - a field of a source: ``inputSignals["s"].x``, ``telemetry["s"].x``, ``telemetrySources["s"].x``, ``s.x``, ``x``
-- what the contract itself names, before any of these: a variable, ``settledKWh``, a state's ``peak.before`` and ``peak.after``, an output
-  of its script
+- what the contract itself names, before any of these: a variable, ``settledKWh``, a state's ``peak.before`` and
+  ``peak.after``, an output of its script
 
 In a flow of a role that several parties share, the role means the party at hand, and ``cleared[PROSUMER.era]`` its own
 entry.
@@ -143,6 +143,8 @@ class _Binder:
                 what = f"{flow.payer} and {flow.payee} are several parties each"
                 self._reader.add(flow.where, what, f"name one: {', '.join(p.era for p in (*payers, *payees) if p)}")
                 continue
+            if not (payers and payees) and flow.formula is not None:
+                self._resolved(flow.formula, {}, money(self._currency))  # its own faults are told all the same
             for payer in payers:
                 for payee in payees:
                     yield self._flow(flow, payer, payee)
@@ -206,8 +208,7 @@ class _Binder:
         if late is not None:
             return self._need(late, name)
         fault = self._unclear(name, meant)
-        if (who, *fault) not in [(f.where, f.what, f.remedy) for f in self._reader.found]:
-            self._reader.add(who, *fault)
+        self._reader.add(who, *fault)
         return None
 
     def _meanings(self, name: str, here: Mapping[str, Party]) -> list[Quantity]:

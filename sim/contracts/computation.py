@@ -213,11 +213,11 @@ def _number(reader: Reader, quantity: Quantity, spelled: str, reading: Reading) 
     where = reading.where
     for key in quantity.origin.keys or ():
         where = pointer(where, key)
-        if (isinstance(value, dict) and key in value) or (
-            isinstance(value, list) and isinstance(key, int) and -len(value) <= key < len(value)
-        ):
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and isinstance(key, int) and -len(value) <= key < len(value):
             value = value[key]
         else:
-            reader.add(where, f"{spelled} is not there", f"{reading.where} has {kind(value)}")
+            reader.add(where, f"{spelled} is not there", f"{reading.where} has {kind(reading.fields)}")
             return Decimal(0)
     return reader.number(value, where, spelled)

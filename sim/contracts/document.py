@@ -62,11 +62,14 @@ class Reader:
 
     def add(self, where: str, what: str, remedy: str = "") -> None:
         """Note one fault; the place of the whole document is empty."""
-        self.found.append(Fault(where or "the whole contract", what, remedy))
+        fault = Fault(where or "the whole contract", what, remedy)
+        if fault not in self.found:
+            self.found.append(fault)
 
     def take(self, error: ContractError, where: str = "") -> None:
         """Note the faults of an error, at this place where they do not know one."""
-        self.found += [Fault(where or f.where, f.what, f.remedy) for f in error.faults]
+        for fault in error.faults:
+            self.add(where or fault.where, fault.what, fault.remedy)
 
     def mapping(self, value: object, where: str) -> Document:
         """An object; empty where it is not one."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import rfc8785
 
@@ -218,7 +219,7 @@ def _money(value: object) -> Decimal:
     return Decimal(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else Decimal("NaN")
 
 
-def _texts(value: object) -> object:
+def _texts(value: object) -> Any:
     if isinstance(value, dict):
         return {key: _texts(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from typing import Any
 
 import rfc8785
 
 from sim.contracts.agreement import ABSENT, OTHERS, Agreement, Constant, Derived, Field, Flow, Quantity
 from sim.contracts.document import Document, Reader, agreed_leaves
 
+_RAW = ".raw"
 _NOT_TERMS = (
     "status", "verification", "integrity", "events", "ricardianContract", "settlementCycles", "createdAt", "updatedAt",
     "totalAmount", "netZeroVerified",
@@ -87,7 +89,7 @@ def _paragraphs(agreement: Agreement) -> Iterator[str]:
     agreed = [f"- {'.'.join(path)}: {_plain(value)}" for path, _, value in agreed_leaves(agreement.parameters, "")]
     yield from _section("Agreed values", agreed)
     yield from _section("Signals", [_source_line(agreement, k) for k in range(len(agreement.sources))])
-    yield from _section("Quantities", [line for q in agreement.quantities if (line := _quantity_line(q))])
+    yield from _section("Quantities", [line for q in agreement.quantities if (line := _quantity_line(q, agreement))])
     yield from _section(
         "Accumulated states",
         [
@@ -118,18 +120,27 @@ def _source_line(agreement: Agreement, index: int) -> str:
     return f"- {source.id} ({source.kind or 'signal'}){every}; where it is missing, {gap}."
 
 
-def _quantity_line(quantity: Quantity) -> str:
+def _quantity_line(quantity: Quantity, agreement: Agreement) -> str:
     name = quantity.spellings[-1]
+    if name.endswith(_RAW):
+        return ""  # told with what is made of it
     unit = f", in {quantity.unit}" if quantity.unit is not None else ""
     match quantity.origin:
         case Derived(formula=formula):
-            return f"- {name} is {formula.text}{unit}."
-        case Field(source=source, keys=keys):
-            way = f"{'.'.join(map(str, keys))} of " if keys else ""
-            return f"- {name} is {way}{source}{unit}."
+            text = formula.text
+            for raw in (q for q in agreement.quantities if q.name in formula.names and q.name.endswith(_RAW)):
+                text = text.replace(raw.name, _way(raw.origin))
+            return f"- {name} is {text}{unit}."
+        case Field():
+            return f"- {name} is {_way(quantity.origin)}{unit}."
         case Constant(value=value):
             return f"- {name} is {_plain(value)}{unit}."
     return ""
+
+
+def _way(origin: object) -> str:
+    assert isinstance(origin, Field)
+    return f"{'.'.join(map(str, origin.keys))} of {origin.source}" if origin.keys else f"the number of {origin.source}"
 
 
 def _flow_line(flow: Flow, number: int) -> str:
@@ -144,7 +155,8 @@ def _flow_line(flow: Flow, number: int) -> str:
         return f"{payment}{flow.tax.rate * 100:f} % {kind} {', '.join(flow.tax.base)}" + (
             f" ({parts})." if parts else "."
         )
-    share = f", split in proportion to {flow.share.text}" if flow.share is not None else ""
+    share = "" if flow.share is None else f", split in proportion to {flow.share.text}"
+    share = ", in equal parts" if flow.share is not None and flow.share.text == "1" else share
     return f"{payment}{flow.formula.text if flow.formula else 'nothing'}{share}."
 
 
@@ -163,7 +175,7 @@ def _plain(value: object) -> str:
     return f"{value:f}" if isinstance(value, Decimal) else "not stated" if value is ABSENT else str(value)
 
 
-def _canonical(value: object) -> object:
+def _canonical(value: object) -> Any:
     if isinstance(value, dict):
         return {key: _canonical(item) for key, item in value.items()}
     if isinstance(value, list):

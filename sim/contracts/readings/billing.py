@@ -101,7 +101,7 @@ def _flows(shared: Shared, entries: list[tuple[str, Document]], parties: tuple[P
     equal = compile_formula("1", who="equal shares")
     for number, ((where, entry), name) in enumerate(zip(entries, names, strict=True), start=1):
         shared.reader.keys(entry, _RULE_KEYS, where)
-        title = flow_name(shared.reader, entry, where, number, places)
+        title = flow_name(shared.reader, entry, where, number, places, entry.get("description"))
         description = shared.reader.text(entry.get("description") or title, f"{where}/description")
         formula, tax = amount(shared, entry, where), shared.tax(entry.get("tax"), f"{where}/tax")
         payer = payers or OTHERS

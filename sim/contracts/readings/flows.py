@@ -80,9 +80,12 @@ def amount(shared: Shared, entry: Document, where: str) -> Formula | None:
     return shared.reader.formula(entry.get("formula", ABSENT), f"{where}/formula")
 
 
-def flow_name(reader: Reader, entry: Document, where: str, number: int, places: dict[str, str]) -> str:
-    """A flow's name, or a number in its place; no two have the same."""
-    name = reader.text(entry.get("name", f"flow-{number}"), f"{where}/name")
+def flow_name(
+    reader: Reader, entry: Document, where: str, number: int, places: dict[str, str], title: object = None
+) -> str:
+    """A flow's name, else its title where no other has it, else a number; no two have the same."""
+    usual = title if isinstance(title, str) and title and title not in places else f"flow-{number}"
+    name = reader.text(entry.get("name", usual), f"{where}/name")
     if places.setdefault(name, where) != where:
         reader.add(f"{where}/name", f"{name} is also the name of {places[name]}")
     return name

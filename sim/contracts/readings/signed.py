@@ -50,7 +50,7 @@ def _flows(shared: Shared, entries: list[tuple[str, Document]]) -> Iterator[Flow
     places: dict[str, str] = {}
     for number, (where, entry) in enumerate(entries, start=1):
         shared.reader.keys(entry, _FLOW_KEYS, where)
-        name = flow_name(shared.reader, entry, where, number, places)
+        name = flow_name(shared.reader, entry, where, number, places, entry.get("description"))
         description = shared.reader.text(entry.get("description") or name, f"{where}/description")
         yield Flow(name, OTHERS, party_name(shared, entry, where), amount(shared, entry, where), description, where)
 

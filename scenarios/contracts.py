@@ -1,0 +1,76 @@
+"""The commands about contracts: settle one, check one, show it in another reading or in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sim.contracts import ricardian
+from sim.contracts.document import read_json, write_json
+from sim.contracts.readiness import readiness
+from sim.contracts.readings import form_of
+from sim.contracts.readings.writing import write
+from sim.contracts.report import differences, table
+from sim.contracts.settle import form, settle
+
+Text = Callable[[str], str]
+Say = Callable[[str], None]
+
+
+def settle_files(
+    contract: str,
+    signals: str,
+    text: Text,
+    out: Say,
+    say: Say,
+    *,
+    previous: str | None,
+    against: str | None,
+    as_table: bool,
+) -> bool:
+    """Settle a contract from files, ``-`` being standard input; notes go to ``say``.
+
+    previous: report of an earlier run, from which only differences are posted.  against: report that somebody else made;
+    whether it says the same is the result, and every difference is said.
+    """
+    document: Any = read_json(text(contract), contract)
+    earlier = None if previous is None else read_json(text(previous), previous)
+    stated: Any = None if against is None else read_json(text(against), against)
+    report = settle(document, read_json(text(signals), signals), contract, earlier)
+    notes: Any = report["notes"]
+    for note in notes:
+        say(f"{contract}: {note}")
+    if stated is None:
+        out(table(report) if as_table else write_json(report))
+        return True
+    found = list(differences(stated, report)) if isinstance(stated, dict) else ["is no report"]
+    for difference in found:
+        say(f"{against}: {difference}")
+    out(f"{against}: {len(found)} differences" if found else f"{against}: every line follows from contract and signals")
+    return not found
+
+
+def show(name: str, to: str | None, text: Text, out: Say) -> bool:
+    """Check a contract before there are signals, and show it: a summary, another reading, or in words.
+
+    Whether it is ready to become active is the result.
+    """
+    document: Any = read_json(text(name), name)
+    bound = form(document, name)
+    if to == "text":
+        out(ricardian.human_text(bound.agreement))
+    elif to is not None:
+        out(write_json(write(document, bound.agreement, to, bound.currency)))
+    else:
+        agreement = bound.agreement
+        lacks = readiness(agreement)
+        hashes = ricardian.hashes(document, ricardian.human_text(agreement))
+        parties = ", ".join(f"{party.era} ({party.role})" for party in agreement.parties)
+        out(
+            f"{agreement.id}: reading {form_of(document)}, {bound.currency}, {len(agreement.flows)} flows, {agreement.status}"
+        )
+        out(f"parties: {parties}")
+        out("\n".join(f"{key}: {value}" for key, value in hashes.items()))
+        out("ready to become active" if not lacks else "not ready:\n" + "\n".join(f"  {fault}" for fault in lacks))
+        return not lacks
+    return True
