@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, Literal
 
-from agents.accounts import Accounts, read_deliveries
+from agents.accounts import Accounts
 from agents.award import Award, award_in
 from agents.member import asked_for, commitment, lock_content
 from agents.membership import Membership
@@ -156,7 +156,7 @@ class Aggregator(Resource):
 
     def on_status(self, message: Message) -> Iterable[Event]:
         """Readings of all members: settle with each."""
-        index, readings = read_deliveries(message, self.calendar)
+        index, readings = self.accounts.deliveries(message)
         awards = self._shares.pop(index, {})
         interval = self.calendar.interval(index)
         if readings is not None:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from decimal import Decimal
 
-from agents.accounts import Accounts, read_deliveries
+from agents.accounts import Accounts
 from agents.award import Award
+from agents.chronicle import Chronicle
 from agents.member import asked_for, commitment, lock_content
 from agents.membership import Membership
 from agents.rounds import (
@@ -23,8 +24,9 @@ from agents.rounds import (
     surplus_per_h,
 )
 from sim.clock import Calendar, Interval
-from sim.contracts.contract import Contract, Settlement, settle
+from sim.contracts.contract import Contract, Settlement, Turn, settle
 from sim.errors import MarketError
+from sim.events import EventLog
 from sim.forms import aggregation_request, aggregation_result, window_of
 from sim.ledger import Ledger
 from sim.market.problem import Clearing, Limit, Offer, slack_prices
@@ -74,6 +76,7 @@ class Market(Participant):
         currency: str,
         rent: Contract,
         ledger: Ledger,
+        log: EventLog,
         clear: Clear = clear_and_certify,
     ) -> None:
         super().__init__(registry, era, ids)
@@ -92,6 +95,7 @@ class Market(Participant):
         self._rent = rent
         self._rent_settlement = Settlement()
         self._ledger = ledger
+        self._chronicle = Chronicle(log, era)
         self._clear = clear
         self._transaction = ids.fresh()
         self._lock_contract = ids.fresh()
@@ -115,6 +119,8 @@ class Market(Participant):
 
     def on_start(self, _: Alarm) -> Iterable[Event]:
         """Publish the offer, and set the first gate."""
+        if self._passes_rent_on:
+            self._chronicle.in_force(self._rent)
         content = PublishContent(catalogs=(self.membership.catalog(),))
         return (
             self.request("catalog/publish", self._catalogue, content, self._transaction, SETUP_TTL_S),
@@ -228,7 +234,7 @@ class Market(Participant):
 
     def on_status(self, message: Message) -> Iterable[Event]:
         """Readings of all members for one interval: settle it, unless the wires had no valid state."""
-        index, readings = read_deliveries(message, self._calendar)
+        index, readings = self.accounts.deliveries(message)
         interval = self._calendar.interval(index)
         done = self.rounds.get(index, Round(Stage.FAILED))
         awards = self._awards.pop(index, {})
@@ -243,6 +249,8 @@ class Market(Participant):
             yield from self.accounts.close(interval, self.membership.members, readings, awards, self._retail_prices)
         if index == self._calendar.count - 1:
             yield from self.accounts.finish(self.membership.members)
+            if self._passes_rent_on:
+                self._chronicle.ended(self._rent, Turn.FULFIL)
 
     def _settle_surplus(self, interval: Interval, clearing: Clearing) -> None:
         """What the market is left with goes to the grid operator, so that it keeps its fee alone.
@@ -250,9 +258,15 @@ class Market(Participant):
         Where the market's prices rule it is the congestion rent; where the fallback had to price at the tariff it is the wedge
         on what the street traded with itself.
         """
-        if self.rules.policy.pricing == "PAY_AS_CLEAR":
+        if self._passes_rent_on:
             values = {"rent": Decimal(f"{surplus_per_h(clearing) * interval.hours:.6f}")}
-            self._ledger.post(settle(self._rent_settlement, self._rent, interval.index, values))
+            postings = settle(self._rent_settlement, self._rent, interval.index, values)
+            self._ledger.post(postings)
+            self._chronicle.computed(self._rent, interval.index, values, postings)
+
+    @property
+    def _passes_rent_on(self) -> bool:
+        return self.rules.policy.pricing == "PAY_AS_CLEAR"
 
     @property
     def retail_prices(self) -> tuple[float, float]:

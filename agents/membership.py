@@ -12,11 +12,13 @@ from decimal import Decimal
 from msgspec import UNSET
 
 from agents.award import Award, signal_of
+from agents.chronicle import Chronicle
 from agents.member import Member, OpenRole
 from sim.clock import Calendar, Interval
 from sim.contracts.contract import Status, Turn, transition
 from sim.curves import clip
-from sim.errors import CurveError
+from sim.errors import ContractError, CurveError
+from sim.events import EventLog
 from sim.forms import curve_of, interval_of, window_of
 from sim.market.problem import Offer, names_price_outside
 from sim.participant import Participant
@@ -66,8 +68,10 @@ class Membership:
         utility: str,
         calendar: Calendar,
         currency: str,
+        log: EventLog,
     ) -> None:
         self._owner = owner
+        self._chronicle = Chronicle(log, owner.era)
         self._open_roles = {open_role.offer_id: open_role for open_role in open_roles}
         self._gate = gate
         self._utility = utility
@@ -121,6 +125,10 @@ class Membership:
     def on_init(self, message: Message) -> Iterable[Message]:
         """An application: ask the utility to approve the meter, in the applicant's lineage."""
         member = self._application(message)
+        try:
+            self._chronicle.created(member.contract)
+        except ContractError as error:
+            raise Refusal(Code.PRC_CONFLICT, "/message/contract/id", str(error)) from error
         forwarded = self._owner.request(
             "init",
             self._utility,
@@ -161,6 +169,11 @@ class Membership:
         member.import_cap_kw = caps.approvedMaxImportKW or 0.0
         member.export_cap_kw = caps.approvedMaxExportKW or 0.0
         self.members[member.era] = member
+        approved = {
+            "approvedMaxImportKW": repr(member.import_cap_kw),
+            "approvedMaxExportKW": repr(member.export_cap_kw),
+        }
+        self._chronicle.confirmed(member.contract, **approved)
 
         def constant(name: str) -> float:
             return float(member.open_role.inputs.get(name, Decimal(0)))
@@ -182,6 +195,7 @@ class Membership:
             return ()
         request, member = application
         member.status = transition(member.contract.id, member.status, Turn.REJECT)
+        self._chronicle.ended(member.contract, Turn.REJECT)
         contract = member.on_wire(commitments=request.contract.commitments)
         assert isinstance(message.content, NackContent)
         error = message.content.error
@@ -234,6 +248,7 @@ class Membership:
             member = self.members[era]
             if member.status is Status.PENDING:
                 member.status = transition(member.contract.id, member.status, Turn.CONFIRM)
+                self._chronicle.activated(member.contract)
             contract = member.on_wire(window=window, signals=(signal_of(awards[era], member.node),))
             yield self._owner.answer(request, ContractContent(contract=contract), self._gate.confirm_s)
 

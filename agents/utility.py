@@ -8,9 +8,12 @@ from decimal import Decimal
 
 from msgspec import UNSET
 
+from agents.accounts import Due
+from agents.chronicle import Chronicle
 from sim.clock import Calendar
-from sim.contracts.contract import Contract, Settlement, settle
-from sim.forms import interval_of, readings_in
+from sim.contracts.contract import Contract, Settlement, Turn, settle
+from sim.events import EventLog
+from sim.forms import PERFORMANCE, interval_of, readings_in
 from sim.ledger import Ledger
 from sim.participant import Ids, Participant, Registry
 from sim.tariff import prices_by_minute
@@ -19,7 +22,7 @@ from sim.wire.bags import ENERGY, EnergyContract, EnergyResource, InputParameter
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import Commitment, ContractStatus
 from sim.wire.core import Contract as WireContract
-from sim.wire.messages import ContractContent, Event, Message
+from sim.wire.messages import Alarm, ContractContent, Event, Message
 from sim.wire.need import ATTRIBUTES, bag, energy_contract, needed
 
 SUPPLY_METER = "supply"
@@ -57,6 +60,7 @@ class Utility(Participant):
         supplier_meter: str,
         losses: Contract,
         ledger: Ledger,
+        log: EventLog,
         tariffs: tuple[Tariff, Tariff],
     ) -> None:
         super().__init__(registry, era, ids)
@@ -67,10 +71,17 @@ class Utility(Participant):
         self._losses = losses
         self._settlement = Settlement()
         self._ledger = ledger
+        self._chronicle = Chronicle(log, era)
+        self._due = Due()
         self._import_prices, self._export_prices = map(prices_by_minute, tariffs)
         self._locked_kwh: dict[tuple[int, str], float] = {}
         self._hosts: dict[str, str] = {}
         self.reactions |= {"init": self.on_init, "confirm": self.on_confirm, "on_status": self.on_status}
+
+    def on_start(self, _: Alarm) -> Iterable[Event]:
+        """What the wires lose is bought from now on."""
+        self._chronicle.in_force(self._losses)
+        return ()
 
     def on_init(self, message: Message) -> Iterable[Event]:
         """Approve the meter within its connection, for one host alone: no kWh is to be sold twice."""
@@ -125,7 +136,8 @@ class Utility(Participant):
         index, readings = readings_in(message, self._calendar)
         if readings is not None and not readings.keys() >= {SUPPLY_METER, SITES_METER}:
             what = f"expected readings of {SUPPLY_METER} and {SITES_METER}, got {', '.join(readings)}"
-            raise Refusal(Code.SCH_REQUIRED_FIELD_MISSING, "/message/contract/performance", what)
+            raise Refusal(Code.SCH_REQUIRED_FIELD_MISSING, PERFORMANCE, what)
+        self._due.check(index)
         locked_kwh = self._locked_kwh.get((index, self._supplier_meter), 0.0)
         self._locked_kwh = {key: value for key, value in self._locked_kwh.items() if key[0] > index}
         if readings:
@@ -137,7 +149,13 @@ class Utility(Participant):
                 "import_price": Decimal(repr(self._import_prices[minute])),
                 "export_price": Decimal(repr(self._export_prices[minute])),
             }
-            self._ledger.post(settle(self._settlement, self._losses, index, values))
+            postings = settle(self._settlement, self._losses, index, values)
+            self._ledger.post(postings)
+            self._chronicle.computed(self._losses, index, values, postings)
+            self._due.settled(index)
+        if index == self._calendar.count - 1:
+            self._due.end()
+            self._chronicle.ended(self._losses, Turn.FULFIL)
         return ()
 
 

@@ -1,8 +1,9 @@
 """A finished run as a folder: what its tables hold, how they are written, how they are read back.
 
 ``run.json`` is written last and in one step, so a folder is a finished run exactly when it has one that says
-``"complete": true``.  Beside it lie ``journal.jsonl`` (what happened, written by the world while it happened) and
-``tables/*.parquet`` (the same run by the hour and the node, for analysis).
+``"complete": true``.  Beside it lie ``journal.jsonl`` (what happened, written by the world while it happened),
+``witness.jsonl`` (what the witness of the contract log signed) and ``tables/*.parquet`` (the same run by the hour and the
+node, for analysis).
 
 Powers are in kW: + is injection for participants, + is downstream (import) for nodes.
 """
@@ -34,6 +35,7 @@ FORMAT = 1
 """Version of the folder's layout; a reader refuses every other one."""
 
 JOURNAL = "journal.jsonl"
+WITNESS = "witness.jsonl"
 MANIFEST = "run.json"
 
 Column = Sequence[object] | NDArray[Any]

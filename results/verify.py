@@ -23,6 +23,7 @@ import pandas as pd
 
 from results.audit import Audit
 from results.bills import recomputed
+from results.chain import events
 from results.exchange import messages, signatures
 from results.run import JOURNAL, TABLES, Record, Run, digest, table_path
 from sim import ledger, tolerances
@@ -498,6 +499,7 @@ INVARIANTS = (
     Invariant("bills", "every member was billed what its contract, its meter and its awards say", bills),
     Invariant("certificates", "every clearing keeps what its policy promises", certificates),
     Invariant("states", "contracts and set-points followed the rules", states),
+    Invariant("events", "every contract event follows from those before it, signed, sealed and witnessed", events),
     Invariant("messages", "every message was answered, and every answer asked for", messages),
     Invariant("signatures", "every message was signed by its sender, where the scenario signs", signatures),
 )

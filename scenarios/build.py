@@ -109,6 +109,8 @@ class _Builder:
             journal=journal,
             lead_s=self._lead_s,
             latency_s=scenario.wire.latency_s,
+            keeper=UTILITY,
+            witness=METERING,
             seals=self._trust,
             rate_limit=scenario.wire.rate_limit,
             solve=stopwatch.wrap("power flow", feeder.solve),
@@ -229,6 +231,7 @@ class _Builder:
             currency=self._scenario.tariffs.currency,
             rent=money.rent_contract(self._scenario),
             ledger=self._world.ledger,
+            log=self._world.log,
             clear=clear,
         )
 
@@ -248,6 +251,7 @@ class _Builder:
             utility=UTILITY,
             calendar=self._calendar,
             currency=self._scenario.tariffs.currency,
+            log=self._world.log,
         )
 
     def _accounts(self, owner: Participant) -> Accounts:
@@ -256,6 +260,7 @@ class _Builder:
             calendar=self._calendar,
             currency=self._scenario.tariffs.currency,
             ledger=self._world.ledger,
+            log=self._world.log,
             settle=self._stopwatch.wrap("settlement", settle),
         )
 
@@ -284,6 +289,7 @@ class _Builder:
             supplier_meter=RETAILER,
             losses=money.losses_contract(self._scenario, retail=self._retail),
             ledger=self._world.ledger,
+            log=self._world.log,
             tariffs=self._tariffs,
         )
 

@@ -11,7 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from results.run import JOURNAL, MANIFEST, write
+import msgspec
+
+from results.run import JOURNAL, MANIFEST, WITNESS, write
 from scenarios.build import Built, build
 from scenarios.recorder import Recorder
 from scenarios.spec import Scenario
@@ -70,6 +72,7 @@ def _write(scenario: Scenario, folder: Path, progress: Callable[[int], None]) ->
                 tables = recorder.tables()
         finally:
             built.world.close()
+    (folder / WITNESS).write_bytes(built.world.witness.testimony)
     with stopwatch.part("tables"):
         write(folder, manifest(built, stopwatch.seconds), tables)
 
@@ -106,6 +109,7 @@ def manifest(built: Built, durations: Mapping[str, float]) -> dict[str, Any]:
         "currency": scenario.tariffs.currency,
         "journalHead": world.journal.head,
         "journalBytes": world.journal.size,
+        "contractLog": msgspec.to_builtins(world.witness.seals[-1].head),
         "heldIntervals": built.market.held,
         "messages": actions,
         "durations": {part: round(seconds, 3) for part, seconds in durations.items()},

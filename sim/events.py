@@ -270,7 +270,7 @@ class EventLog:
     """
 
     def __init__(self, keeper: Key, key_of: Callable[[str], Key], now: Callable[[], str]) -> None:
-        self._keeper = keeper
+        self.keeper = keeper
         self._key_of = key_of
         self._now = now
         self._tree = Tree()
@@ -303,7 +303,9 @@ class EventLog:
         try:
             digest = hashed(event.raw)
         except UnicodeEncodeError as error:
-            raise ContractError(ascii(contract_id), f"{contract_id!a} or {actor!a} holds half of a character") from error
+            raise ContractError(
+                ascii(contract_id), f"{contract_id!a} or {actor!a} holds half of a character"
+            ) from error
         key = self.signers.get(actor.era) or self._key_of(actor.era)
         event = msgspec.structs.replace(event, hash=digest, signature=attest(key, actor.role, digest))
         history.add(event_type, data, digest)
@@ -327,7 +329,7 @@ class EventLog:
     def head(self, interval: int) -> tuple[Head, str]:
         """The head of the log at the end of an interval, and the keeper's signature."""
         head = Head(interval, len(self._tree), self._tree.root().hex())
-        return head, attest(self._keeper, KEEPER, head.digest)
+        return head, attest(self.keeper, KEEPER, head.digest)
 
     def proof(self, size: int) -> Proof:
         """The proof that the log's first ``size`` events are still its first ones."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import mesa
+import msgspec
 import numpy as np
 import simpy
 
 from sim.bus import Bus, Seals
 from sim.clock import Calendar, Interval
 from sim.device import Device, Meters
+from sim.events import EventLog
 from sim.feeder import Feeder, Floats, Flow
 from sim.journal import Journal
 from sim.ledger import Ledger, Posting
 from sim.participant import Participant
+from sim.trust.signature import Key, derive
+from sim.trust.witness import Witness, introduction
 from sim.wire.messages import Alarm
 
 SETTLE_S = 60
@@ -28,8 +33,8 @@ class World(mesa.Model):
     """Holds everything and knows everybody; no participant holds it.
 
     Mesa keeps the registry of agents; time belongs to simpy alone, so ``step`` refuses.  lead_s: simulated seconds before
-    the first interval in which the market is set up.  latency_s, seals, rate_limit: of its bus.  solve,
-    commit: stand-ins for the feeder's and the journal's own, for timing.
+    the first interval in which the market is set up.  latency_s, seals, rate_limit: of its bus.  keeper, witness: who signs
+    the contract log at the end of every interval.  solve, commit: stand-ins for the feeder's and the journal's own, for timing.
     """
 
     def __init__(
@@ -41,6 +46,8 @@ class World(mesa.Model):
         journal: Journal,
         lead_s: int,
         latency_s: int,
+        keeper: str,
+        witness: str,
         seals: Seals | None = None,
         rate_limit: int | None = None,
         solve: Callable[[Floats, Floats], Flow] | None = None,
@@ -55,10 +62,14 @@ class World(mesa.Model):
         self.devices: list[Device] = []
         self._clock = simpy.Environment(initial_time=-lead_s)
         self.bus = Bus(self._clock, calendar, journal, latency_s, seals=seals, rate_limit=rate_limit)
+        key_of = functools.partial(derive, seed)
+        self.log = EventLog(key_of(keeper), key_of, lambda: calendar.timestamp(int(self._clock.now)))
+        self.witness = Witness(key_of(witness), key_of(keeper))
         self._solve = solve or feeder.solve
         self._commit = commit or journal.commit
         self._flows: dict[int, Flow] = {}
         self._posted = 0
+        self._introduced: set[Key] = set()
         self._bus_index = {name: k for k, name in enumerate(feeder.buses)}
 
     def step(self) -> None:
@@ -102,9 +113,23 @@ class World(mesa.Model):
         postings = [_posting_record(posting) for posting in self.ledger.since(self._posted)]
         self._posted = len(self.ledger)
         self.journal.record("postings", interval=interval.index, postings=postings)
+        self._seal(interval.index)
         self._commit(interval.index)
         observe(interval, self._flows.pop(interval.index))
         progress(interval.end_s)
+
+    def _seal(self, index: int) -> None:
+        """Journal the contract events of an interval, and the head of their log as its keeper and the witness sign it."""
+        events = self.log.drain()
+        head, signature = self.log.head(index)
+        seal = self.witness.cosign(head, signature, self.log.proof(self.witness.seen))
+        for key in (self.log.keeper, self.witness.key, *self.log.signers.values()):
+            if key not in self._introduced:
+                self._introduced.add(key)
+                self.journal.record("signer", **introduction(key))
+        for event in events:
+            self.journal.record("event", event=msgspec.Raw(event.raw))
+        self.journal.record("seal", seal=seal)
 
 
 def _number(value: float) -> float | None:

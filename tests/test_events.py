@@ -371,8 +371,8 @@ def test_a_head_stands_for_all_events_so_far_and_is_signed_by_both() -> None:
     assert head == Head(1, 6, tree.root().hex())
     empty, seal = witness.seals
     assert empty.head.size == 0
-    assert is_attested(seal.keeper, derive(1, "keeper").public, "keeper", KEEPER, head.digest)
-    assert is_attested(seal.witness, witness.key.public, "witness", WITNESS, head.digest)
+    assert is_attested(seal.keeper.signature, derive(1, "keeper").public, "keeper", KEEPER, head.digest)
+    assert is_attested(seal.witness.signature, witness.key.public, "witness", WITNESS, head.digest)
 
 
 def test_the_witness_signs_nothing_that_its_keeper_did_not_sign() -> None:

@@ -6,7 +6,7 @@ import binascii
 
 import msgspec
 import nacl.exceptions
-from nacl.bindings import crypto_sign, crypto_sign_BYTES, crypto_sign_open
+from nacl.bindings import crypto_sign, crypto_sign_BYTES, crypto_sign_open, crypto_sign_PUBLICKEYBYTES
 
 from sim.trust.signature import Key
 
@@ -22,6 +22,8 @@ def attest(key: Key, role: str, digest: str) -> str:
 
 def is_attested(signature: str, public: bytes, era: str, role: str, digest: str) -> bool:
     """Whether a signature is that of ``era`` in ``role`` under a hash, made with this Ed25519 key (32 bytes)."""
+    if len(public) != crypto_sign_PUBLICKEYBYTES:
+        return False
     try:
         raw = binascii.a2b_base64(signature.removeprefix(PREFIX))
         crypto_sign_open(raw + _statement(digest, role, era), public)

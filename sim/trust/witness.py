@@ -33,12 +33,19 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return hashed(canonical({"interval": self.interval, "root": self.root, "size": self.size}))
 
 
+class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who signed a head, and the signature (``sim.trust.attest``)."""
+
+    era: str
+    signature: str
+
+
 class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A head, signed by who keeps the log and by the witness."""
 
     head: Head
-    keeper: str
-    witness: str
+    keeper: Signature
+    witness: Signature
 
 
 class Witness:
@@ -53,6 +60,12 @@ class Witness:
     def key(self) -> Key:
         """The key it signs with."""
         return self._key
+
+    @property
+    def testimony(self) -> bytes:
+        """What it keeps for itself, a line of JSON each: the two keys that it knows, then every seal, as a journal has them."""
+        known = [{"kind": "signer", **introduction(key)} for key in (self._keeper, self._key)]
+        return _encode_lines([*known, *({"kind": "seal", "seal": seal} for seal in self._seals)])
 
     @property
     def seen(self) -> int:
@@ -82,6 +95,18 @@ class Witness:
         if not is_consistent(last.size, roots[0], head.size, roots[1], proof):
             what = f"a log of {head.size} events does not continue the {last.size} that were witnessed"
             raise TrustError(self._key.subscriber, what)
-        seal = Seal(head, signature, attest(self._key, WITNESS, head.digest))
+        seal = Seal(
+            head,
+            Signature(self._keeper.subscriber, signature),
+            Signature(self._key.subscriber, attest(self._key, WITNESS, head.digest)),
+        )
         self._seals.append(seal)
         return seal
+
+
+def introduction(key: Key) -> dict[str, str]:
+    """How a key is told to those who have to check what it signs."""
+    return {"era": key.subscriber, "keyId": key.key_id, "publicKey": key.public_text}
+
+
+_encode_lines = msgspec.json.Encoder(order="deterministic").encode_lines

@@ -142,6 +142,11 @@ def test_a_signature_is_of_one_party_in_one_role_under_one_hash(era: str, role: 
     assert not is_attested(signature, derive(2, era).public, era, role, digest)
 
 
+@pytest.mark.parametrize("public", [b"", b"short", bytes(33)])
+def test_what_is_no_key_signed_nothing(public: bytes) -> None:
+    assert not is_attested(attest(derive(1, "a"), "r", "d"), public, "a", "r", "d")
+
+
 def test_a_signature_of_more_than_the_statement_attests_nothing() -> None:
     key = derive(1, "a")
     statement = b'["d","r","a"]'

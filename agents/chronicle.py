@@ -1,0 +1,85 @@
+"""What a host puts on record about its contracts: who agreed on what, what each interval came to, how it ended.
+
+A component, not an agent: its owner tells it what happens, and it writes in its owner's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from sim.canonical import canonical, hashed
+from sim.contracts.contract import Contract, Turn
+from sim.events import Actor, EventLog, EventType
+from sim.ledger import Posting
+
+HOST = "HOST"
+"""The role of a host that the contract itself gives none."""
+
+
+class Chronicle:
+    """Writes the events of one host's contracts into the common log."""
+
+    def __init__(self, log: EventLog, era: str) -> None:
+        self._log = log
+        self._era = era
+
+    def created(self, contract: Contract) -> None:
+        """All roles are filled and all inputs given.  Raises ``ContractError`` for an id that is another contract's already."""
+        facts = {
+            "templateId": contract.template_id,
+            "currency": contract.currency,
+            "roles": [{"role": role, "filledBy": era} for role, era in contract.roles.items()],
+            "inputs": [{"name": name, "value": str(value)} for name, value in contract.inputs.items()],
+            "terms": terms_hash(contract),
+        }
+        self._write(contract, EventType.CONTRACT_CREATED, facts)
+
+    def confirmed(self, contract: Contract, **facts: str) -> None:
+        """The contract holds.  facts: what it was confirmed with."""
+        self._write(contract, EventType.CONFIRMED, facts)
+
+    def activated(self, contract: Contract) -> None:
+        """The contract had its first effect."""
+        self._write(contract, EventType.ACTIVATED, {})
+
+    def in_force(self, contract: Contract) -> None:
+        """A contract that nobody has to apply for holds from now on."""
+        self.created(contract)
+        self.confirmed(contract)
+        self.activated(contract)
+
+    def computed(
+        self, contract: Contract, interval: int, signals: Mapping[str, Decimal], postings: Sequence[Posting]
+    ) -> None:
+        """An interval was settled: what was posted, and the hash of what it was computed from."""
+        facts = {
+            "cycle": str(interval),
+            "snapshot": snapshot(signals),
+            "postings": [(p.term, p.payer, p.payee, str(p.amount), p.currency) for p in postings],
+        }
+        self._write(contract, EventType.SETTLEMENT_COMPUTED, facts)
+
+    def ended(self, contract: Contract, turn: Turn) -> None:
+        """The contract is over: what was computed is settled, and it is completed if it was fulfilled, else terminated."""
+        cycles = self._log.open_cycles(contract.id)
+        if cycles:
+            self._write(contract, EventType.SETTLED, {"cycles": len(cycles)})
+        if turn is Turn.FULFIL:
+            self._write(contract, EventType.COMPLETED, {})
+        else:
+            self._write(contract, EventType.TERMINATED, {"reason": str(turn)})
+
+    def _write(self, contract: Contract, event_type: EventType, facts: Mapping[str, object]) -> None:
+        role = next((role for role, era in contract.roles.items() if era == self._era), HOST)
+        self._log.append(contract.id, event_type, Actor(self._era, role), facts)
+
+
+def terms_hash(contract: Contract) -> str:
+    """The hash of who pays whom by which formula: rows of name, payer, payee and formula, in their order."""
+    return hashed(canonical([(term.name, term.payer, term.payee, term.formula.text) for term in contract.terms]))
+
+
+def snapshot(signals: Mapping[str, Decimal]) -> str:
+    """The hash of the signals of one interval: the text of each value by its name."""
+    return hashed(canonical({name: str(value) for name, value in signals.items()}))
