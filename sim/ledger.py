@@ -14,7 +14,7 @@ from decimal import Context, Decimal, DivisionByZero, FloatOperation, Inexact, I
 from fractions import Fraction
 from typing import TypeVar
 
-from sim.errors import ContractError, Fault
+from sim.errors import ContractError, Fault, nearest
 
 MAX_DIGITS = 28
 """Amounts stay below 1e28 of any currency."""
@@ -24,26 +24,39 @@ EXACT = Context(
 )
 """Sums of money: wide enough for any number of amounts below 1e28, and an error where it would have to round."""
 
-# ISO 4217:2015, list one, column "minor unit": digits after the point, where they are not 2.
+# ISO 4217:2015, list one, column "minor unit": digits after the point.
 _MINOR_DIGITS = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    2: "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW "
+    "CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS "
+    "INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN "
+    "NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC "
+    "SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG",
     3: "BHD IQD JOD KWD LYD OMR TND",
     4: "CLF UYW",
 }
+_DIGITS = {code: digits for digits, codes in _MINOR_DIGITS.items() for code in codes.split()}
+_WITHOUT_MINOR_UNIT = ["XAG", "XAU", "XBA", "XBB", "XBC", "XBD", "XDR", "XPD", "XPT", "XSU", "XTS", "XUA", "XXX"]
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _Key = TypeVar("_Key")
 
 
 @functools.cache
 def minor_unit(currency: str) -> Decimal:
-    """The smallest amount of a currency: 0.01 for INR, 1 for JPY, 0.001 for KWD; 0.01 for a code that ISO 4217 lacks.
+    """The smallest amount of a currency: 0.01 for INR, 1 for JPY, 0.001 for KWD.
 
-    Raises ``ContractError`` for what is not three capital letters.
+    Raises ``ContractError`` for what is not three capital letters, for a code that ISO 4217 lacks, and for one without a minor
+    unit, such as gold.
     """
     if not _CURRENCY.fullmatch(currency):
         raise ContractError("currency", f"{currency!r} is not a currency code of three capital letters, such as INR")
-    digits = next((digits for digits, codes in _MINOR_DIGITS.items() if currency in codes), 2)
-    return Decimal(1).scaleb(-digits)
+    if currency in _WITHOUT_MINOR_UNIT:
+        raise ContractError(
+            "currency", f"{currency} has no minor unit, so nothing can be rounded to it; name a currency in use"
+        )
+    if currency not in _DIGITS:
+        raise ContractError("currency", f"{currency} is no currency of ISO 4217; {nearest(currency, _DIGITS)}")
+    return Decimal(1).scaleb(-_DIGITS[currency])
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,11 +149,14 @@ def _check_total(bound: Bound, amounts: Amounts) -> None:
     """A contract that states its total as well as its flows has to mean the same by both."""
     if amounts.total is None or any(amount is None for amount in amounts.exact):
         return
-    positive = _sum(
-        a
-        for f, a in zip(bound.flows, amounts.exact, strict=True)
-        if a is not None and (a > 0 or f.flow.payer != OTHERS)
-    )
+    groups: set[str] = set()
+    positive = Decimal(0)
+    for flow, amount in zip(bound.flows, amounts.exact, strict=True):
+        split = flow.share is not None
+        if amount is None or (flow.flow.payer == OTHERS and amount < 0) or (split and flow.flow.name in groups):
+            continue
+        groups.add(flow.flow.name)
+        positive = EXACT.add(positive, amount)
     if abs(positive - amounts.total) >= minor_unit(bound.currency) / 1000:
         what = f"the rules sum to {positive:f}, and the expression gives {amounts.total:f}"
         raise ContractError("/billingLogic/formula/expression", f"{what}; money would be made or lost")

@@ -12,6 +12,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
 
 from sim.contracts.formula import Formula, Values
+from sim.contracts.units import CURRENCY, money, unit_of_name
 from sim.errors import ContractError, Fault, nearest
 from sim.ledger import EXACT, Posting, minor_unit
 
@@ -258,6 +259,16 @@ def _template_faults(template: Template) -> Iterator[Fault]:
         for name in term.formula.names:
             if name not in known:
                 yield Fault(term.name, f"{name} is neither an input nor a signal", nearest(name, known))
+        yield from _unit_faults(term)
+
+
+def _unit_faults(term: Term) -> Iterator[Fault]:
+    """Quantities have the unit that their name says; together they have to be money."""
+    units = {name: unit for name in term.formula.names if (unit := unit_of_name(name)) is not None}
+    try:
+        term.formula.check_units(units, money(CURRENCY))
+    except ContractError as error:
+        yield from error.faults
 
 
 def _filling_faults(

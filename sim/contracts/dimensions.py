@@ -112,7 +112,7 @@ def _scaled(operator: str, left: _Found, right: _Found) -> _Found:
 
 
 def _fits(found: _Found, wanted: Unit) -> bool:
-    if found.unit is None or found.unit == wanted:
+    if found.unit is None or found.plain or found.unit == wanted:
         return True
     if not found.loose:
         return False

@@ -66,7 +66,8 @@ def _as_flows(document: Mapping[str, object], agreement: Agreement, entries: lis
     written: list[Document] = []
     for flow, entry in zip(agreement.flows, entries, strict=True):
         if flow.payer != OTHERS:
-            equal = {"share": "1"} if flow.share is not None and "share" not in entry else {}
+            several = len(agreement.parties_of(flow.payer)) > 1
+            equal = {"share": "1"} if several and flow.share is not None and "share" not in entry else {}
             written.append({"from": flow.payer, "to": flow.payee, **entry, **equal})
         elif hub is not None and flow.payee not in (hub.seat, hub.era):
             written.append({"from": hub.seat, "to": flow.payee, **entry})
