@@ -17,7 +17,7 @@ import msgspec
 from results.audit import Audit
 from results.run import JOURNAL, MANIFEST, WITNESS, Record, Run
 from sim.clock import Calendar
-from sim.errors import ContractError, Fault, RunError
+from sim.errors import ContractError, Fault
 from sim.events import Event, EventType, History, leaf_of, read_event
 from sim.trust.attest import is_attested
 from sim.trust.merkle import Tree
@@ -64,7 +64,7 @@ def events(run: Run) -> Audit:
     """
     log = _Log(run.calendar)
     for number, line in enumerate(run.journal_lines(), start=1):
-        log.read(f"{JOURNAL}:{number}", _line_of(run, f"{JOURNAL}:{number}", line))
+        log.read(f"{JOURNAL}:{number}", line)
     findings = (
         *log.faults.values(),
         *_end_faults(log, run.manifest["count"]),
@@ -73,13 +73,6 @@ def events(run: Run) -> Audit:
     )
     what = f"{len(log.tree):,} events of {len(log.histories)} contracts; {len(log.seals)} seals"
     return Audit(what, findings)
-
-
-def _line_of(run: Run, where: str, line: bytes) -> _Line:
-    try:
-        return _decode(line)
-    except (ValueError, RecursionError) as error:
-        raise RunError(str(run.path), (Fault(where, f"is not a record: {error}"),)) from error
 
 
 _decode = msgspec.json.Decoder(_Line).decode
@@ -101,8 +94,13 @@ class _Log:
         self.seals: list[Seal] = []
         self.faults: dict[str, Fault] = {}
 
-    def read(self, where: str, line: _Line) -> None:
+    def read(self, where: str, text: bytes) -> None:
         """Take the next line of the journal."""
+        try:
+            line = _decode(text)
+        except (ValueError, RecursionError) as error:
+            self._note("line", where, [f"is not a record: {error}"])
+            return
         match line.kind:
             case "key":
                 self._registered[line.subscriber, line.keyId] = line.publicKey
@@ -209,7 +207,7 @@ class _Log:
 
 def _public(line: _Line) -> bytes:
     try:
-        return base64.b64decode(line.publicKey)
+        return base64.b64decode(line.publicKey, validate=True)
     except ValueError:
         return b""  # no signature was made with that
 
@@ -255,25 +253,23 @@ def _manifest_faults(run: Run, seals: list[Seal]) -> Iterator[Fault]:
 
 
 def _testimony_faults(run: Run, log: _Log) -> Iterator[Fault]:
-    """The first thing that the witness knows otherwise; of that, whether it can prove it."""
-    keys: dict[str, bytes] = {}
-    seals: list[Seal] = []
+    """The first thing that the witness knows otherwise."""
     try:
-        lines = (run.path / WITNESS).read_bytes().splitlines()
+        lines = [_decode(line) for line in (run.path / WITNESS).read_bytes().splitlines()]
+        seals = [_decode_seal(bytes(line.seal)) for line in lines if line.kind == "seal"]
     except FileNotFoundError:
         yield Fault(WITNESS, "is missing: nobody can say whether the journal was written anew")
         return
-    for number, text in enumerate(lines, start=1):
-        line = _line_of(run, f"{WITNESS}:{number}", text)
-        if line.kind == "signer":
-            keys[line.era] = _public(line)
-            if log.keys.get(line.era) != keys[line.era]:
-                yield Fault(f"{WITNESS}:{number}", f"knows {line.era} by another key than the journal")
-        else:
-            seals.append(_decode_seal(bytes(line.seal)))
-    for number, (ours, theirs) in enumerate(itertools.zip_longest(log.seals, seals)):
+    except (ValueError, RecursionError) as error:
+        yield Fault(WITNESS, f"cannot be read: {error}")
+        return
+    keys = {line.era: _public(line) for line in lines if line.kind == "signer"}
+    for era in dict.fromkeys((*keys, *(by.era for seal in seals for by in (seal.keeper, seal.witness)))):
+        if log.keys.get(era) != keys.get(era):
+            yield Fault(WITNESS, f"knows {era} by another key than the journal")
+    for interval, (ours, theirs) in enumerate(itertools.zip_longest(log.seals, seals)):
         if ours != theirs:
-            yield Fault(WITNESS, _disagreement(number, ours, theirs, log.tree, keys))
+            yield Fault(WITNESS, _disagreement(interval, ours, theirs, log.tree, keys))
             return
 
 

@@ -328,7 +328,7 @@ class EventLog:
 
     def head(self, interval: int) -> tuple[Head, str]:
         """The head of the log at the end of an interval, and the keeper's signature."""
-        head = Head(interval, len(self._tree), self._tree.root().hex())
+        head = Head(interval, self._tree.root().hex(), len(self._tree))
         return head, attest(self.keeper, KEEPER, head.digest)
 
     def proof(self, size: int) -> Proof:

@@ -368,7 +368,7 @@ def test_a_head_stands_for_all_events_so_far_and_is_signed_by_both() -> None:
     tree = Tree()
     for event in events:
         tree.append(leaf_of(event.hash))
-    assert head == Head(1, 6, tree.root().hex())
+    assert head == Head(1, tree.root().hex(), 6)
     empty, seal = witness.seals
     assert empty.head.size == 0
     assert is_attested(seal.keeper.signature, derive(1, "keeper").public, "keeper", KEEPER, head.digest)

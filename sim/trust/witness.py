@@ -21,11 +21,11 @@ KEEPER, WITNESS = "LOG_KEEPER", "LOG_WITNESS"
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The state of a log when an interval was closed.  size: entries.  root: of the tree over them, hexadecimal."""
+    """The state of a log when an interval was closed.  root: of the tree over its entries, hexadecimal."""
 
     interval: int
-    size: int
     root: str
+    size: int
 
     @property
     def digest(self) -> str:
@@ -83,7 +83,7 @@ class Witness:
         Raises ``TrustError``, and signs nothing, where the keeper did not sign the head, where it is not of a later interval,
         and where the proof does not show that the log seen last is its beginning.
         """
-        last = self._seals[-1].head if self._seals else Head(-1, 0, EMPTY.hex())
+        last = self._seals[-1].head if self._seals else Head(-1, EMPTY.hex(), 0)
         if not is_attested(signature, self._keeper.public, self._keeper.subscriber, KEEPER, head.digest):
             raise TrustError(
                 self._key.subscriber, f"{self._keeper.subscriber} did not sign the head of {head.size} events"

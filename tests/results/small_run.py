@@ -11,6 +11,8 @@ passes ``edit``, which may change any record or column before the journal is sea
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import math
 from collections import Counter
@@ -24,14 +26,17 @@ from typing import Any
 import msgspec
 
 from results.exchange import REQUESTS
-from results.run import JOURNAL, TABLES, write
+from results.run import JOURNAL, TABLES, WITNESS, write
 from sim.clock import Calendar, local_start
 from sim.contracts.contract import Contract, Line, Settlement
+from sim.events import Actor, EventLog, EventType
 from sim.journal import Journal
 from sim.ledger import Posting
 from sim.market.policies import POLICIES
 from sim.market.wire_form import clear_message
 from sim.rng import identifier
+from sim.trust.signature import derive
+from sim.trust.witness import Witness, introduction
 from sim.wire.codec import body_digest
 from sim.wire.core import ErrorBody
 
@@ -92,10 +97,50 @@ def seal(folder: Path, draft: Draft) -> None:
     with (folder / JOURNAL).open("wb") as sink:
         journal = Journal(sink)
         asked: dict[tuple[str, ...], str] = {}
+        history = _History(journal, draft.manifest["start"])
         for record in draft.journal:
-            _append(journal, record, asked)
-    sealed = {"journalHead": journal.head, "journalBytes": journal.size}
+            if record["kind"] == "seal":
+                history.seal(record["interval"])
+            else:
+                _append(journal, record, asked)
+            if record["kind"] == "postings":
+                history.post(record["interval"], record["postings"])
+    (folder / WITNESS).write_bytes(history.witness.testimony)
+    head = msgspec.to_builtins(history.witness.seals[-1].head) if history.witness.seals else None
+    sealed = {"journalHead": journal.head, "journalBytes": journal.size, "contractLog": head}
     write(folder, {"messages": _counts(draft), **draft.manifest, **sealed}, draft.tables)
+
+
+class _History:
+    """What a host would have put on record of the postings, as they are when the run is sealed."""
+
+    def __init__(self, journal: Journal, start: str) -> None:
+        keeper = derive(7, "grid-operator")
+        self.journal = journal
+        self.log = EventLog(keeper, functools.partial(derive, 7), lambda: start)
+        self.witness = Witness(derive(7, "treasury"), keeper)
+        self.begun: set[str] = set()
+
+    def post(self, interval: int, postings: list[Record]) -> None:
+        for contract, told in itertools.groupby(postings, key=lambda posting: posting["contract"]):
+            if contract not in self.begun:
+                for event_type in (EventType.CONTRACT_CREATED, EventType.CONFIRMED, EventType.ACTIVATED):
+                    self._write(contract, event_type, {})
+                self.begun.add(contract)
+            rows = [(p["term"], p["from"], p["to"], p["amount"], p["currency"]) for p in told]
+            self._write(contract, EventType.SETTLEMENT_COMPUTED, {"cycle": str(interval), "postings": rows})
+
+    def _write(self, contract: str, event_type: EventType, facts: Record) -> None:
+        self.log.append(contract, event_type, Actor("market", "HOST"), facts)
+
+    def seal(self, interval: int) -> None:
+        head, signature = self.log.head(interval)
+        seal = self.witness.cosign(head, signature, self.log.proof(self.witness.seen))
+        for era in ("grid-operator", "treasury", "market") if interval == 0 else ():
+            self.journal.record("signer", **introduction(derive(7, era)))
+        for event in self.log.drain():
+            self.journal.record("event", event=msgspec.Raw(event.raw))
+        self.journal.record("seal", seal=seal)
 
 
 def _append(journal: Journal, record: Record, asked: dict[tuple[str, ...], str]) -> None:
@@ -189,7 +234,7 @@ class _Day:
             self._message(start_s + self.calendar.interval_s, "on_status", era, f"status-{interval}")
         rent = self._settle(interval, awards, delivered_kw)
         self._tables(interval, request, result, delivered_kw, flow, rent)
-        self.made.journal.append({"kind": "commit", "interval": interval})
+        self.made.journal += [{"kind": "seal", "interval": interval}, {"kind": "commit", "interval": interval}]
 
     def _obedience(self, interval: int, era: str) -> float:
         """Delivered power as a share of the awarded: houses stray by up to 6 %."""

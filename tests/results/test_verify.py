@@ -51,6 +51,7 @@ def test_a_sound_run_is_found_sound_and_the_report_says_what_was_looked_at(day: 
         "ok   bills: 0 of 112 postings computed again, of 0 contracts",  # this run tells nobody its terms
         "ok   certificates: 8 clearings certified again; 40 promised conditions",
         "ok   states: 12 transitions of 6 contracts; 33 awards",
+        "ok   events: 61 events of 8 contracts; 8 seals",
         "ok   messages: 134 messages of 8 actions, 1 refused",
         "ok   signatures: this scenario does not sign",
     ]
@@ -109,7 +110,7 @@ def test_a_tail_cut_within_a_line_leaves_the_other_invariants_without_evidence(f
     path = folder / JOURNAL
     path.write_bytes(path.read_bytes()[:-40])
     findings = found(Run(folder))
-    assert list(findings) == ["journal", "energy", "money", "bills", "certificates", "states", "messages"]
+    assert list(findings) == ["journal", "energy", "money", "bills", "certificates", "states", "events", "messages"]
     assert all("is not a record" in faults[-1] for name, faults in findings.items() if name != "journal")
 
 
