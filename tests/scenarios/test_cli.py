@@ -124,7 +124,7 @@ def test_run_prints_the_summary_and_leaves_a_folder_that_verifies_and_plots(tmp_
     assert "ok   journal" in capsys.readouterr().out
     assert cli.main(["plot", str(folder), "clearing", "--interval", "4", "--format", "svg"]) == 0
     assert (folder / "plots" / "clearing-4.svg").read_text(encoding="utf-8").startswith("<?xml")
-    assert {p.name for p in folder.iterdir()} == {"run.json", "journal.jsonl", "tables", "plots"}
+    assert {p.name for p in folder.iterdir()} == {"run.json", "journal.jsonl", "witness.jsonl", "tables", "plots"}
 
 
 def test_verify_ends_with_status_1_when_the_run_is_at_fault(
