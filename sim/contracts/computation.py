@@ -145,7 +145,12 @@ class Computation:
         inputs = {_plain(q): self._values[name] for name, q in self._bound.quantities.items() if name in self._values}
         plain = {name: _plain(self._bound.quantities[name]) for name in self._by_interval}
         rows = [{plain[name]: value for name, value in row.items() if name in plain} for row in self._rows[:count]]
-        return self._workshop().run(script, inputs, rows)
+        try:
+            return self._workshop().run(script, inputs, rows)
+        except ContractError as error:
+            reader = Reader()
+            reader.take_inner(error)
+            raise ContractError(error.source, tuple(reader.found)) from error
 
     def _workshop(self) -> Workshop:
         from sim.contracts.script import Workshop  # noqa: PLC0415

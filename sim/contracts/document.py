@@ -71,6 +71,12 @@ class Reader:
         for fault in error.faults:
             self.add(where or fault.where, fault.what, fault.remedy)
 
+    def take_inner(self, error: ContractError) -> None:
+        """Note the faults of an error whose places are within something that has a place itself: its source."""
+        for fault in error.faults:
+            inside = "" if fault.where == error.source else f"{fault.where}: "
+            self.add(error.source, f"{inside}{fault.what}", fault.remedy)
+
     def mapping(self, value: object, where: str) -> Document:
         """An object; empty where it is not one."""
         if isinstance(value, dict):

@@ -173,7 +173,7 @@ class Shared:
             text = self.reader.text(stated.get("text", ABSENT), f"{where}/text")
             return (compile_script(text, outputs=tuple(outputs), who=f"{where}/text") if text else None), quantities
         except ContractError as error:
-            self.reader.take(error)
+            self.reader.take_inner(error)
             return None, quantities
 
     def states(self) -> tuple[tuple[State, ...], tuple[Quantity, ...]]:
