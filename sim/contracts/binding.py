@@ -66,7 +66,7 @@ class Bound:
     """An agreement whose names are resolved.
 
     quantities: everything that formulas read, by full name, each after those it is computed from.  spelled: how the contract
-    calls each of them where it first does.
+    calls each of them where it first does.  for_script: full names of what the script is given, and how it calls them.
     """
 
     agreement: Agreement
@@ -76,6 +76,7 @@ class Bound:
     total: Formula | None
     quantities: Mapping[str, Quantity]
     spelled: Mapping[str, str]
+    for_script: Mapping[str, str]
     notes: tuple[str, ...]
 
 
@@ -129,8 +130,9 @@ class _Binder:
         states = tuple(self._state(state) for state in self._agreement.states)
         total = self._agreement.total
         total = None if total is None else self._resolved(total, {}, money(self._currency))
+        for_script = dict(self._for_script()) if self._agreement.script is not None else {}
         self._formation_checks(flows)
-        found = (dict(self._needed), dict(self._names))
+        found = (dict(self._needed), dict(self._names), for_script)
         return Bound(self._agreement, self._currency, flows, states, total, *found, notes)
 
     # flows
@@ -174,6 +176,30 @@ class _Binder:
         for name in () if flow.tax is None else flow.tax.base:
             if name not in names:
                 self._reader.add(f"{flow.where}/tax/base", f"{name} is no flow of this contract", nearest(name, names))
+
+    def _for_script(self) -> Iterator[tuple[str, str]]:
+        """A script may read every number that was agreed or measured, by the shortest name that means only it."""
+        for known in (self._own, self._implied):
+            for quantity in dict.fromkeys(q for found in known.values() for q in found):
+                origin = quantity.origin
+                if not (isinstance(origin, Field) or (isinstance(origin, Constant) and _is_number(origin.value))):
+                    continue
+                if isinstance(origin, Field) and not self._is_numeric(origin):
+                    continue
+                names = [name for name in reversed(quantity.spellings) if self._meanings(name, {}) == [quantity]]
+                needed = self._need(quantity, names[0])
+                if needed is not None:
+                    yield needed.name, names[0]
+
+    def _is_numeric(self, field: Field) -> bool:
+        if self._observed is None or not field.keys:
+            return False
+        rows = self._observed.series.get(field.source, ())
+        told = self._observed.constant.get(field.source) or next(iter(rows), None)
+        value: object = {} if told is None else told.fields
+        for key in field.keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        return _is_number(value)
 
     def _state(self, state: State) -> State:
         return replace(state, formula=self._resolved(state.formula, {}, None) or state.formula)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sim.contracts.agreement import Constant, Derived, Field, Output, Quantity, StateValue
+from sim.contracts.agreement import Constant, Derived, Field, Key, Output, Quantity, StateValue
 from sim.contracts.binding import Bound, BoundFlow
 from sim.contracts.document import Reader, kind, pointer
 from sim.contracts.formula import CONTEXT, Formula
@@ -142,9 +142,10 @@ class Computation:
         return values
 
     def _scripted(self, script: Script, count: int) -> Mapping[str, Decimal]:
-        inputs = {_plain(q): self._values[name] for name, q in self._bound.quantities.items() if name in self._values}
-        plain = {name: _plain(self._bound.quantities[name]) for name in self._by_interval}
-        rows = [{plain[name]: value for name, value in row.items() if name in plain} for row in self._rows[:count]]
+        names = self._bound.for_script
+        inputs = {called: self._values[name] for name, called in names.items() if name in self._values}
+        by_interval = {name: called for name, called in names.items() if name in self._by_interval}
+        rows = [{called: row[name] for name, called in by_interval.items()} for row in self._rows[:count]]
         try:
             return self._workshop().run(script, inputs, rows)
         except ContractError as error:
@@ -171,11 +172,6 @@ class Computation:
                 total = functools.reduce(EXACT.add, (row[name] for row in self._rows[:count]), Decimal(0))
                 snapshot[spelled] = {"intervals": count, "sum": total}
         return snapshot
-
-
-def _plain(quantity: Quantity) -> str:
-    """How a script calls a quantity: by its shortest name."""
-    return quantity.spellings[-1]
 
 
 def _names_by_interval(bound: Bound, observed: Observed) -> Iterator[str]:
@@ -218,11 +214,17 @@ def _number(reader: Reader, quantity: Quantity, spelled: str, reading: Reading) 
     where = reading.where
     for key in quantity.origin.keys or ():
         where = pointer(where, key)
-        if isinstance(value, dict) and key in value:
-            value = value[key]
-        elif isinstance(value, list) and isinstance(key, int) and -len(value) <= key < len(value):
-            value = value[key]
-        else:
+        try:
+            value = _below(value, key)
+        except LookupError:
             reader.add(where, f"{spelled} is not there", f"{reading.where} has {kind(reading.fields)}")
             return Decimal(0)
     return reader.number(value, where, spelled)
+
+
+def _below(value: object, key: Key) -> object:
+    if isinstance(value, dict):
+        return value[key]
+    if isinstance(value, list) and isinstance(key, int):
+        return value[key]
+    raise LookupError(key)
