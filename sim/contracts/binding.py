@@ -166,7 +166,8 @@ class _Binder:
         if name == OTHERS:
             return (None,)
         found = self._agreement.parties_of(name)
-        if not found:
+        is_open = self._observed is None and name in [role.role for role in self._agreement.open_roles]
+        if not found and not is_open:
             self._reader.add(where, *unknown_party(name, self._agreement))
         by_era = {party.era: party for party in found}
         return found if len(by_era) == len(found) else tuple(by_era.values())
@@ -414,6 +415,10 @@ def _inputs(agreement: Agreement) -> Iterator[Quantity]:
             middle = [variable_name(owner, *rest, *path) for owner in owners for rest in (("roleInputs",), ())]
             unit = _last_unit(path[-1], party.inputs.get(path[0]))
             yield Quantity(where, (*long, *middle, *_short(path)), Constant(value), unit)
+    for role in agreement.open_roles:
+        for name in role.expected:
+            owned = (variable_name("roles", role.role, "roleInputs", name), variable_name(role.role, name), name)
+            yield Quantity(role.where, owned, Field("", None), _last_unit(name))
 
 
 def _field(source: Source, path: tuple[str, ...], where: str, unit: Unit | None) -> Quantity:

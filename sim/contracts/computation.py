@@ -35,14 +35,15 @@ class Amounts:
     """Exact amounts by position of the flow, + from payer to payee; None for taxes.  To be split among parties by ``shares``.
 
     total: of the contract by its own expression, where it has one.  snapshots: what each flow's formula read, as the
-    contract spells it.  states: accumulated states with these intervals counted in.
+    contract spells it.  states: accumulated states before these intervals,
+    and with them counted in.
     """
 
     exact: tuple[Decimal | None, ...]
     shares: tuple[Decimal | None, ...]
     total: Decimal | None
     snapshots: tuple[Mapping[str, object], ...]
-    states: Mapping[str, Decimal]
+    states: Mapping[str, tuple[Decimal, Decimal]]
 
 
 class Computation:
@@ -84,7 +85,9 @@ class Computation:
         exact = tuple(None if flow.formula is None else self._amount(flow.formula, values, count) for flow in flows)
         shares = tuple(None if flow.share is None else self._amount(flow.share, values, count) for flow in flows)
         total = None if self._bound.total is None else self._amount(self._bound.total, values, count)
-        return Amounts(exact, shares, total, tuple(self._snapshot(flow, values, count) for flow in flows), states)
+        snapshots = tuple(self._snapshot(flow, values, count) for flow in flows)
+        around = {name: (self._before[name], after) for name, after in states.items()}
+        return Amounts(exact, shares, total, snapshots, around)
 
     def _amount(self, formula: Formula, values: Row, count: int) -> Decimal:
         if not formula.sums:
@@ -169,8 +172,10 @@ class Computation:
             elif count == 1:
                 snapshot[spelled] = self._rows[0][name]
             else:
-                total = functools.reduce(EXACT.add, (row[name] for row in self._rows[:count]), Decimal(0))
-                snapshot[spelled] = {"intervals": count, "sum": total}
+                column = [row[name] for row in self._rows[:count]]
+                total = functools.reduce(EXACT.add, column, Decimal(0))
+                low, high = min(column), max(column)
+                snapshot[spelled] = {"intervals": count, "sum": total, "lowest": low, "highest": high}
         return snapshot
 
 

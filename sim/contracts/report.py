@@ -71,8 +71,8 @@ def evidence(bound: Bound, amounts: Amounts, lines: Sequence[Line], observed: Ob
             for source, reading in observed.readings()
         ],
         "states": {
-            state.id: {"before": state.initial, "after": amounts.states[state.id], "kind": state.kind}
-            for state in bound.states
+            name: {"kind": state.kind, "before": before, "after": after}
+            for state, (name, (before, after)) in zip(bound.states, amounts.states.items(), strict=True)
         },
     }
 
@@ -126,12 +126,23 @@ def _formulas(computed: Mapping[str, object]) -> Iterator[str]:
         values = line["values"]
         assert isinstance(values, dict)
         shown = ", ".join(f"{name} = {_shown(value)}" for name, value in values.items())
-        yield f"{line['term']}: {line['formula']}" + (f" with {shown}" if shown else "")
+        yield f"{line['term']}: {_how(line)}" + (f" with {shown}" if shown else "")
+
+
+def _how(line: Document) -> str:
+    tax = line.get("tax")
+    if not isinstance(tax, dict):
+        return str(line["formula"])
+    parts: dict[str, Any] = {part["name"]: part["rate"] for part in tax["components"]}
+    rate = parts.get(str(line["term"]).rpartition("/")[2], tax["rate"])
+    return f"{rate * 100:f} % {'within' if tax['inclusive'] else 'on top of'} {', '.join(tax['base'])}"
 
 
 def _shown(value: object) -> str:
     if isinstance(value, dict):
-        return f"{value['sum']:f} over {value['intervals']} intervals"
+        return (
+            f"{value['lowest']:f} to {value['highest']:f} in {value['intervals']} intervals, together {value['sum']:f}"
+        )
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 

@@ -27,7 +27,12 @@ def test_a_flow_of_readings_by_interval_is_summed_over_them():
     assert amounts(energy(), {"m": readings}) == {"flow-1": "22.50"}
     assert amounts(energy(), {"m": {"readings": readings}}) == {"flow-1": "22.50"}
     snapshot = settled(energy(), {"m": readings})["revenueFlows"][0]["signalSnapshot"]
-    assert snapshot == {"energyKWh": {"intervals": 3, "sum": Decimal("3.75")}}
+    assert snapshot["energyKWh"] == {
+        "intervals": 3,
+        "sum": Decimal("3.75"),
+        "lowest": Decimal("0.25"),
+        "highest": Decimal("2.5"),
+    }
 
 
 def test_sources_are_aligned_by_start_whatever_their_order():
