@@ -118,14 +118,17 @@ LIFE: Mapping[Phase, Mapping[EventType, Phase]] = {
 """Which event may follow in each phase of a contract, and the phase after it."""
 
 
-class Actor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+# gc=False: neither can hold anything that holds it, and a run makes them by the ten thousand.
+
+
+class Actor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """Who makes an event: its address, and the role in which it speaks."""
 
     era: str
     role: str
 
 
-class Event(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
+class Event(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """One event of one contract.
 
     event_id: its number in the log, from 0, so that none can be dropped or exchanged unseen.  seq: its number in the contract.
