@@ -141,6 +141,8 @@ _FUNCTIONS = ("min", "max", "abs", "clip", "if", "sum", "tier")
 
 def parse(text: str, who: str) -> Expression:
     """Read a formula.  Raises ``ContractError`` in the name of ``who``, quoting what was refused and its column."""
+    if len(text) > MAX_CHARACTERS:
+        raise ContractError(who, f"{len(text)} characters; a formula has at most {MAX_CHARACTERS}")
     plain = text.translate(_TYPOGRAPHY).strip()
     _check_text(plain, who)
     plain = _with_readable_ifs(plain)
@@ -225,8 +227,6 @@ def _as_written(text: str) -> str:
 def _check_text(text: str, who: str) -> None:
     if not text:
         raise ContractError(who, "an empty formula; write 0 where nothing is owed")
-    if len(text) > MAX_CHARACTERS:
-        raise ContractError(who, f"{len(text)} characters; a formula has at most {MAX_CHARACTERS}")
     position = 0
     while position < len(text):
         token = _TOKEN.match(text, position)

@@ -134,7 +134,7 @@ def _how(line: Document) -> str:
     if not isinstance(tax, dict):
         return str(line["formula"])
     parts: dict[str, Any] = {part["name"]: part["rate"] for part in tax["components"]}
-    rate = parts.get(str(line["term"]).rpartition("/")[2], tax["rate"])
+    rate: Any = parts.get(str(line["term"]).rpartition("/")[2], tax["rate"])
     return f"{rate * 100:f} % {'within' if tax['inclusive'] else 'on top of'} {', '.join(tax['base'])}"
 
 

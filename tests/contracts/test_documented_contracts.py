@@ -65,7 +65,7 @@ def test_it_means_the_same_in_every_reading_that_can_say_it(name, form):
     document, reader = load(f"{name}.json"), Reader()
     agreement = read(reader, document)
     if name == "neighbours" and form != "flows":
-        with pytest.raises(ContractError, match="only flows can say that|needs a payer"):
+        with pytest.raises(ContractError, match=r"only flows can say that|needs a payer"):
             write(document, agreement, form)
     else:
         balances = settled(name, write(document, agreement, form))["balances"]

@@ -42,6 +42,25 @@ def value(text: str, **values: str) -> Decimal:
         ("  1 +\n\t2 ", "3"),
         ("1 / 3", "0.3333333333333333333333333333"),
         ("-0 * 1", "0"),
+        ("if(1 < 2, 3, 4)", "3"),
+        ("if (2 <= 1, 3, 4)", "4"),
+        ("3 if 2 >= 2 else 4", "3"),
+        ("3 if (2 > 2) else 4", "4"),
+        ("2 * if(1 == 1.0, 3, 4)", "6"),
+        ("if(1 != 1, 1, if(not 2 > 1, 2, 3))", "3"),
+        ("if(1 < 2 and 2 < 3, 1, 0) + if(1 > 2 or 2 ≥ 3, 1, 0)", "1"),
+        ("if(1 > 2 and 1 / 1 > 0 or 1 < 2, 5, 6)", "5"),
+        ("clip(15, 0, 10)", "10"),
+        ("clip(-15, -10, 10)", "-10"),
+        ("clip(5, 0, 10)", "5"),
+        ("tier(5, 5, 10, 7)", "25"),
+        ("tier(10, 5, 10, 7)", "50"),
+        ("tier(25, 5, 10, 7)", "155"),
+        ("tier(25, 5, 10, 7, 20, 9)", "165"),
+        ("tier(0, 5, 10, 7)", "0"),
+        ("tier(-2, 5, 10, 7)", "-10"),
+        ("tier(3, 5)", "15"),
+        ("sum(2 * 3) + 1", "7"),
     ],
 )
 def test_a_formula_follows_the_rules_of_arithmetic_in_decimals(text, expected):
@@ -202,6 +221,18 @@ def test_the_limits_are_reached_before_they_are_crossed():
         ("min(a, 1)", {"a": Decimal("NaN")}, "a is NaN; a finite number is needed"),
         ("a + 1", {"a": Decimal("-Infinity")}, "a is -Infinity; a finite number is needed"),
         ("a + 1", {"a": 0.1}, "a is the float 0.1; a Decimal is needed"),
+        (
+            "clip(a, 3, b)",
+            {"a": Decimal(1), "b": Decimal(2)},
+            "clip(a, 3, b) clips between 3 and 2, with a = 1, b = 2",
+        ),
+        (
+            "tier(a, 5, 10, 7, b, 9)",
+            {"a": Decimal(50), "b": Decimal(10)},
+            "tier(a, 5, 10, 7, b, 9) has a tier up to 10 after one up to 10, with a = 50, b = 10",
+        ),
+        ("sum(a / b)", {"a": Decimal(1), "b": Decimal(0)}, "a / b divides by zero, with a = 1, b = 0"),
+        ("sum(a) / b", {"a": Decimal(1), "b": Decimal(0)}, "sum(a) / b divides by zero, with b = 0"),
     ],
 )
 def test_what_cannot_be_computed_is_reported_in_the_name_of_the_term(text, values, message):
@@ -209,6 +240,65 @@ def test_what_cannot_be_computed_is_reported_in_the_name_of_the_term(text, value
     with pytest.raises(ContractError) as refusal:
         formula.evaluate(values)
     assert str(refusal.value) == f"energy: {message}"
+
+
+def test_only_the_side_that_is_chosen_is_computed():
+    assert value("a / b if b > 0 else 0", a="1", b="0") == 0
+    assert value("if(b == 0 or a / b > 1, 7, 8)", a="1", b="0") == 7
+
+
+def test_what_stands_inside_sum_is_computed_by_interval_and_the_rest_once():
+    formula = compile_formula("sum(a * b) / sum(a) + c", who="energy")
+    assert [part.text for part in formula.sums] == ["a * b", "a"]
+    assert formula.names == ("a", "b", "c")
+    assert formula.outer_names == ("c",)
+    rows = [{"a": Decimal(a), "b": Decimal(b)} for a, b in ((1, 10), (3, 20))]
+    totals = [sum((part.evaluate(row) for row in rows), Decimal(0)) for part in formula.sums]
+    assert formula.over({"c": Decimal(1)}, totals) == Decimal("18.5")
+
+
+def test_a_formula_may_be_put_over_other_names():
+    formula = compile_formula("if(a > b, sum(a), clip(b, 0, 9)) * -tier(a, b, 5, 2)", who="energy")
+    other = formula.renamed({"a": "x", "b": "y"})
+    assert other.names == ("x", "y")
+    for a, b in ((1, 2), (7, 3)):
+        numbers = (Decimal(a), Decimal(b))
+        assert other.evaluate(dict(zip("xy", numbers, strict=True))) == formula.evaluate(
+            dict(zip("ab", numbers, strict=True))
+        )
+
+
+def test_an_era_in_brackets_is_kept_for_whoever_fills_the_role():
+    assert compile_formula("cleared[PROSUMER.era] * 2", who="energy").names == ('cleared["PROSUMER.era"]',)
+
+
+@pytest.mark.parametrize(
+    ("text", "known", "division"),
+    [
+        ("a / b", {"b": "0"}, "a / b"),
+        ("a / (b - 2 * c)", {"b": "4", "c": "2"}, "a / (b - 2 * c)"),
+        ("a / b", {"b": "1"}, ""),
+        ("a / b", {"a": "0"}, ""),
+        ("a / sum(b)", {"b": "0"}, ""),
+        ("1 + a / b / c", {"c": "0"}, "a / b / c"),
+    ],
+)
+def test_a_division_by_zero_is_found_as_far_as_values_are_known(text, known, division):
+    formula = compile_formula(text, who="energy")
+    assert formula.zero_divisor({name: Decimal(number) for name, number in known.items()}) == division
+
+
+QUANTITIES = st.decimals(0, 200, places=2)
+
+
+@given(QUANTITIES, QUANTITIES)
+def test_a_tier_costs_the_same_in_one_step_or_two(first, second):
+    formula = compile_formula("tier(q, 5, 40, 7, 90, 9)", who="energy")
+    cost = [formula.evaluate({"q": q}) for q in (first, first + second)]
+    rates = [Decimal(5)] * 40 + [Decimal(7)] * 50 + [Decimal(9)] * 400
+    whole = int(first + second)
+    assert cost[1] == sum(rates[:whole], Decimal(0)) + (first + second - whole) * rates[whole]
+    assert 5 * second <= cost[1] - cost[0] <= 9 * second
 
 
 def test_a_result_does_not_depend_on_the_decimal_context_of_its_caller():
