@@ -27,7 +27,6 @@ operations that count as no step however much they do.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import os
@@ -210,12 +209,6 @@ class Workshop:
             )
             self._end = weakref.finalize(self, _stop, self._worker)
         return self._worker
-
-
-@functools.cache
-def workshop() -> Workshop:
-    """The workshop that everything in this process may share; it is closed when the process ends."""
-    return Workshop()
 
 
 def _compile_again(text: str, outputs: tuple[str, ...], who: str) -> Script:

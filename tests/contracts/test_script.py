@@ -487,11 +487,6 @@ def test_a_workshop_that_is_forgotten_ends_its_worker():
     assert worker.poll() == -signal.SIGKILL
 
 
-def test_everybody_may_share_one_workshop():
-    assert module.workshop() is module.workshop()
-    module.workshop().close()
-
-
 def test_a_worker_that_was_killed_is_replaced():
     with Workshop() as workshop:
         worker = worker_of(workshop)
