@@ -27,7 +27,7 @@ from sim.market.certificate import certify
 from sim.market.policies import POLICIES
 from sim.market.problem import Limit, Offer, Problem
 from sim.rng import stream
-from tests.bench import exchange
+from tests.bench import exchange, settlement
 
 ROOT = Path(__file__).parents[2]
 
@@ -123,6 +123,15 @@ def wire() -> None:
     show("the same, signed and verified", f"{1e6 * signed:.1f} µs, {signed / plain:.1f} times as long")
 
 
+def settling() -> None:
+    """A hundred thousand intervals of five terms, from readings to a report."""
+    count = 100_000
+    told = settlement.signals(count)
+    seconds = processor_s(lambda: settlement.settled(told), 3)
+    per_term = 1e6 * seconds / (5 * count)
+    show(f"settle {count:,} intervals of five terms", f"{seconds:.1f} s, {per_term:.1f} µs an interval and term")
+
+
 def signed_street() -> None:
     """The street day with and without signatures, three times in turn."""
 
@@ -146,6 +155,7 @@ def main() -> None:
     clearing()
     power_flow()
     wire()
+    settling()
     signed_street()
     day(ROOT / "scenarios" / "street.yaml", "street, a day")
     day(Path(__file__).parent / "thousand.yaml", "1,000 participants, a day")
