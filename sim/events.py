@@ -118,12 +118,10 @@ LIFE: Mapping[Phase, Mapping[EventType, Phase]] = {
 """Which event may follow in each phase of a contract, and the phase after it."""
 
 
-# gc=False: neither can hold anything that holds it, and a run makes them by the ten thousand.
-
-
 class Actor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """Who makes an event: its address, and the role in which it speaks."""
 
+    # gc=False, here and below: it can hold nothing that holds it, and a run makes them by the ten thousand.
     era: str
     role: str
 
