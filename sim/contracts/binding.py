@@ -318,22 +318,18 @@ class _Binder:
         everything = [q for known in (self._own, self._implied) for found in known.values() for q in found]
         known_names = dict.fromkeys(spelling for q in everything for spelling in (q.spellings[0], q.spellings[-1]))
         what = f"{name} is not a quantity of this contract or its signals"
-        return what, nearest(name, known_names) + self._hint()
+        return what, "; ".join(filter(None, (nearest(name, known_names) if known_names else "", *self._hints())))
 
-    def _hint(self) -> str:
+    def _hints(self) -> Iterator[str]:
         if self._observed is None:
-            return ""
+            return
         told = [*self._observed.constant, *self._observed.series]
         declared = [source.id for source in self._agreement.sources]
         missing = [name for name in declared if name and name not in told]
-        return "".join(
-            f"; {what}: {', '.join(names)}"
-            for what, names in (
-                ("no signals came for", missing),
-                ("not declared by the contract", self._observed.undeclared),
-            )
-            if names
-        )
+        undeclared = self._observed.undeclared
+        for what, names in (("no signals came for", missing), ("not declared by the contract", undeclared)):
+            if names:
+                yield f"{what}: {', '.join(names)}"
 
     # fields
 

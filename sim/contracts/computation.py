@@ -147,8 +147,8 @@ class Computation:
     def _scripted(self, script: Script, count: int) -> Mapping[str, Decimal]:
         names = self._bound.for_script
         inputs = {called: self._values[name] for name, called in names.items() if name in self._values}
-        by_interval = {name: called for name, called in names.items() if name in self._by_interval}
-        rows = [{called: row[name] for name, called in by_interval.items()} for row in self._rows[:count]]
+        measured = {n: called for n, called in names.items() if isinstance(self._bound.quantities[n].origin, Field)}
+        rows = [{called: row[name] for name, called in measured.items()} for row in self._rows[:count]]
         try:
             return self._workshop().run(script, inputs, rows)
         except ContractError as error:

@@ -77,7 +77,7 @@ def settle(contract: object, signals: object, source: str, previous: object = No
     reader = Reader()
     document = reader.mapping(contract, "")
     agreement = read(reader, document)
-    stated = reader.mapping(signals, "signals:")
+    stated = reader.mapping(signals, "signals")
     states = _states_before(reader, agreement, stated)
     told = {name: value for name, value in stated.items() if name not in states}
     observed = observe(reader, told, agreement.sources, agreement.window)
@@ -116,7 +116,7 @@ def _earlier(previous: object) -> tuple[int, Mapping[tuple[str, str, str], Decim
     if previous is None:
         return 0, {}
     reader = Reader()
-    document = reader.mapping(previous, "previous:")
+    document = reader.mapping(previous, "previous")
     stated = reader.mapping(document.get("evidence", {}), "previous:/evidence")
     before: dict[tuple[str, str, str], Decimal] = {}
     for where, line in reader.objects(stated.get("lines", []), "previous:/evidence/lines"):
