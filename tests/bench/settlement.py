@@ -25,7 +25,12 @@ CONTRACT: dict[str, Any] = {
     "revenueFlows": {
         "flows": [
             {"from": "BUYER", "to": "SELLER", "name": "energy", "formula": "energyKWh * pricePerKWh"},
-            {"from": "BUYER", "to": "GRID_OPERATOR", "name": "wheeling", "formula": "max(energyKWh, 0) * wheelingPerKWh"},
+            {
+                "from": "BUYER",
+                "to": "GRID_OPERATOR",
+                "name": "wheeling",
+                "formula": "max(energyKWh, 0) * wheelingPerKWh",
+            },
             {"from": "BUYER", "to": "AGGREGATOR", "name": "fee", "formula": "abs(energyKWh) * feePerKWh"},
             {
                 "from": "BUYER",
