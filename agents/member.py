@@ -20,6 +20,8 @@ from sim.wire.bags import (
     InputSignal,
     RevenueFlows,
     Role,
+    SignalSource,
+    TelemetrySource,
     TimeWindow,
 )
 from sim.wire.codes import Code, Refusal
@@ -83,6 +85,7 @@ class Member:
         window: TimeWindow | UnsetType = UNSET,
         inputs: InputParameters | UnsetType = UNSET,
         signals: tuple[InputSignal, ...] | UnsetType = UNSET,
+        telemetry: tuple[TelemetrySource, ...] | UnsetType = UNSET,
         flows: RevenueFlows | UnsetType = UNSET,
         settlements: tuple[Settlement, ...] | UnsetType = UNSET,
     ) -> WireContract:
@@ -100,12 +103,17 @@ class Member:
                 timeWindow=window,
                 inputParameters=inputs,
                 inputSignals=signals,
+                telemetrySources=telemetry,
                 revenueFlows=flows,
             ),
         )
 
-    def terms_on_wire(self, inputs: InputParameters) -> WireContract:
-        """The contract in full, as an approval carries it: roles, constants, and who pays whom by which formula."""
+    def terms_on_wire(self, inputs: InputParameters, host: str) -> WireContract:
+        """The contract in full, as an approval carries it: roles, constants, signals, and who pays whom by which formula.
+
+        By interval the host tells ``clearedKWh`` and ``pricePerKWh`` of the award, and the retailer's ``importPricePerKWh`` and
+        ``exportPricePerKWh``; the meter tells ``energyKWh``.
+        """
         roles = tuple(
             ContractRole(role=cast(Role, role), filled=True, filledBy=era) for role, era in self.contract.roles.items()
         )
@@ -119,7 +127,16 @@ class Member:
             )
             for term in self.contract.terms
         )
-        return self.on_wire(roles=roles, inputs=inputs, flows=RevenueFlows(flows=flows, netZero=True))
+        told = SignalSource(era=host)
+        own = SignalSource(era=self.era, meterId=self.meter)
+        meter = TelemetrySource(sourceId="meter", sourceType="METER_READING", source=own, fields=("energyKWh",))
+        return self.on_wire(
+            roles=roles,
+            inputs=inputs,
+            signals=tuple(InputSignal(signalId=name, signalType="PRICE", source=told) for name in ("award", "tariff")),
+            telemetry=(meter,),
+            flows=RevenueFlows(flows=flows, netZero=True),
+        )
 
     def _stub(self) -> tuple[Commitment, ...]:
         """The commitment that LTS asks for in every message about a contract; made once for each status."""

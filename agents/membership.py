@@ -182,11 +182,15 @@ class Membership:
             approvedMaxImportKW=member.import_cap_kw,
             approvedMaxExportKW=member.export_cap_kw,
             wheelingPerKWh=caps.wheelingPerKWh,
-            feePerKWh=constant("fee_per_kwh"),
-            penaltyPerKWh=constant("penalty_per_kwh"),
-            taxRate=constant("tax_rate"),
+            feePerKWh=constant("feePerKWh"),
+            penaltyPerKWh=constant("penaltyPerKWh"),
+            taxRate=constant("taxRate"),
         )
-        return (self._owner.answer(request, ContractContent(contract=member.terms_on_wire(inputs)), SETUP_TTL_S),)
+        return (
+            self._owner.answer(
+                request, ContractContent(contract=member.terms_on_wire(inputs, self._owner.era)), SETUP_TTL_S
+            ),
+        )
 
     def on_refused(self, message: Message) -> Iterable[Message]:
         """The utility refused a meter, or has not answered in time: tell the applicant why."""

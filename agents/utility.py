@@ -143,11 +143,11 @@ class Utility(Participant):
         if readings:
             minute = self._calendar.minute_of_day(index * self._calendar.interval_s)
             values = {
-                "supply_kwh": _consumed_kwh(readings[SUPPLY_METER]),
-                "metered_kwh": _consumed_kwh(readings[SITES_METER]),
-                "cleared_kwh": Decimal(f"{locked_kwh:.6f}"),
-                "import_price": Decimal(repr(self._import_prices[minute])),
-                "export_price": Decimal(repr(self._export_prices[minute])),
+                "supplyKWh": _consumed_kwh(readings[SUPPLY_METER]),
+                "meteredKWh": _consumed_kwh(readings[SITES_METER]),
+                "clearedKWh": Decimal(f"{locked_kwh:.6f}"),
+                "importPricePerKWh": Decimal(repr(self._import_prices[minute])),
+                "exportPricePerKWh": Decimal(repr(self._export_prices[minute])),
             }
             postings = settle(self._settlement, self._losses, index, values)
             self._ledger.post(postings)

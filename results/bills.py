@@ -1,24 +1,22 @@
-"""Computing the money of a run again, from what its messages say: contracts, awards and readings."""
+"""Computing the money of a run again, from what its messages say: contracts, awards and readings.
+
+``recomputed`` does it for every member, ``case_of`` gives one member's contract and signals to whoever would rather compute it
+elsewhere: they are what ``degsim settle`` reads.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from results.run import Record, Run
 from sim.contracts.contract import Contract, Settlement, Term, settle
 from sim.contracts.formula import compile_formula
 from sim.contracts.templates import party_signals
+from sim.errors import RunError, nearest
 from sim.ledger import Posting
-
-INPUTS = {
-    "wheelingPerKWh": "wheeling_per_kwh",
-    "feePerKWh": "fee_per_kwh",
-    "penaltyPerKWh": "penalty_per_kwh",
-    "taxRate": "tax_rate",
-}
-"""Wire names of a contract's constants, and the names by which formulas call them."""
 
 
 @dataclass(slots=True)
@@ -26,6 +24,7 @@ class _Evidence:
     """What the journal tells, by contract or meter and interval."""
 
     contracts: dict[str, tuple[str, Contract]] = field(default_factory=dict)
+    terms: dict[str, Record] = field(default_factory=dict)
     awards: dict[tuple[str, int], tuple[float, float | None]] = field(default_factory=dict)
     readings: dict[tuple[str, int], int] = field(default_factory=dict)
     meters: set[str] = field(default_factory=set)
@@ -38,19 +37,65 @@ def recomputed(run: Run) -> Iterator[tuple[str, tuple[Posting, ...]]]:
     The formulas are those that travelled, evaluated on the readings that meters sent and the awards that were received.
     """
     evidence = _gather(run)
-    prices = run.intervals.set_index("interval")[["import_price", "export_price"]]
-    by_interval = {int(i): (float(row["import_price"]), float(row["export_price"])) for i, row in prices.iterrows()}  # type: ignore[call-overload]
     for party, contract in evidence.contracts.values():
         settlement = Settlement()
         postings: list[Posting] = []
-        for interval, retail_prices in by_interval.items():
-            if interval in evidence.held:
-                continue
-            cleared_kw, price = evidence.awards.get((contract.id, interval), (None, None))
-            energy_wh = evidence.readings.get((party, interval), 0) if party in evidence.meters else None
-            signals = party_signals(energy_wh, cleared_kw, price, retail_prices, run.hours)
+        for interval, signals in _signals(run, evidence, party, contract.id):
             postings += settle(settlement, contract, interval, signals)
         yield contract.id, tuple(postings)
+
+
+def case_of(run: Run, era: str) -> tuple[Record, Record]:
+    """A member's contract as it was told it, and its signals by interval, both as ``sim.contracts.settle`` reads them.
+
+    Raises ``RunError`` for somebody who has no contract with a host.
+    """
+    evidence = _gather(run)
+    members = {party: contract_id for contract_id, (party, _) in evidence.contracts.items()}
+    if era not in members:
+        raise RunError(str(run.path), f"{era} was told no contract; {nearest(era, members)}")
+    contract_id = members[era]
+    contract = {"contractId": contract_id, "currency": run.manifest["currency"], **evidence.terms[contract_id]}
+    rows = list(_signals(run, evidence, era, contract_id))
+    fields = {
+        "meter": ("energyKWh",),
+        "award": ("clearedKWh", "pricePerKWh"),
+        "tariff": ("importPricePerKWh", "exportPricePerKWh"),
+    }
+    signals = {
+        source: [
+            {"start": _start(run, interval), "quality": "ACTUAL", **{name: values[name] for name in names}}
+            for interval, values in rows
+        ]
+        for source, names in fields.items()
+    }
+    return _decimals(contract), signals
+
+
+def _signals(
+    run: Run, evidence: _Evidence, party: str, contract_id: str
+) -> Iterator[tuple[int, Mapping[str, Decimal]]]:
+    """What one contract was computed from, by interval; without those that were held."""
+    for row in run.intervals.to_dict("records"):
+        interval = row["interval"]
+        if interval in evidence.held:
+            continue
+        cleared_kw, price = evidence.awards.get((contract_id, interval), (None, None))
+        energy_wh = evidence.readings.get((party, interval), 0) if party in evidence.meters else None
+        retail_prices = (row["import_price"], row["export_price"])
+        yield interval, party_signals(energy_wh, cleared_kw, price, retail_prices, run.hours)
+
+
+def _start(run: Run, interval: int) -> str:
+    return run.calendar.timestamp(interval * run.calendar.interval_s)
+
+
+def _decimals(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _decimals(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_decimals(item) for item in value]
+    return Decimal(repr(value)) if isinstance(value, float) else value
 
 
 def _gather(run: Run) -> _Evidence:
@@ -63,6 +108,7 @@ def _gather(run: Run) -> _Evidence:
         match context["action"]:
             case "on_init" if "revenueFlows" in attributes:
                 found.contracts[contract["id"]] = (context["bapId"], _contract(contract["id"], attributes, run))
+                found.terms[contract["id"]] = attributes
             case "on_confirm" if "inputSignals" in attributes:
                 signal = attributes["inputSignals"][0]
                 interval = _interval(run, attributes["timeWindow"])
@@ -78,7 +124,7 @@ def _contract(contract_id: str, attributes: Record, run: Run) -> Contract:
         for flow in attributes["revenueFlows"]["flows"]
     )
     given: Mapping[str, float] = attributes["inputParameters"]
-    inputs = {name: Decimal(repr(float(given[wire]))) for wire, name in INPUTS.items() if wire in given}
+    inputs = {name: Decimal(repr(float(value))) for name, value in given.items()}
     roles = {role["role"]: role["filledBy"] for role in attributes["roles"]}
     return Contract(contract_id, attributes["templateId"], run.manifest["currency"], roles, terms, inputs)
 

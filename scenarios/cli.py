@@ -70,6 +70,10 @@ def _parser() -> argparse.ArgumentParser:
         "--to", choices=("flows", "signed", "billing", "text"), help="write it in another reading, or in words"
     )
     contract.epilog = "Exit status: 0 ready to become active, 1 something is lacking, 2 it cannot be used."
+    bill = _command(commands, "bill", _bill, "the bill of one participant of a run, from its contract and signals")
+    bill.add_argument("run", type=Path, metavar="RUN")
+    bill.add_argument("era", metavar="ERA")
+    bill.add_argument("--out", type=Path, metavar="DIR", help="write contract.json and signals.json, for degsim settle")
     ledger = _command(commands, "ledger", _ledger, "write the ledger of a run as a Beancount file")
     ledger.add_argument("run", type=Path, metavar="RUN")
     ledger.add_argument("--out", type=Path, metavar="FILE.beancount", help="default: standard output")
@@ -178,9 +182,16 @@ def _contract(options: argparse.Namespace) -> int:
     return OK if show(options.contract, options.to, _text, _out) else AT_FAULT
 
 
+def _bill(options: argparse.Namespace) -> int:
+    from results.run import Run  # noqa: PLC0415
+    from scenarios.contracts import bill  # noqa: PLC0415
+
+    bill(Run(options.run), options.era, options.out, _out, _say)
+    return OK
+
+
 def _ledger(options: argparse.Namespace) -> int:
     from results.beancount import export  # noqa: PLC0415
-
     from results.run import Run  # noqa: PLC0415
     from scenarios.exchange import write  # noqa: PLC0415
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from results.bills import case_of
+from results.run import Run
+from scenarios.exchange import write as write_file
 from sim.contracts import ricardian
 from sim.contracts.document import read_json, write_json
 from sim.contracts.readiness import readiness
@@ -48,6 +52,17 @@ def settle_files(
         say(f"{against}: {difference}")
     out(f"{against}: {len(found)} differences" if found else f"{against}: every line follows from contract and signals")
     return not found
+
+
+def bill(run: Run, era: str, folder: Path | None, out: Say, say: Say) -> None:
+    """Print the bill of one participant of a run, and write what it was computed from into a folder."""
+    contract, signals = case_of(run, era)
+    out(table(settle(contract, signals, era)))
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in (("contract.json", contract), ("signals.json", signals)):
+            write_file(folder / name, write_json(content))
+            say(str(folder / name))
 
 
 def show(name: str, to: str | None, text: Text, out: Say) -> bool:

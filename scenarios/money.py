@@ -66,10 +66,10 @@ def _open_role(
 ) -> OpenRole:
     tariffs = scenario.tariffs
     values = {
-        "wheeling_per_kwh": tariffs.wheeling_per_kwh,
-        "fee_per_kwh": fee_per_kwh,
-        "penalty_per_kwh": tariffs.penalty_per_kwh,
-        "tax_rate": tariffs.tax_rate,
+        "wheelingPerKWh": tariffs.wheeling_per_kwh,
+        "feePerKWh": fee_per_kwh,
+        "penaltyPerKWh": tariffs.penalty_per_kwh,
+        "taxRate": tariffs.tax_rate,
     }
     parties = {
         Role.GRID_OPERATOR: UTILITY,
@@ -95,7 +95,7 @@ def rent_contract(scenario: Scenario) -> Contract:
 def losses_contract(scenario: Scenario, *, retail: bool) -> Contract:
     """The grid operator buys what flowed in and nobody has paid the retailer for."""
     roles: Mapping[str, str] = {Role.GRID_OPERATOR: UTILITY, Role.SELLER: RETAILER}
-    template = templates.losses_and_imbalance("metered_kwh" if retail else "cleared_kwh")
+    template = templates.losses_and_imbalance("meteredKWh" if retail else "clearedKWh")
     return _instance(scenario, "losses", template, roles)
 
 

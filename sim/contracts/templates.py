@@ -1,7 +1,7 @@
 """The contracts of a local market, as data: who pays whom, by which formula.
 
-Signals of one interval, by name: ``energy_kwh`` metered and ``cleared_kwh`` cleared, both + when injected;
-``price_per_kwh`` where the party stands; ``import_price`` and ``export_price`` of the retailer per kWh.
+Signals of one interval, by name: ``energyKWh`` metered and ``clearedKWh`` cleared, both + when injected;
+``pricePerKWh`` where the party stands; ``importPricePerKWh`` and ``exportPricePerKWh`` of the retailer per kWh.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from decimal import Decimal
 from sim.contracts.contract import Role, Template, Term
 from sim.contracts.formula import compile_formula
 
-PARTY_SIGNALS = ("energy_kwh", "cleared_kwh", "price_per_kwh", "import_price", "export_price")
-WIRES_SIGNALS = ("supply_kwh", "cleared_kwh", "metered_kwh", "import_price", "export_price")
+PARTY_SIGNALS = ("energyKWh", "clearedKWh", "pricePerKWh", "importPricePerKWh", "exportPricePerKWh")
+WIRES_SIGNALS = ("supplyKWh", "clearedKWh", "meteredKWh", "importPricePerKWh", "exportPricePerKWh")
 
-_CLEARED = "cleared_kwh * price_per_kwh"
-_RETAIL = "max(energy_kwh, 0) * export_price - max(-energy_kwh, 0) * import_price"
+_CLEARED = "clearedKWh * pricePerKWh"
+_RETAIL = "max(energyKWh, 0) * exportPricePerKWh - max(-energyKWh, 0) * importPricePerKWh"
 _DEVIATION = (
-    "max(energy_kwh - cleared_kwh, 0) * (export_price - penalty_per_kwh)"
-    " + min(energy_kwh - cleared_kwh, 0) * (import_price + penalty_per_kwh)"
+    "max(energyKWh - clearedKWh, 0) * (exportPricePerKWh - penaltyPerKWh)"
+    " + min(energyKWh - clearedKWh, 0) * (importPricePerKWh + penaltyPerKWh)"
 )
 
 
@@ -36,11 +36,11 @@ def party_signals(
     """
     cleared = Decimal(0) if cleared_kw is None else Decimal(f"{cleared_kw * hours:.6f}")
     return {
-        "energy_kwh": cleared if energy_wh is None else Decimal(energy_wh).scaleb(-3),
-        "cleared_kwh": cleared,
-        "price_per_kwh": Decimal(0) if price_per_kwh is None else Decimal(repr(price_per_kwh)),
-        "import_price": Decimal(repr(retail_prices[0])),
-        "export_price": Decimal(repr(retail_prices[1])),
+        "energyKWh": cleared if energy_wh is None else Decimal(energy_wh).scaleb(-3),
+        "clearedKWh": cleared,
+        "pricePerKWh": Decimal(0) if price_per_kwh is None else Decimal(repr(price_per_kwh)),
+        "importPricePerKWh": Decimal(repr(retail_prices[0])),
+        "exportPricePerKWh": Decimal(repr(retail_prices[1])),
     }
 
 
@@ -49,7 +49,7 @@ def _term(name: str, payer: Role, payee: Role, formula: str) -> Term:
 
 
 def _wheeling(party: Role) -> Term:
-    return _term("wheeling", party, Role.GRID_OPERATOR, "max(-energy_kwh, 0) * wheeling_per_kwh")
+    return _term("wheeling", party, Role.GRID_OPERATOR, "max(-energyKWh, 0) * wheelingPerKWh")
 
 
 def cleared_prosumer(host: Role) -> Template:
@@ -66,10 +66,10 @@ def cleared_prosumer(host: Role) -> Template:
             _term("energy", host, party, _CLEARED),
             _term("deviation", Role.GRID_OPERATOR, party, _DEVIATION),
             _wheeling(party),
-            _term("fee", party, host, "abs(cleared_kwh) * fee_per_kwh"),
-            _term("tax", party, Role.GOVERNMENT, "tax_rate * max(-cleared_kwh, 0) * max(price_per_kwh, 0)"),
+            _term("fee", party, host, "abs(clearedKWh) * feePerKWh"),
+            _term("tax", party, Role.GOVERNMENT, "taxRate * max(-clearedKWh, 0) * max(pricePerKWh, 0)"),
         ),
-        inputs=("wheeling_per_kwh", "fee_per_kwh", "penalty_per_kwh", "tax_rate"),
+        inputs=("wheelingPerKWh", "feePerKWh", "penaltyPerKWh", "taxRate"),
         signals=PARTY_SIGNALS,
         description="Energy at the cleared price; deviations with the grid operator.",
     )
@@ -84,9 +84,9 @@ def retail_prosumer(host: Role) -> Template:
         terms=(
             _term("energy", Role.SELLER, party, _RETAIL),
             _wheeling(party),
-            _term("tax", party, Role.GOVERNMENT, "tax_rate * max(-energy_kwh, 0) * import_price"),
+            _term("tax", party, Role.GOVERNMENT, "taxRate * max(-energyKWh, 0) * importPricePerKWh"),
         ),
-        inputs=("wheeling_per_kwh", "tax_rate"),
+        inputs=("wheelingPerKWh", "taxRate"),
         signals=PARTY_SIGNALS,
         description="Energy at the retailer's tariff.",
     )
@@ -97,12 +97,12 @@ def cleared_party(role: Role, *, fee: bool) -> Template:
     market = Role.MARKET_CLEARING_AGENT
     terms = [_term("energy", market, role, _CLEARED)]
     if fee:
-        terms.append(_term("fee", role, market, "abs(cleared_kwh) * fee_per_kwh"))
+        terms.append(_term("fee", role, market, "abs(clearedKWh) * feePerKWh"))
     return Template(
         id=f"cleared-{role.lower()}",
         roles=(role, market),
         terms=tuple(terms),
-        inputs=("fee_per_kwh",) if fee else (),
+        inputs=("feePerKWh",) if fee else (),
         signals=PARTY_SIGNALS,
         description="Energy at the cleared price.",
     )
@@ -133,10 +133,10 @@ def congestion_rent() -> Template:
 def losses_and_imbalance(accounted_kwh: str) -> Template:
     """The grid operator buys from the retailer what flowed in and nobody has paid for, or sells what is left over.
 
-    accounted_kwh: the signal that says what the retailer has been paid for: ``cleared_kwh`` or ``metered_kwh``.
+    accounted_kwh: the signal that says what the retailer has been paid for: ``clearedKWh`` or ``meteredKWh``.
     """
-    missing = f"supply_kwh - {accounted_kwh}"
-    formula = f"max({missing}, 0) * import_price + min({missing}, 0) * export_price"
+    missing = f"supplyKWh - {accounted_kwh}"
+    formula = f"max({missing}, 0) * importPricePerKWh + min({missing}, 0) * exportPricePerKWh"
     return Template(
         id=f"losses-beyond-{accounted_kwh.removesuffix('_kwh')}",
         roles=(Role.GRID_OPERATOR, Role.SELLER),

@@ -105,7 +105,7 @@ def test_a_creation_tells_parties_inputs_and_terms() -> None:
         "GRID_OPERATOR": "utility",
         "GOVERNMENT": "treasury",
     }
-    assert {"name": "tax_rate", "value": "0.1"} in event.facts["inputs"]
+    assert {"name": "taxRate", "value": "0.1"} in event.facts["inputs"]
     rent = money.rent_contract(told.built.scenario)
     assert created["congestion-rent"].facts["terms"] == terms_hash(rent)
     assert terms_hash(rent) == hashed(b'[["congestion rent","MARKET_CLEARING_AGENT","GRID_OPERATOR","rent"]]')

@@ -10,7 +10,7 @@ from sim.contracts import templates
 from sim.contracts.contract import Contract, Role, lines
 
 MARKET = Role.MARKET_CLEARING_AGENT
-INPUTS = {"wheeling_per_kwh": "0.02", "fee_per_kwh": "0.01", "penalty_per_kwh": "0.03", "tax_rate": "0.1"}
+INPUTS = {"wheelingPerKWh": "0.02", "feePerKWh": "0.01", "penaltyPerKWh": "0.03", "taxRate": "0.1"}
 PARTIES = {
     Role.PROSUMER: "site",
     MARKET: "market",
@@ -38,11 +38,11 @@ def flows(of: Contract, **signals: str) -> dict[str, tuple[str, str, Decimal]]:
 
 def party(energy: str, cleared: str, price: str) -> dict[str, str]:
     return {
-        "energy_kwh": energy,
-        "cleared_kwh": cleared,
-        "price_per_kwh": price,
-        "import_price": "0.30",
-        "export_price": "0.08",
+        "energyKWh": energy,
+        "clearedKWh": cleared,
+        "pricePerKWh": price,
+        "importPricePerKWh": "0.30",
+        "exportPricePerKWh": "0.08",
     }
 
 
@@ -163,12 +163,12 @@ def test_the_grid_operator_buys_what_is_missing_and_sells_what_is_left(
     supply: str, expected: tuple[str, str, str]
 ) -> None:
     """10 kWh were paid for; what flowed beyond that is losses and imbalance."""
-    of = contract(templates.losses_and_imbalance("cleared_kwh"))
+    of = contract(templates.losses_and_imbalance("clearedKWh"))
     signals = {
-        "supply_kwh": supply,
-        "cleared_kwh": "10",
-        "metered_kwh": "0",
-        "import_price": "0.3",
-        "export_price": "0.08",
+        "supplyKWh": supply,
+        "clearedKWh": "10",
+        "meteredKWh": "0",
+        "importPricePerKWh": "0.3",
+        "exportPricePerKWh": "0.08",
     }
     assert flows(of, **signals) == {"losses and imbalance": (*expected[:2], Decimal(expected[2]))}
