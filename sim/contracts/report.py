@@ -19,6 +19,7 @@ from sim.contracts.binding import Bound
 from sim.contracts.computation import Amounts
 from sim.contracts.document import Document
 from sim.contracts.signals import Observed
+from sim.contracts.units import KWH, unit_of_name
 from sim.ledger import EXACT, Posting, balances, minor_unit, net_by_currency
 
 Report = dict[str, object]
@@ -125,7 +126,7 @@ def _formulas(computed: Mapping[str, object]) -> Iterator[str]:
     for line in _entries(_evidence_of(computed).get("lines")):
         values = line["values"]
         assert isinstance(values, dict)
-        shown = ", ".join(f"{name} = {_shown(value)}" for name, value in values.items())
+        shown = ", ".join(f"{name} = {_shown(name, value)}" for name, value in values.items())
         yield f"{line['term']}: {_how(line)}" + (f" with {shown}" if shown else "")
 
 
@@ -138,11 +139,11 @@ def _how(line: Document) -> str:
     return f"{rate * 100:f} % {'within' if tax['inclusive'] else 'on top of'} {', '.join(tax['base'])}"
 
 
-def _shown(value: object) -> str:
+def _shown(name: str, value: object) -> str:
     if isinstance(value, dict):
-        return (
-            f"{value['lowest']:f} to {value['highest']:f} in {value['intervals']} intervals, together {value['sum']:f}"
-        )
+        unit = unit_of_name(name)
+        together = f", together {value['sum']:f}" if unit is not None and unit.like(KWH) else ""  # prices do not add up
+        return f"{value['lowest']:f} to {value['highest']:f} in {value['intervals']} intervals{together}"
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
