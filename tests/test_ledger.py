@@ -36,6 +36,9 @@ def test_postings_are_kept_in_order():
     ledger.post([REFUND])
     assert list(ledger) == [ENERGY, WHEELING, REFUND]
     assert len(ledger) == 3
+    assert ledger.since(0) == (ENERGY, WHEELING, REFUND)
+    assert ledger.since(2) == (REFUND,)
+    assert ledger.since(3) == ()
 
 
 @pytest.mark.parametrize(
@@ -51,6 +54,7 @@ def test_postings_are_kept_in_order():
         ),
         ({"amount": Decimal("0.005")}, "the amount 0.005 is not in whole minor units of INR (0.01)"),
         ({"amount": Decimal("NaN")}, "the amount Decimal('NaN') is not a Decimal below 1e28"),
+        ({"amount": Decimal("1e28")}, "the amount Decimal('1E+28') is not a Decimal below 1e28"),
         ({"amount": Decimal("1e999")}, "the amount Decimal('1E+999') is not a Decimal below 1e28"),
         ({"amount": 1.5}, "the amount 1.5 is not a Decimal below 1e28"),
         ({"payee": "ev-1"}, "ev-1 cannot owe itself"),
@@ -60,8 +64,9 @@ def test_postings_are_kept_in_order():
 def test_a_posting_that_is_no_money_is_refused(change, what):
     posting = replace(ENERGY, **change)
     assert posting_faults(posting) == (Fault("p2p-1/energy/3", what),)
-    with pytest.raises(ContractError):
+    with pytest.raises(ContractError) as refusal:
         Ledger().post([posting])
+    assert str(refusal.value) == f"ledger: p2p-1/energy/3: {what}"
 
 
 def test_one_bad_posting_keeps_the_whole_batch_out_and_all_faults_are_told():
@@ -78,7 +83,7 @@ def test_one_bad_posting_keeps_the_whole_batch_out_and_all_faults_are_told():
     ]
 
 
-@pytest.mark.parametrize("amount", ["5", "5.5", "5.50", "1e2"])
+@pytest.mark.parametrize("amount", ["5", "5.5", "5.50", "1e2", "9e27"])
 def test_whole_minor_units_may_be_written_with_fewer_digits(amount):
     assert posting_faults(replace(ENERGY, amount=Decimal(amount))) == ()
 
@@ -119,6 +124,14 @@ def test_an_audit_tells_a_stated_balance_that_does_not_follow_and_money_that_app
     assert [str(fault) for fault in money_faults(ALL, stated)] == [
         "solar-1 INR: the balance is stated as 56.41; the postings sum to 56.40",
         "INR: the balances of all parties sum to 0.01, not to zero",
+    ]
+
+
+def test_an_audit_takes_a_party_that_is_not_stated_for_one_with_nothing():
+    stated = {key: amount for key, amount in balances(ALL).items() if key != ("solar-1", "JPY")}
+    assert [str(fault) for fault in money_faults(ALL, stated)] == [
+        "solar-1 JPY: the balance is stated as 0; the postings sum to 7",
+        "JPY: the balances of all parties sum to -7, not to zero",
     ]
 
 
@@ -189,11 +202,19 @@ def test_a_total_is_split_without_losing_a_unit():
 
 
 @pytest.mark.parametrize(
-    ("total", "weights"), [("1.005", ["1"]), ("1.00", []), ("1.00", ["0", "0"]), ("1.00", ["2", "-1"])]
+    ("total", "weights", "what"),
+    [
+        ("1.005", ["1"], "1.005 is not in whole units of 0.01"),
+        ("1.00", [], "weights [] must not be negative, nor all zero"),
+        ("1.00", ["0", "0.0"], "weights ['0', '0.0'] must not be negative, nor all zero"),
+        ("1.00", ["2", "-1"], "weights ['2', '-1'] must not be negative, nor all zero"),
+        ("1.00", ["2", "-0.5"], "weights ['2', '-0.5'] must not be negative, nor all zero"),
+    ],
 )
-def test_what_cannot_be_split_is_refused(total, weights):
-    with pytest.raises(ContractError):
+def test_what_cannot_be_split_is_refused(total, weights, what):
+    with pytest.raises(ContractError) as refusal:
         split(total, weights)
+    assert str(refusal.value) == f"split: {what}"
 
 
 WEIGHTS = st.lists(st.decimals(0, 1000, places=3), min_size=1, max_size=9).filter(any)

@@ -121,6 +121,13 @@ def test_a_clash_of_units_is_refused_with_both_units_and_the_remedy(text, messag
         ("%", "0.01 1"),
         ("USD", "USD"),
         ("CURRENCY_PER_KW", "CURRENCY·h/kWh"),
+        ("1/kW", "1/kW"),
+        ("INR/kWh/h", "INR/(h·kWh)"),
+        ("INR per kWh", "INR/kWh"),
+        ("INR/(kWh)", "INR/kWh"),
+        ("INR/MWh", "0.001 INR/kWh"),
+        ("XOF/Wh", "1000 XOF/kWh"),
+        ("s", "0.0002777777777777777777777777778 h"),
     ],
 )
 def test_units_are_read_as_contracts_write_them(text, shown):
@@ -130,6 +137,12 @@ def test_units_are_read_as_contracts_write_them(text, shown):
 def test_power_is_energy_by_time():
     assert KWH / parse_unit("h") == KW
     assert KW * parse_unit("h") / KWH == ONE == Unit()
+    assert str(ONE / (KWH * KWH)) == "1/kWh^2"
+
+
+def test_the_contract_s_own_currency_may_be_named_later():
+    assert parse_unit("CURRENCY/MWh").in_currency("INR") == parse_unit("INR/MWh") == parse_unit("CURRENCY/MWh", "INR")
+    assert unit_of_name("pricePerKWh", "INR") == parse_unit("INR/kWh")
 
 
 def test_what_is_no_unit_is_refused_with_the_nearest():
