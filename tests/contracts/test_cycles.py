@@ -308,6 +308,46 @@ def test_every_part_of_what_is_signed_changes_the_digest():
     assert len(digests) == 7
 
 
+def test_what_is_owed_may_be_less_than_one_and_keeps_its_direction(cycles):
+    cycles.do(Compute("may", 0, "market", FIRST_S, stated("0.50", "-0.50")))
+    assert [(p.payer, p.payee, str(p.amount)) for p in cycles.pending()] == [
+        ("ev-1", "solar-1", "0.50"),
+        ("utility-1", "ev-1", "0.50"),
+    ]
+
+
+def test_a_dispute_and_each_ruling_tell_what_they_are_about(cycles):
+    cycles.do(Compute("may", 0, "market", FIRST_S, stated("60")))
+    sign(cycles, "ev-1", FIRST_S)
+    (run,) = cycles.runs("may")
+    assert run.signatures == (("ev-1", seal("ev-1", run.digest)),)
+    same = {"cycle": "may", "run": 0, "digest": run.digest}
+    told = [*cycles.do(Dispute("may", 0, "ev-1", 3700, "meter")), *cycles.do(Reject("may", 0, JUDGE, 3800, 1))]
+    told += [*cycles.do(Dispute("may", 0, "solar-1", 3900, "price")), *cycles.do(Uphold("may", 0, JUDGE, 4000, 2))]
+    rows = (("energy", "solar-1", "ev-1", "60.00", "INR"),)
+    assert [(act.kind, act.data) for act in told] == [
+        (Kind.CHALLENGED, {**same, "dispute": 1, "reason": "meter"}),
+        (Kind.CHALLENGE_RESOLVED, {**same, "ruling": "REJECTED", "dispute": 1, "until_s": 3800 + WINDOW_S}),
+        (Kind.CHALLENGED, {**same, "dispute": 2, "reason": "price"}),
+        (Kind.CHALLENGE_RESOLVED, {**same, "ruling": "UPHELD", "dispute": 2}),
+        (Kind.ROLLED_BACK, {**same, "postings": rows}),
+    ]
+
+
+@pytest.mark.parametrize(("move", "ruling"), [(Accept, "ACCEPTED"), (Annul, "ANNULLED")])
+def test_a_ruling_on_missing_signatures_tells_whose(cycles, move, ruling):
+    cycles.do(Compute("may", 0, "market", FIRST_S, stated("60")))
+    sign(cycles, "ev-1", FIRST_S)
+    resolved, _ = cycles.do(move("may", 0, JUDGE, DEADLINE_S))
+    assert resolved.data == {
+        "cycle": "may",
+        "run": 0,
+        "digest": cycles.runs("may")[0].digest,
+        "ruling": ruling,
+        "unsigned": ("solar-1", "utility-1"),
+    }
+
+
 def test_the_order_of_a_statement_does_not_matter(cycles):
     digests = []
     for statement in (stated("60", "2"), Statement(stated("60", "2").owed[::-1], SNAPSHOT)):
@@ -793,21 +833,33 @@ def test_a_cycle_is_opened_once_after_the_one_before(cycles):
 
 
 def test_numbers_that_are_not_whole_never_become_a_move_a_cycle_or_a_rule():
-    for run, at_s in ((-1, 0), (0, 0.5), (0.5, 0), (True, 0)):
-        with pytest.raises(ContractError):
+    for run, at_s, what in (
+        (-1, 0, "runs are numbered from 0"),
+        (0, 0.5, "at_s is 0.5, not a whole number"),
+        (0.5, 0, "run is 0.5, not a whole number"),
+        (True, 0, "run is True, not a whole number"),
+    ):
+        with pytest.raises(ContractError) as refusal:
             Finalise("may", run, "market", at_s)  # type: ignore[arg-type]
-    for start_s, end_s in ((0, 0), (1, 0), (0, 0.5)):
-        with pytest.raises(ContractError):
-            Cycle("may", start_s, end_s, 0)  # type: ignore[arg-type]
+        assert str(refusal.value) == f"may/run {run}: {what}"
+    for start_s, end_s, interval, what in (
+        (0, 0, 0, "the cycle ends at 0 s, not after its start at 0 s"),
+        (1, 0, 0, "the cycle ends at 0 s, not after its start at 1 s"),
+        (0, 0.5, 0, "end_s is 0.5, not a whole number"),
+        (0.5, 1, 0, "start_s is 0.5, not a whole number"),
+        (0, 1, "5", "interval is '5', not a whole number"),
+    ):
+        with pytest.raises(ContractError) as refusal:
+            Cycle("may", start_s, end_s, interval)  # type: ignore[arg-type]
+        assert str(refusal.value) == f"may: {what}"
     with pytest.raises(ContractError) as refusal:
         Cycles(a_contract(), Rules(-1, "ev-1"), Ledger(), verify)
     assert [fault.where for fault in refusal.value.faults] == ["challenge_s", "arbitrator"]
 
 
 def test_what_has_no_canonical_bytes_is_refused_before_anything_is_computed(cycles):
-    assert "/run: 9007199254740992 is beyond 2^53 - 1" in refused(
-        cycles, Compute("may", 2**53, "market", FIRST_S, stated("1"))
-    )
+    text = refused(cycles, Compute("may", 2**53, "market", FIRST_S, stated("1")))
+    assert text.startswith("p2p-1: /run: 9007199254740992 is beyond 2^53 - 1")
     cycles.open(Cycle("\ud800", 10800, 14400, 8))
     assert "/cycle: '\\ud800' holds half of a character" in refused(
         cycles, Compute("\ud800", 0, "market", 14400, stated("1"))
