@@ -10,7 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.contracts.contract import Contract, Line, Role, Settlement, Status, Template, Term, Turn, lines, transition
+from sim.contracts.contract import (
+    Contract,
+    Line,
+    Role,
+    Settlement,
+    Status,
+    Template,
+    Term,
+    Turn,
+    lines,
+    settle,
+    transition,
+)
 from sim.contracts.formula import compile_formula
 from sim.errors import ContractError
 from sim.ledger import Ledger, Posting, balances, minor_unit, net_by_currency
@@ -45,6 +57,12 @@ def one_term(formula: str, currency: str = "INR") -> Contract:
     return template.instantiate("c-1", currency, {Role.BUYER: "b", Role.SELLER: "s"}, {})
 
 
+def test_a_contract_keeps_what_it_was_made_from():
+    template = Template("t", (Role.BUYER,), (), inputs=("fee",), description="A fee")
+    contract = template.instantiate("c-1", "INR", {Role.BUYER: "ev-1"}, {"fee": Decimal(3)})
+    assert contract == Contract("c-1", "t", "INR", {Role.BUYER: "ev-1"}, (), {"fee": Decimal(3)}, "A fee")
+
+
 def test_a_contract_computes_exact_lines_from_its_inputs_and_the_signals_of_an_interval(p2p):
     assert lines(p2p, {"energy_kwh": Decimal("0.333")}) == (
         Line("energy", "ev-1", "solar-1", Decimal("0.04995")),
@@ -55,6 +73,7 @@ def test_a_contract_computes_exact_lines_from_its_inputs_and_the_signals_of_an_i
 def test_every_term_that_cannot_be_computed_is_reported(p2p):
     with pytest.raises(ContractError) as refusal:
         lines(p2p, {"energy": Decimal(1)})
+    assert refusal.value.source == "p2p-1"
     assert [(fault.where, fault.what) for fault in refusal.value.faults] == [
         ("energy", "energy_kwh has no value; did you mean energy?"),
         ("wheeling", "energy_kwh has no value; did you mean energy?"),
@@ -85,12 +104,30 @@ def test_a_template_is_refused_with_everything_that_is_wrong_with_it():
             inputs=("price", "fee"),
             signals=("energy_kwh", "fee"),
         )
+    assert refusal.value.source == "broken"
     assert [str(fault) for fault in refusal.value.faults] == [
         "fee: is both an input and a signal",
         "energy: SELER is not a role of this contract (did you mean SELLER?)",
         "energy: prise is neither an input nor a signal (did you mean price?)",
         "energy: is the name of two terms",
         "energy: BUYER cannot pay itself",
+    ]
+
+
+def test_a_template_is_refused_where_the_names_of_its_quantities_make_no_money():
+    with pytest.raises(ContractError) as refusal:
+        Template(
+            "t",
+            (Role.BUYER, Role.SELLER),
+            (
+                term("energy", "BUYER", "SELLER", "power_kw * price_per_kwh"),
+                term("fee", "BUYER", "SELLER", "fee + energy_kwh * price_per_kwh"),
+            ),
+            signals=("power_kw", "energy_kwh", "price_per_kwh", "fee"),
+        )
+    assert [str(fault) for fault in refusal.value.faults] == [
+        "energy: power_kw * price_per_kwh is in CURRENCY/h, and has to be in CURRENCY; "
+        "multiply the power by the hours it lasted"
     ]
 
 
@@ -102,6 +139,7 @@ def test_a_contract_is_refused_with_everything_that_is_missing_or_unknown():
             {Role.BUYER: "", Role.SELLER: "solar-1", Role.GOVERNMENT: "state"},
             {"price_per_kwh": Decimal("NaN"), "wheeling": Decimal(1)},
         )
+    assert refusal.value.source == "p2p-1"
     assert [str(fault) for fault in refusal.value.faults] == [
         "currency: 'dollars' is not a currency code of three capital letters, such as INR",
         "BUYER: the role is not filled: ''",
@@ -119,6 +157,23 @@ def test_amounts_are_posted_in_whole_minor_units_and_a_negative_one_exchanges_th
     settlement.accrue(contract, lines(contract, {"amount": Decimal("-4.5")}))
     assert settlement.post(7, contract) == (Posting(7, "c-1", "energy", "s", "b", Decimal("3.27"), "USD"),)
     assert settlement.post(8, contract) == ()
+
+
+def test_an_interval_is_accrued_and_posted_in_one_go_or_not_at_all(p2p):
+    settlement = Settlement()
+    assert settlement.post(0, p2p) == (), "nothing was accrued"
+    with pytest.raises(ContractError):
+        settle(settlement, p2p, 4, {})
+    assert settle(settlement, p2p, 4, {"energy_kwh": Decimal(10)}) == (
+        Posting(4, "p2p-1", "energy", "ev-1", "solar-1", Decimal("1.50"), "USD"),
+        Posting(4, "p2p-1", "wheeling", "ev-1", "utility-1", Decimal("0.25"), "USD"),
+    )
+
+
+def test_the_largest_amounts_have_all_their_minor_units():
+    contract, settlement = one_term("amount"), Settlement()
+    (posting,) = settle(settlement, contract, 0, {"amount": Decimal("9e27")})
+    assert str(posting.amount) == "9" + "0" * 27 + ".00"
 
 
 @pytest.mark.parametrize(
