@@ -48,11 +48,13 @@ def value(text: str, **values: str) -> Decimal:
         ("3 if (2 > 2) else 4", "4"),
         ("2 * if(1 == 1.0, 3, 4)", "6"),
         ("if(1 != 1, 1, if(not 2 > 1, 2, 3))", "3"),
+        ("if(not 1 > 2, 2, 3)", "2"),
         ("if(1 < 2 and 2 < 3, 1, 0) + if(1 > 2 or 2 ≥ 3, 1, 0)", "1"),
         ("if(1 > 2 and 1 / 1 > 0 or 1 < 2, 5, 6)", "5"),
         ("clip(15, 0, 10)", "10"),
         ("clip(-15, -10, 10)", "-10"),
         ("clip(5, 0, 10)", "5"),
+        ("clip(5, 3, 3)", "3"),
         ("tier(5, 5, 10, 7)", "25"),
         ("tier(10, 5, 10, 7)", "50"),
         ("tier(25, 5, 10, 7)", "155"),
@@ -65,6 +67,13 @@ def value(text: str, **values: str) -> Decimal:
 )
 def test_a_formula_follows_the_rules_of_arithmetic_in_decimals(text, expected):
     assert value(text) == Decimal(expected)
+
+
+def test_every_part_of_a_formula_may_be_a_variable():
+    assert value("clip(a, b, c)", a="-5", b="-3", c="2") == -3
+    assert value("clip(a, b, c)", a="5", b="-3", c="2") == 2
+    assert value("tier(a, b, c, d)", a="5", b="2", c="3", d="10") == 26
+    assert value("if(not a > b, c, d)", a="1", b="2", c="3", d="4") == 3
 
 
 def test_variables_are_named_by_dotted_and_bracketed_paths():
@@ -233,6 +242,12 @@ def test_the_limits_are_reached_before_they_are_crossed():
         ),
         ("sum(a / b)", {"a": Decimal(1), "b": Decimal(0)}, "a / b divides by zero, with a = 1, b = 0"),
         ("sum(a) / b", {"a": Decimal(1), "b": Decimal(0)}, "sum(a) / b divides by zero, with b = 0"),
+        (
+            "sum(a) * b",
+            {"a": Decimal(10) ** 20, "b": Decimal(10) ** 10},
+            "sum(a) * b exceeds 1e28, with b = 10000000000",
+        ),
+        (f"{'9' * 20} * {'9' * 20}", {}, f"{'9' * 20} * {'9' * 20} exceeds 1e28"),
     ],
 )
 def test_what_cannot_be_computed_is_reported_in_the_name_of_the_term(text, values, message):
@@ -281,6 +296,7 @@ def test_an_era_in_brackets_is_kept_for_whoever_fills_the_role():
         ("a / b", {"a": "0"}, ""),
         ("a / sum(b)", {"b": "0"}, ""),
         ("1 + a / b / c", {"c": "0"}, "a / b / c"),
+        ("1 / (1 / a)", {"a": "0"}, "1 / a"),
     ],
 )
 def test_a_division_by_zero_is_found_as_far_as_values_are_known(text, known, division):
@@ -317,6 +333,7 @@ def test_a_formula_survives_copying_and_pickling():
     formula = compile_formula("energy_kwh × 6", who="energy")
     for twin in (copy.deepcopy(formula), pickle.loads(pickle.dumps(formula))):
         assert twin == formula
+        assert twin.who == "energy"
         assert twin.evaluate({"energy_kwh": Decimal(10)}) == 60
 
 
