@@ -41,6 +41,11 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 _Key = TypeVar("_Key")
 
 
+def total_of(amounts: Iterable[Decimal], start: Decimal = Decimal(0)) -> Decimal:
+    """The exact sum, with at least the digits of ``start``."""
+    return functools.reduce(EXACT.add, amounts, start)
+
+
 @functools.cache
 def minor_unit(currency: str) -> Decimal:
     """The smallest amount of a currency: 0.01 for INR, 1 for JPY, 0.001 for KWD.

@@ -6,13 +6,13 @@ meters give it. What meters have beyond that is imbalance, and other contracts' 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
 from sim.errors import ContractError, Fault, nearest
-from sim.ledger import EXACT, largest_remainder
+from sim.ledger import EXACT, largest_remainder, total_of
 
 WH = Decimal("0.001")
 """The smallest energy that is shared out [kWh]."""
@@ -80,15 +80,8 @@ def _first_come(metered: Decimal, asked: Sequence[Decimal]) -> tuple[Decimal, ..
 
 
 def _in_proportion(metered: Decimal, asked: Sequence[Decimal]) -> tuple[Decimal, ...]:
-    together = _sum(asked)
+    together = total_of(asked)
     return tuple(asked) if together <= metered else largest_remainder(metered, asked, WH)
-
-
-def _sum(energies: Iterable[Decimal]) -> Decimal:
-    total = Decimal(0)
-    for energy in energies:
-        total = EXACT.add(total, energy)
-    return total
 
 
 _SHARE: Mapping[Sharing, Callable[[Decimal, Sequence[Decimal]], tuple[Decimal, ...]]] = {

@@ -16,7 +16,7 @@ from sim.contracts.binding import Bound, BoundFlow
 from sim.contracts.computation import Amounts
 from sim.contracts.formula import CONTEXT
 from sim.errors import ContractError
-from sim.ledger import EXACT, Posting, largest_remainder, minor_unit
+from sim.ledger import EXACT, Posting, largest_remainder, minor_unit, total_of
 
 _ROUNDING = Context(prec=EXACT.prec, Emin=EXACT.Emin, Emax=EXACT.Emax)
 
@@ -110,14 +110,14 @@ def _paid_out(bound: Bound, amounts: Amounts, unit: Decimal) -> Iterator[Line]:
         (k, f, amounts.exact[k]) for k, f in enumerate(bound.flows) if f.flow.payer == OTHERS and f.flow.tax is None
     ]
     exact = [(k, f, a) for k, f, a in signed if a is not None]
-    total = _sum(amount for _, _, amount in exact)
+    total = total_of(amount for _, _, amount in exact)
     if abs(total) >= unit / 1000:
         listed = ", ".join(f"{f.flow.name} {amount:f}" for _, f, amount in exact)
         what = f"the signed flows sum to {total:f}, not to zero: {listed}"
         raise ContractError("/revenueFlows", f"{what}; let somebody pay what the others receive")
     receiving = [(k, f, rounded(amount, unit)) for k, f, amount in exact if amount > 0]
     paying = [(k, f, -amount) for k, f, amount in exact if amount < 0]
-    shares = largest_remainder(_sum(a for _, _, a in receiving), [a for _, _, a in paying], unit) if paying else ()
+    shares = largest_remainder(total_of(a for _, _, a in receiving), [a for _, _, a in paying], unit) if paying else ()
     left = list(shares)
     for position, flow, owed in receiving:
         due = owed
@@ -134,7 +134,7 @@ def _tax(flow: BoundFlow, position: int, tax: Tax, found: Sequence[Line], unit: 
     assert flow.payer is not None
     assert flow.payee is not None
     parties = {flow.payer.era, flow.payee.era} if flow.payer.seat != flow.payer.role else set()
-    base = _sum(
+    base = total_of(
         line.amount for line in found if line.term in tax.base and (not parties or parties & {line.payer, line.payee})
     )
     for name, rate in tax.components or (("", tax.rate),):
@@ -160,10 +160,3 @@ def _check_total(bound: Bound, amounts: Amounts) -> None:
     if abs(positive - amounts.total) >= minor_unit(bound.currency) / 1000:
         what = f"the rules sum to {positive:f}, and the expression gives {amounts.total:f}"
         raise ContractError("/billingLogic/formula/expression", f"{what}; money would be made or lost")
-
-
-def _sum(amounts: Iterable[Decimal]) -> Decimal:
-    total = Decimal(0)
-    for amount in amounts:
-        total = EXACT.add(total, amount)
-    return total

@@ -10,7 +10,6 @@ one, so settling by interval and settling once give the same money, and a correc
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,7 +21,7 @@ from sim.contracts.document import Reader, kind, pointer
 from sim.contracts.formula import CONTEXT, Formula
 from sim.contracts.signals import Observed, Reading
 from sim.errors import ContractError
-from sim.ledger import EXACT
+from sim.ledger import EXACT, total_of
 
 if TYPE_CHECKING:
     from sim.contracts.script import Script, Workshop
@@ -173,7 +172,7 @@ class Computation:
                 snapshot[spelled] = self._rows[0][name]
             else:
                 column = [row[name] for row in self._rows[:count]]
-                total = functools.reduce(EXACT.add, column, Decimal(0))
+                total = total_of(column)
                 low, high = min(column), max(column)
                 snapshot[spelled] = {"intervals": count, "sum": total, "lowest": low, "highest": high}
         return snapshot

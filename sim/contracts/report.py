@@ -7,7 +7,7 @@ contract and signals gets the same report; ``differences`` says where not.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +20,7 @@ from sim.contracts.computation import Amounts
 from sim.contracts.document import Document
 from sim.contracts.signals import Observed
 from sim.contracts.units import KWH, unit_of_name
-from sim.ledger import EXACT, Posting, balances, minor_unit, net_by_currency
+from sim.ledger import EXACT, Posting, balances, minor_unit, net_by_currency, total_of
 
 Report = dict[str, object]
 
@@ -41,7 +41,7 @@ def report(bound: Bound, amounts: Amounts, lines: Sequence[Line], postings: Sequ
         "contractId": bound.agreement.id,
         "revenueFlows": flows,
         "postings": [posting_record(posting) for posting in postings],
-        "totalAmount": _sum((posting.amount for posting in postings), nothing),
+        "totalAmount": total_of((posting.amount for posting in postings), nothing),
         "currency": bound.currency,
         "balances": {era: by_party.get((era, bound.currency), nothing) for era in eras},
         "netZeroVerified": not any(net_by_currency(by_party).values()) and not any(net_by_currency(owed).values()),
@@ -237,9 +237,3 @@ def _texts(value: object) -> Any:
     if isinstance(value, list):
         return [_texts(item) for item in value]
     return f"{value:f}" if isinstance(value, Decimal) else value
-
-
-def _sum(amounts: Iterable[Decimal], start: Decimal) -> Decimal:
-    for amount in amounts:
-        start = EXACT.add(start, amount)
-    return start
