@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.contracts.formula import MAX_CHARACTERS, MAX_DEPTH, MAX_NODES, compile_formula, variable_name
+from sim.contracts.units import HOUR, KWH
 from sim.errors import ContractError
 
 
@@ -51,6 +52,8 @@ def value(text: str, **values: str) -> Decimal:
         ("if(not 1 > 2, 2, 3)", "2"),
         ("if(1 < 2 and 2 < 3, 1, 0) + if(1 > 2 or 2 ≥ 3, 1, 0)", "1"),
         ("if(1 > 2 and 1 / 1 > 0 or 1 < 2, 5, 6)", "5"),
+        ("if(1 < 2 and if(1 < 2, 1, 0) > 0, 5, 6)", "5"),
+        ("3 if 1 > 2 else if(1 < 2, 4, 5)", "4"),
         ("clip(15, 0, 10)", "10"),
         ("clip(-15, -10, 10)", "-10"),
         ("clip(5, 0, 10)", "5"),
@@ -74,6 +77,7 @@ def test_every_part_of_a_formula_may_be_a_variable():
     assert value("clip(a, b, c)", a="5", b="-3", c="2") == 2
     assert value("tier(a, b, c, d)", a="5", b="2", c="3", d="10") == 26
     assert value("if(not a > b, c, d)", a="1", b="2", c="3", d="4") == 3
+    assert value("X if (X > 1) else 3", X="2") == 2
 
 
 def test_variables_are_named_by_dotted_and_bracketed_paths():
@@ -200,6 +204,28 @@ def test_a_refusal_quotes_what_is_wrong_and_where():
         "pr\u0456ce": "energy: column 3: '\u0456ce' cannot be part of a formula; "
         "CYRILLIC SMALL LETTER BYELORUSSIAN-UKRAINIAN I is not ASCII",
         "1 +": "energy: '1 +' is not an expression",
+        "a b" + " + a" * 20: "energy: column 3: 'a b + a + a + a + a + a + a + a + a + a ' is not an expression",
+        "$" + "a" * 11 + "\u20ac": "energy: column 1: '$aaaaaaaaaaa' cannot be part of a formula",
+        "\ue000": "energy: column 1: '\\ue000' cannot be part of a formula; a character is not ASCII",
+        f"root({'a' * 34})": f"energy: column 1: 'root({'a' * 34})' calls something else than min, max, abs, clip, if, sum, tier",
+        f"root({'a' * 35})": f"energy: column 1: 'root({'a' * 32}...' calls something else than min, max, abs, clip, if, sum, tier",
+        "abs(1, 2)": "energy: column 1: 'abs(1, 2)' has the wrong number of values: abs takes one",
+        "sum(1, 2)": "energy: column 1: 'sum(1, 2)' has the wrong number of values: sum takes one",
+        "min(1)": "energy: column 1: 'min(1)' has the wrong number of values: min and max take two or more",
+        "if(1 < 2, 3)": "energy: column 1: 'if(1 < 2, 3)' has the wrong number of values: "
+        "if takes a condition and two values",
+        "tier(1)": "energy: column 1: 'tier(1)' has the wrong number of values: "
+        "tier takes a quantity, then rate, limit, rate, …, and ends with a rate",
+        "tier(1, 2, 3)": "energy: column 1: 'tier(1, 2, 3)' has the wrong number of values: "
+        "tier takes a quantity, then rate, limit, rate, …, and ends with a rate",
+        "1 + sum(2 * sum(a))": "energy: column 5: 'sum(2 * sum(a))' sums a sum; a cycle has one row of intervals",
+        "1 + min": "energy: column 5: 'min' is a function and needs values in parentheses",
+        'a[""]': "energy: column 1: 'a[\"\"]' has a part that is empty or begins with an underscore",
+        "a.b._c": "energy: column 1: 'a.b._c' has a part that is empty or begins with an underscore",
+        "(a + b).c": "energy: column 1: '(a + b).c' is not a path such as price, meter.energyKWh "
+        'or telemetry["cdr-1"].kWh',
+        "1 if a else 2": "energy: column 6: 'a' is no condition such as energy > 10; two make one with and, or",
+        "1." + "0" * 28: f"energy: column 1: '1.{'0' * 28}' has more than 28 digits",
         "": "energy: an empty formula; write 0 where nothing is owed",
     }
     for text, message in refused.items():
@@ -210,10 +236,50 @@ def test_a_refusal_quotes_what_is_wrong_and_where():
 
 def test_the_limits_are_reached_before_they_are_crossed():
     assert value("-" * (MAX_DEPTH - 1) + "1") == -1
+    assert value("1 +" + " " * (MAX_CHARACTERS - 4) + "1") == 2
+    assert value("1." + "0" * 27) == 1
     assert value(f"max({', '.join(['1'] * (MAX_NODES - 1))})") == 1
     for text in ("-" * MAX_DEPTH + "1", f"max({', '.join(['1'] * MAX_NODES)})", "1 +" + " " * MAX_CHARACTERS + "1"):
         with pytest.raises(ContractError):
             compile_formula(text, who="energy")
+
+
+@pytest.mark.parametrize(
+    ("around", "times", "minuses"),
+    [
+        ("({} + 1)", 31, 0),
+        ("(1 + {})", 31, 0),
+        ("abs({})", 31, 0),
+        ("({} if 1 < 2 else 1)", 30, 1),
+        ("(1 if 1 < 2 else {})", 30, 1),
+        ("(1 if {} < 2 else 1)", 15, 1),
+        ("(1 if 2 < {} else 1)", 15, 1),
+        ("(1 if 1 < 2 and {} < 2 else 1)", 10, 1),
+        ("(1 if 1 < 2 or {} < 2 else 1)", 10, 1),
+        ("(1 if not {} < 2 else 1)", 10, 1),
+    ],
+)
+def test_every_kind_of_nesting_counts_as_deep_as_it_is(around, times, minuses):
+    def nested(innermost: str) -> str:
+        for _ in range(times):
+            innermost = around.format(innermost)
+        return innermost
+
+    compile_formula(nested("-" * minuses + "1"), who="energy")
+    with pytest.raises(ContractError, match="is nested deeper than 32"):
+        compile_formula(nested("-" * (minuses + 1) + "1"), who="energy")
+
+
+def test_a_limit_that_is_crossed_is_told_with_the_piece_that_crosses_it():
+    deep = "abs(" * 31 + "1 if 2 < 3 else 4" + ")" * 31
+    wide = f"max({', '.join(['1'] * 150)}, {', '.join(['22'] * 50)})"
+    for text, message in (
+        (deep, "energy: column 130: '2 < 3' is nested deeper than 32"),
+        (wide, f"energy: column {wide.rindex('22') + 1}: '22' is the part that makes it more than 200"),
+    ):
+        with pytest.raises(ContractError) as refusal:
+            compile_formula(text, who="energy")
+        assert str(refusal.value) == message
 
 
 @pytest.mark.parametrize(
@@ -276,11 +342,19 @@ def test_a_formula_may_be_put_over_other_names():
     formula = compile_formula("if(a > b, sum(a), clip(b, 0, 9)) * -tier(a, b, 5, 2)", who="energy")
     other = formula.renamed({"a": "x", "b": "y"})
     assert other.names == ("x", "y")
+    assert formula.renamed({"a": "x"}).names == ("x", "b")
     for a, b in ((1, 2), (7, 3)):
         numbers = (Decimal(a), Decimal(b))
         assert other.evaluate(dict(zip("xy", numbers, strict=True))) == formula.evaluate(
             dict(zip("ab", numbers, strict=True))
         )
+
+
+def test_a_formula_over_other_names_is_quoted_as_it_was_written():
+    formula = compile_formula("a if b > 1 else c", who="energy").renamed({"a": "x", "c": "z"})
+    with pytest.raises(ContractError) as refusal:
+        formula.check_units({"x": KWH, "z": HOUR}, KWH)
+    assert str(refusal.value).startswith("energy: a if b > 1 else c joins kWh and h")
 
 
 def test_an_era_in_brackets_is_kept_for_whoever_fills_the_role():
