@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help demo setup test test-all lint types layers bench lock clean
+.PHONY: help demo setup test test-all lint types layers bench mutants lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,9 +40,13 @@ layers: setup
 bench: setup  ## measure; writes nothing
 	$(BIN)/python -m tests.bench
 
+mutants: setup  ## change the code of formulas, ledger and settlement in small ways; list the changes that no test notices
+	$(BIN)/mutmut run --max-children 2
+	$(BIN)/mutmut results
+
 lock:  ## resolve the dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --extra dev \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet pyproject.toml -o requirements.lock
 
 clean:  ## remove .venv and caches, not your runs
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+	rm -rf mutants .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

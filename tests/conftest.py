@@ -6,18 +6,29 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from results.run import Run
 from scenarios.reader import read
 from scenarios.runner import execute
+from sim.contracts.units import parse_unit
 
 settings.register_profile("default", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+# For mutants: whether a test fails is asked a thousand times, never with which smallest example.
+settings.register_profile(
+    "mutants", settings.get_profile("default"), max_examples=30, phases=[Phase.explicit, Phase.generate]
+)
 settings.load_profile("default")
 
 ROOT = Path(__file__).parents[1]
 STREET = ROOT / "scenarios" / "street.yaml"
 TWO_HOURS = ("duration_h=2", "start=2016-05-17T11:00:00")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_memory_of_units() -> None:
+    """What an earlier session of this process has read is read anew: a mutant is tested in a fork of the first one."""
+    parse_unit.cache_clear()
 
 
 @pytest.fixture(scope="session")
