@@ -7,21 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from typing import Literal
+
+from msgspec.structs import replace
 
 from agents.award import Award
 from agents.chronicle import Chronicle
+from agents.closing import BAG, CLOSING, Closing, Practice
 from agents.member import Member
 from sim.clock import Calendar, Interval
 from sim.contracts.contract import Contract, Settlement, Status, Turn, settle, transition
+from sim.contracts.settlement_moves import Cycle
 from sim.contracts.templates import party_signals
 from sim.events import EventLog
 from sim.forms import PERFORMANCE, readings_in, window_of
 from sim.ledger import Ledger, Posting
 from sim.participant import Participant
-from sim.wire.bags import ENERGY, EnergySettlement, SettlementLine
+from sim.wire.bags import ENERGY, EnergySettlement, SettlementLine, TimeWindow
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import Settlement as WireSettlement
-from sim.wire.messages import ContractContent, Message
+from sim.wire.messages import Alarm, ContractContent, Event, Message
+from sim.wire.need import bag
 
 Settle = Callable[[Settlement, Contract, int, Mapping[str, Decimal]], tuple[Posting, ...]]
 
@@ -52,7 +58,7 @@ class Due:
 class Accounts:
     """The accounts of one host's members.  The running sums are this component's own; postings go to the common ledger.
 
-    settle: how an interval's signals become postings, exchangeable for timing.
+    practice: how they are closed at the end.  settle: how an interval's signals become postings, exchangeable for timing.
     """
 
     def __init__(
@@ -63,6 +69,7 @@ class Accounts:
         currency: str,
         ledger: Ledger,
         log: EventLog,
+        practice: Practice,
         settle: Settle = settle,
     ) -> None:
         self._owner = owner
@@ -73,6 +80,9 @@ class Accounts:
         self._settle = settle
         self._settlement = Settlement()
         self._due = Due()
+        self._practice = practice
+        self._snapshots: dict[str, list[str]] = {}
+        self._closings: dict[str, tuple[Member, Closing]] = {}
 
     def deliveries(self, message: Message) -> tuple[int, dict[str, int] | None]:
         """Interval and Wh (+ injected) by meter of an ``on_status``; None for the readings where any is not ACTUAL.
@@ -107,35 +117,106 @@ class Accounts:
             signals = party_signals(energy_wh, cleared_kw, price, retail_prices, interval.hours)
             postings = self._settle(self._settlement, member.contract, interval.index, signals)
             self._ledger.post(postings)
-            self._chronicle.computed(member.contract, interval.index, signals, postings)
+            snapshot = self._chronicle.computed(member.contract, interval.index, signals, postings)
+            self._snapshots.setdefault(member.contract.id, []).append(snapshot)
             if postings:
                 yield self._word(member, interval, postings)
 
-    def finish(self, members: Mapping[str, Member]) -> Iterable[Message]:
-        """End every contract: fulfilled where it was ever active, never cleared where not; and tell each member."""
+    def finish(self, members: Mapping[str, Member]) -> Iterable[Event]:
+        """The last interval is settled: state every account, and wake the owner for ``deadline`` when the window is over.
+
+        A contract under which nothing was ever settled ends at once.
+        """
         self._due.end()
+        posted: dict[str, list[Posting]] = {}
+        for posting in self._ledger:
+            posted.setdefault(posting.contract, []).append(posting)
+        window = Cycle(CLOSING, 0, self._calendar.duration_s, self._calendar.count - 1)
         for member in members.values():
-            turn = Turn.FULFIL if member.status is Status.ACTIVE else Turn.NOT_CLEARED
-            member.status = transition(member.contract.id, member.status, turn)
+            contract, snapshots = member.contract, self._snapshots.pop(member.contract.id, None)
+            if snapshots is None:
+                yield self._end(member)
+                continue
+            closing = Closing(
+                contract,
+                posted.get(contract.id, ()),
+                snapshots,
+                window=window,
+                practice=self._practice,
+                chronicle=self._chronicle,
+            )
+            self._closings[member.era] = member, closing
+            statement = self._statement(member, closing, "COMMITTED")
+            yield self._tell(member, ContractContent(contract=member.on_wire(settlements=(statement,))))
+        yield Alarm(self._practice.second() + self._practice.rules.challenge_s, "deadline")
+
+    def on_update(self, message: Message) -> Iterable[Event]:
+        """A member's answer to its statement: its signature, or why it disputes it.
+
+        Raises ``Refusal`` for an answer to nothing that was stated, and for one that cannot be taken (``Closing.answered``).
+        """
+        member, closing = self._closings.get(message.sender, (None, None))
+        if member is None or closing is None or member.contract.id != message.contract.id:
+            what = f"{self._owner.era} has stated no such account of {message.sender}"
+            raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/message/contract/id", what)
+        settlements = message.contract.settlements or ()
+        if len(settlements) != 1:
+            what = f"expected the statement that is answered, got {len(settlements)} settlements"
+            raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, "/message/contract/settlements", what)
+        closing.answered(member.era, bag(settlements[0].settlementAttributes, EnergySettlement, BAG))
+        yield self._owner.answer(message, ContractContent(contract=member.on_wire()))
+        yield from self._settled(member, closing)
+
+    def on_deadline(self, _: Alarm) -> Iterable[Event]:
+        """Nobody may object any more: end every contract whose account can be settled.  What is held or disputed stays."""
+        for member, closing in self._closings.values():
+            yield from self._settled(member, closing)
+
+    def _settled(self, member: Member, closing: Closing) -> Iterable[Event]:
+        if closing.settle():
+            yield self._end(member, closing)
+
+    def _end(self, member: Member, closing: Closing | None = None) -> Message:
+        """Fulfilled where it was ever active, never cleared where not."""
+        turn = Turn.FULFIL if member.status is Status.ACTIVE else Turn.NOT_CLEARED
+        member.status = transition(member.contract.id, member.status, turn)
+        if closing is None:
             self._chronicle.ended(member.contract, turn)
-            yield self._tell(member, ContractContent(contract=member.on_wire()))
+            return self._tell(member, ContractContent(contract=member.on_wire()))
+        self._chronicle.ended(member.contract, turn, closing.told())
+        statement = self._statement(member, closing, "COMPLETE")
+        return self._tell(member, ContractContent(contract=member.on_wire(settlements=(statement,))))
 
     def _tell(self, member: Member, content: ContractContent) -> Message:
         ids = (member.transaction_id, self._owner.ids.fresh())
         return Message("on_update", self._owner.era, member.era, *ids, content)
 
     def _word(self, member: Member, interval: Interval, postings: tuple[Posting, ...]) -> Message:
+        attributes = self._told(member, str(interval.index), postings, window_of(self._calendar, interval.index))
+        cycle = f"{member.contract.id}/{interval.index}"
+        settlement = WireSettlement(id=cycle, status="COMPLETE", settlementAttributes=attributes)
+        return self._tell(member, ContractContent(contract=member.on_wire(settlements=(settlement,))))
+
+    def _statement(self, member: Member, closing: Closing, status: Literal["COMMITTED", "COMPLETE"]) -> WireSettlement:
+        run, calendar = closing.run, self._calendar
+        window = TimeWindow(start=calendar.timestamp(0), end=calendar.timestamp(calendar.duration_s))
+        attributes = replace(
+            self._told(member, CLOSING, run.postings, window),
+            snapshotDigest=run.statement.snapshot,
+            statementDigest=run.digest,
+            signature=closing.signature,
+        )
+        return WireSettlement(id=f"{member.contract.id}/{CLOSING}", status=status, settlementAttributes=attributes)
+
+    def _told(self, member: Member, cycle: str, postings: tuple[Posting, ...], window: TimeWindow) -> EnergySettlement:
         received = sum((p.amount if p.payee == member.era else -p.amount for p in postings), Decimal(0))
-        attributes = EnergySettlement(
+        return EnergySettlement(
             ENERGY,
-            cycleId=str(interval.index),
+            cycleId=cycle,
             currency=self._currency,
             amount=float(received),
             breakdown=tuple(
                 SettlementLine(term=p.term, amount=float(p.amount), payer=p.payer, payee=p.payee) for p in postings
             ),
-            timeWindow=window_of(self._calendar, interval.index),
+            timeWindow=window,
         )
-        cycle = f"{member.contract.id}/{interval.index}"
-        settlement = WireSettlement(id=cycle, status="COMPLETE", settlementAttributes=attributes)
-        return self._tell(member, ContractContent(contract=member.on_wire(settlements=(settlement,))))

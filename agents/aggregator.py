@@ -91,6 +91,8 @@ class Aggregator(Resource):
             "discover": self.membership.on_discover,
             "init": self.membership.on_init,
             "confirm": self.membership.on_confirm,
+            "update": self.accounts.on_update,
+            "deadline": self.accounts.on_deadline,
         }
 
     def capability(self) -> OfferCurve:

@@ -5,11 +5,12 @@ A component, not an agent: its owner tells it what happens, and it writes in its
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from sim.canonical import canonical, hashed
 from sim.contracts.contract import Contract, Turn
+from sim.contracts.settlement_runs import Act
 from sim.events import Actor, EventLog, EventType
 from sim.ledger import Posting
 
@@ -51,28 +52,41 @@ class Chronicle:
 
     def computed(
         self, contract: Contract, interval: int, signals: Mapping[str, Decimal], postings: Sequence[Posting]
-    ) -> None:
-        """An interval was settled: what was posted, and the hash of what it was computed from."""
+    ) -> str:
+        """An interval was settled: what was posted, and the hash of what it was computed from, which is returned."""
+        digest = snapshot(signals)
         facts = {
             "cycle": str(interval),
-            "snapshot": snapshot(signals),
+            "snapshot": digest,
             "postings": [(p.term, p.payer, p.payee, str(p.amount), p.currency) for p in postings],
         }
         self._write(contract, EventType.SETTLEMENT_COMPUTED, facts)
+        return digest
 
-    def ended(self, contract: Contract, turn: Turn) -> None:
-        """The contract is over: what was computed is settled, and it is completed if it was fulfilled, else terminated."""
+    def acted(self, contract: Contract, acts: Iterable[Act], **facts: str) -> None:
+        """What settlement gave rise to, each act in the name of its own actor.  facts: to be said besides."""
+        for act in acts:
+            self._write(contract, EventType(act.kind), {**act.data, **facts}, act.actor)
+
+    def ended(self, contract: Contract, turn: Turn, facts: Mapping[str, object] | None = None) -> None:
+        """The contract is over: what was computed is settled, and it is completed if it was fulfilled, else terminated.
+
+        facts: how it was settled.
+        """
         cycles = self._log.open_cycles(contract.id)
         if cycles:
-            self._write(contract, EventType.SETTLED, {"cycles": len(cycles)})
+            self._write(contract, EventType.SETTLED, {"cycles": len(cycles), **(facts or {})})
         if turn is Turn.FULFIL:
             self._write(contract, EventType.COMPLETED, {})
         else:
             self._write(contract, EventType.TERMINATED, {"reason": str(turn)})
 
-    def _write(self, contract: Contract, event_type: EventType, facts: Mapping[str, object]) -> None:
-        role = next((role for role, era in contract.roles.items() if era == self._era), HOST)
-        self._log.append(contract.id, event_type, Actor(self._era, role), facts)
+    def _write(
+        self, contract: Contract, event_type: EventType, facts: Mapping[str, object], actor: str | None = None
+    ) -> None:
+        who = actor or self._era
+        role = next((role for role, era in contract.roles.items() if era == who), HOST)
+        self._log.append(contract.id, event_type, Actor(who, role), facts)
 
 
 def terms_hash(contract: Contract) -> str:
@@ -83,3 +97,8 @@ def terms_hash(contract: Contract) -> str:
 def snapshot(signals: Mapping[str, Decimal]) -> str:
     """The hash of the signals of one interval: the text of each value by its name."""
     return hashed(canonical({name: str(value) for name, value in signals.items()}))
+
+
+def snapshot_of(snapshots: Sequence[str]) -> str:
+    """The hash that stands for the snapshots of several intervals, in their order."""
+    return hashed(canonical(list(snapshots)))

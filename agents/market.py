@@ -104,6 +104,8 @@ class Market(Participant):
         self._awards: dict[int, dict[str, Award]] = {}
         self._retail_prices = (0.0, 0.0)
         self.reactions |= {
+            "update": self.accounts.on_update,
+            "deadline": self.accounts.on_deadline,
             "catalog/on_publish": lambda _: (),
             "discover": self.membership.on_discover,
             "init": self.membership.on_init,

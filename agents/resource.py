@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 from msgspec import UNSET, UnsetType
 
 from agents.award import Award, award_in
+from agents.passbook import Passbook
 from sim.clock import Calendar, Interval
 from sim.curves import OfferCurve, clip
 from sim.device import Device
@@ -21,13 +22,13 @@ from sim.forms import curve_body, window_of
 from sim.market.problem import Offer, names_price_outside
 from sim.participant import Ids, Participant, Registry
 from sim.tariff import prices_by_minute
+from sim.trust.signatory import Signatory
 from sim.wire.bags import (
     ENERGY,
     ContractRole,
     EnergyContract,
     EnergyOffer,
     EnergyResource,
-    EnergySettlement,
     Role,
     RoleInputs,
     Tariff,
@@ -56,7 +57,7 @@ from sim.wire.messages import (
     Message,
     seconds_of,
 )
-from sim.wire.need import ATTRIBUTES, bag, energy_contract, needed
+from sim.wire.need import ATTRIBUTES, energy_contract, needed
 
 OFFERS = "/message/catalogs/offers/offerAttributes"
 
@@ -78,7 +79,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """What every resource is given: its address, its identifiers, its place, the calendar, and its device if it has one."""
+    """What every resource is given: its address, its identifiers, its place, the calendar, and its device if it has one.
+
+    signatory: its hand for settlements; None for one that signs nothing.
+    """
 
     registry: Registry
     era: str
@@ -86,6 +90,7 @@ class Seat:
     place: Place
     calendar: Calendar
     device: Device | None = None
+    signatory: Signatory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +148,7 @@ class Resource(Participant):
         """Tariff prices per kWh by local minute of the day, under IMPORT and EXPORT."""
         self.terms: Terms | None = None
         self.charges = Charges()
-        self.balance = 0.0
-        """What settlements have brought (+) or cost (−) so far, in the contract's currency."""
+        self._passbook = Passbook(seat.place.host, seat.signatory)
         self._transaction = seat.ids.fresh()
         self._committed: dict[int, Offer] = {}
         self.awarded: dict[int, Award] = {}
@@ -162,6 +166,11 @@ class Resource(Participant):
     @abstractmethod
     def offer(self, interval: Interval, now_s: int) -> Offer | None:
         """What this resource would do in ``interval`` at each price, decided at ``now_s``; None to stay out."""
+
+    @property
+    def balance(self) -> float:
+        """What settlements have brought (+) or cost (−) so far, in the contract's currency."""
+        return self._passbook.balance
 
     def capability(self) -> OfferCurve:
         """The curve shown when joining: all that the device could ever do, at any price."""
@@ -295,14 +304,11 @@ class Resource(Participant):
         return ()
 
     def on_update(self, message: Message) -> Iterable[Event]:
-        """A settlement cycle: what it brought or cost."""
-        where = "/message/contract/settlements"
-        amounts = [
-            bag(settlement.settlementAttributes, EnergySettlement, f"{where}/{number}/settlementAttributes").amount
-            for number, settlement in enumerate(message.contract.settlements or ())
-        ]
-        self.balance += sum(amounts)
-        return ()
+        """Settlement cycles: what an interval brought or cost, or what all of them come to, which is signed or disputed."""
+        answer = self._passbook.take(message, "" if self.terms is None else self.terms.contract_id)
+        if answer is None:
+            return ()
+        return (self.request("update", self.place.host, ContractContent(contract=answer), self._transaction),)
 
     def _contract(self, inputs: RoleInputs, window: TimeWindow | UnsetType) -> Contract:
         assert self.terms is not None

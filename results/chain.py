@@ -1,8 +1,9 @@
 """The audit of the contract log: events that follow from one another, seals that stand for all of them, a witness.
 
 Who changes an event breaks its hash; who recomputes the hash breaks the signature, and what the next event says of it; who
-drops or exchanges events breaks their numbers; who writes all of it anew, or cuts its end off, cannot change what the witness
-has in a file of its own.
+drops or exchanges events breaks their numbers; who states another account than the intervals sum to, or settles one too
+early, breaks the rules of settling (``results.closing``); who writes all of it anew, or cuts its end off, cannot change what
+the witness has in a file of its own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from results.audit import Audit
+from results.closing import Closings, is_statement
 from results.run import JOURNAL, MANIFEST, WITNESS, Record, Run
 from sim.clock import Calendar
 from sim.errors import ContractError, Fault
@@ -90,6 +92,7 @@ class _Log:
         self._registered: dict[tuple[str, str], str] = {}
         self.tree = Tree()
         self.keys: dict[str, bytes] = {}
+        self._closings = Closings(self.keys)
         self.histories: dict[str, History] = {}
         self.seals: list[Seal] = []
         self.faults: dict[str, Fault] = {}
@@ -154,7 +157,8 @@ class _Log:
         try:
             facts = event.facts
             history.check(event.event_type, event.actor, facts)
-            if event.event_type is EventType.SETTLEMENT_COMPUTED:
+            yield from self._closings.wrongs(event, facts, history, self._now_s or 0)
+            if event.event_type is EventType.SETTLEMENT_COMPUTED and not is_statement(facts):
                 self._told += [_Row(event.contract_id, facts["cycle"], *row) for row in facts["postings"]]
         except ContractError as error:
             yield from (fault.what for fault in error.faults)

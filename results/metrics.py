@@ -140,7 +140,7 @@ class Money:
 
     turnover: by (term, currency), each party's own payments and receipts of a term set off.
     net: sum of all accounts by currency: zero, or money was made or lost.
-    rent: congestion rent that the clearings left.
+    rent: congestion rent that the clearings left.  unsettled: contracts that have not ended.
     """
 
     accounts: tuple[Account, ...]
@@ -148,6 +148,7 @@ class Money:
     net: Mapping[str, Decimal]
     rent: float
     postings: int
+    unsettled: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +318,7 @@ def _money(run: Run) -> Money:
         net=ledger.net_by_currency(ledger.balances(run.ledger)),
         rent=run.intervals["rent"].sum(),
         postings=len(run.ledger),
+        unsettled=len(run.manifest.get("unsettledContracts", ())),
     )
 
 

@@ -155,6 +155,8 @@ def _money_lines(money: Money) -> Iterator[str]:
     yield from _listed("by term    ", turnover)
     sums = ", ".join(f"{net:.2f} {currency}" for currency, net in money.net.items())
     yield f"{money.postings:,} postings sum to {sums} · congestion rent of the clearings {money.rent:,.2f}"
+    if money.unsettled:
+        yield f"{money.unsettled} contracts are not settled: disputed, held, or before the arbitrator"
 
 
 def _message_lines(summary: Summary) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from agents.accounts import Accounts
 from agents.aggregator import Aggregator
 from agents.catalogue import Catalogue
+from agents.closing import Practice
 from agents.market import Market
 from agents.member import OpenRole
 from agents.membership import Gate, Membership
@@ -31,9 +32,12 @@ from scenarios.trust import Trust
 from scenarios.weather import Weather, weather_of
 from sim.clock import Calendar, local_start
 from sim.contracts.contract import settle
+from sim.contracts.cycles import Rules as ClosingRules
+from sim.contracts.settlement_moves import Missing
 from sim.feeder import Branch
 from sim.journal import Journal
 from sim.participant import Ids, Participant
+from sim.trust.signatory import Signatory
 from sim.world import World
 
 AGGREGATOR_AHEAD_S = 60
@@ -108,6 +112,7 @@ class _Builder:
             feeder=feeder,
             journal=journal,
             lead_s=self._lead_s,
+            challenge_s=scenario.settlement.challenge_s,
             latency_s=scenario.wire.latency_s,
             keeper=UTILITY,
             witness=METERING,
@@ -116,6 +121,9 @@ class _Builder:
             solve=stopwatch.wrap("power flow", feeder.solve),
             commit=stopwatch.wrap("journal", journal.commit),
         )
+        settlement = scenario.settlement
+        # Who witnesses the contract log is a party to none of the contracts.
+        self._closing_rules = ClosingRules(settlement.challenge_s, METERING, Missing(settlement.missing_signature))
         self._world.journal.record("run", scenario=scenario.model_dump(mode="json", by_alias=True))
 
     def build(self) -> Built:
@@ -158,6 +166,9 @@ class _Builder:
     def _ids(self, era: str) -> Ids:
         return Ids(self._scenario.seed, era)
 
+    def _signatory(self, era: str) -> Signatory:
+        return Signatory(era, self._world.key_of)
+
     def _place(self, era: str, host: str, node: str) -> Place:
         return Place(host=host, catalogue=CATALOGUE, meter=era, node=node, currency=self._scenario.tariffs.currency)
 
@@ -165,7 +176,7 @@ class _Builder:
         node = self._feeder.node_of(settler.site.bus)
         place = self._place(settler.era, settler.population.host or MARKET, node)
         spot = Spot(settler.era, settler.number, settler.column, settler.site.bus, place)
-        ground = Ground(self._world, self._calendar, self._weather, self._scenario.seed)
+        ground = Ground(self._world, self._calendar, self._weather, self._scenario.seed, self._world.key_of)
         return KINDS[settler.population.kind].build(settler.population, spot, ground)
 
     def _connections(self, resources: list[Resource]) -> dict[str, Connection]:
@@ -261,6 +272,7 @@ class _Builder:
             currency=self._scenario.tariffs.currency,
             ledger=self._world.ledger,
             log=self._world.log,
+            practice=Practice(self._closing_rules, self._signatory(owner.era), lambda: self._world.second),
             settle=self._stopwatch.wrap("settlement", settle),
         )
 
@@ -271,7 +283,7 @@ class _Builder:
         bus = next(s.site.bus for s in self._settlers if s.population.host == name)
         place = self._place(name, MARKET, self._feeder.node_of(bus))
         return Aggregator(
-            Seat(self._world, name, self._ids(name), place, self._calendar),
+            Seat(self._world, name, self._ids(name), place, self._calendar, signatory=self._signatory(name)),
             membership=self._membership(roles, due_s + AGGREGATOR_AHEAD_S, due_s + AGGREGATOR_AHEAD_S // 2),
             accounts=self._accounts,
             utility=UTILITY,
@@ -310,7 +322,9 @@ class _Builder:
     def _retailer(self, capacity_kw: float) -> Retailer:
         place = self._place(RETAILER, MARKET, ROOT)
         return Retailer(
-            Seat(self._world, RETAILER, self._ids(RETAILER), place, self._calendar),
+            Seat(
+                self._world, RETAILER, self._ids(RETAILER), place, self._calendar, signatory=self._signatory(RETAILER)
+            ),
             own_tariffs=self._tariffs,
             capacity_kw=capacity_kw,
         )

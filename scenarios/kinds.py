@@ -33,6 +33,8 @@ from sim.clock import DAY_S, Calendar
 from sim.device import Device, Twin
 from sim.participant import Ids, Registry
 from sim.rng import stream
+from sim.trust.signatory import Signatory
+from sim.trust.signature import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +53,19 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What all participants of a run share."""
+    """What all participants of a run share.  key_of: the keys by address with which they sign settlements."""
 
     registry: Registry
     calendar: Calendar
     weather: Weather
     seed: int
+    key_of: Callable[[str], Key]
 
     def seat(self, spot: Spot, twin: Twin) -> Seat:
         """What the participant at this spot is given, with a device of this kind."""
         device = Device(spot.era, spot.bus, spot.place.node, twin)
-        return Seat(self.registry, spot.era, Ids(self.seed, spot.era), spot.place, self.calendar, device)
+        ids, signatory = Ids(self.seed, spot.era), Signatory(spot.era, self.key_of)
+        return Seat(self.registry, spot.era, ids, spot.place, self.calendar, device, signatory)
 
 
 def draw(value: float | Normal | Lognormal | Uniform, rng: np.random.Generator) -> float:

@@ -13,11 +13,13 @@ from typing import Any
 
 import msgspec
 
+from agents.aggregator import Aggregator
 from results.run import JOURNAL, MANIFEST, WITNESS, write
 from scenarios.build import Built, build
 from scenarios.recorder import Recorder
 from scenarios.spec import Scenario
 from scenarios.timing import Stopwatch
+from sim.contracts.contract import Status
 from sim.errors import ScenarioError
 
 RUNS = Path("results/runs")
@@ -91,6 +93,13 @@ def few_collections() -> Iterator[None]:
         gc.unfreeze()
 
 
+def unsettled(built: Built) -> list[str]:
+    """Contracts that have not ended, because what they came to is disputed, held, or before the arbitrator."""
+    hosts = (built.market, *(resource for resource in built.resources if isinstance(resource, Aggregator)))
+    members = (member for host in hosts for member in host.membership.members.values())
+    return [member.contract.id for member in members if member.status in (Status.PENDING, Status.ACTIVE)]
+
+
 def manifest(built: Built, durations: Mapping[str, float]) -> dict[str, Any]:
     """Everything that is needed to understand the run, and to do it again."""
     scenario, world = built.scenario, built.world
@@ -111,6 +120,7 @@ def manifest(built: Built, durations: Mapping[str, float]) -> dict[str, Any]:
         "journalBytes": world.journal.size,
         "contractLog": msgspec.to_builtins(world.witness.seals[-1].head),
         "heldIntervals": built.market.held,
+        "unsettledContracts": unsettled(built),
         "messages": actions,
         "durations": {part: round(seconds, 3) for part, seconds in durations.items()},
         "scenario": scenario.model_dump(mode="json", by_alias=True),

@@ -267,6 +267,17 @@ class WireSpec(Model):
     rate_limit: Annotated[int, Field(ge=1)] | None = None
 
 
+class SettlementSpec(Model):
+    """How contracts end: their closing statements can be signed and disputed for challenge_s seconds.
+
+    missing_signature: what silence until then means.  It speaks for the treasury and the utility too, which sign nothing:
+    HOLD and ESCALATE leave every contract unsettled that has one of them for a party.
+    """
+
+    challenge_s: Annotated[int, Field(ge=60, le=7 * 24 * 3600)] = 900
+    missing_signature: Literal["DEEMED_ACCEPT", "HOLD", "ESCALATE"] = "DEEMED_ACCEPT"
+
+
 class OutputsSpec(Model):
     """What a run writes besides its journal and tables: plots by name."""
 
@@ -290,6 +301,7 @@ class Scenario(Model):
     tariffs: TariffsSpec
     market: MarketSpec = MarketSpec()
     wire: WireSpec = WireSpec()
+    settlement: SettlementSpec = SettlementSpec()
     outputs: OutputsSpec = OutputsSpec()
 
     @model_validator(mode="before")

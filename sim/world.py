@@ -33,7 +33,8 @@ class World(mesa.Model):
     """Holds everything and knows everybody; no participant holds it.
 
     Mesa keeps the registry of agents; time belongs to simpy alone, so ``step`` refuses.  lead_s: simulated seconds before
-    the first interval in which the market is set up.  latency_s, seals, rate_limit: of its bus.  keeper, witness: who signs
+    the first interval in which the market is set up.  challenge_s: simulated seconds after the last one in which what the
+    contracts came to may be signed and disputed.  latency_s, seals, rate_limit: of its bus.  keeper, witness: who signs
     the contract log at the end of every interval.  solve, commit: stand-ins for the feeder's and the journal's own, for timing.
     """
 
@@ -45,6 +46,7 @@ class World(mesa.Model):
         feeder: Feeder,
         journal: Journal,
         lead_s: int,
+        challenge_s: int,
         latency_s: int,
         keeper: str,
         witness: str,
@@ -62,15 +64,21 @@ class World(mesa.Model):
         self.devices: list[Device] = []
         self._clock = simpy.Environment(initial_time=-lead_s)
         self.bus = Bus(self._clock, calendar, journal, latency_s, seals=seals, rate_limit=rate_limit)
-        key_of = functools.partial(derive, seed)
-        self.log = EventLog(key_of(keeper), key_of, lambda: calendar.timestamp(int(self._clock.now)))
+        key_of = self.key_of = functools.cache(functools.partial(derive, seed))
+        self.log = EventLog(key_of(keeper), key_of, lambda: calendar.timestamp(self.second))
         self.witness = Witness(key_of(witness), key_of(keeper))
+        self._challenge_s = challenge_s
         self._solve = solve or feeder.solve
         self._commit = commit or journal.commit
         self._flows: dict[int, Flow] = {}
         self._posted = 0
         self._introduced: set[Key] = set()
         self._bus_index = {name: k for k, name in enumerate(feeder.buses)}
+
+    @property
+    def second(self) -> int:
+        """The simulated second it is."""
+        return int(self._clock.now)
 
     def step(self) -> None:
         """Refused: the clock moves the world, not Mesa."""
@@ -84,12 +92,15 @@ class World(mesa.Model):
     def run(self, observe: Observer, progress: Callable[[int], None] = lambda _: None) -> None:
         """Live through every interval, once.
 
-        observe: called when an interval has been settled, with what flowed.  progress: called with the simulated second.
+        The last interval is journaled when all contracts have had time to end.  observe: called when an interval has been
+        settled, with what flowed.  progress: called with the simulated second.
         """
+        last_s = self.calendar.duration_s
         for interval in self.calendar.intervals():
             self.bus.at(interval.end_s, lambda due: self._live(due.value), interval)
-            self.bus.at(interval.end_s + SETTLE_S, lambda due: self._close(due.value, observe, progress), interval)
-        self._clock.run(until=self.calendar.duration_s + SETTLE_S + 1)
+            close_s = interval.end_s + SETTLE_S + (self._challenge_s if interval.end_s == last_s else 0)
+            self.bus.at(close_s, lambda due: self._close(due.value, observe, progress), interval)
+        self._clock.run(until=last_s + self._challenge_s + SETTLE_S + 1)
 
     def close(self) -> None:
         """Let go of the agents.  Mesa 3.3 keeps every model alive in ``Agent._ids``, which would add up over many runs."""

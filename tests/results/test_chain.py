@@ -26,6 +26,7 @@ from sim.canonical import canonical, hashed
 from sim.events import leaf_of
 from sim.trust.attest import attest
 from sim.trust.merkle import Tree
+from sim.trust.signatory import PARTY
 from sim.trust.signature import derive
 from sim.trust.witness import KEEPER, Head
 from sim.trust.witness import WITNESS as WITNESSES
@@ -110,13 +111,16 @@ def test_every_contract_of_a_run_lives_from_its_creation_to_its_end(sound: Path)
             lives.setdefault(record["event"]["contractId"], []).append(record["event"]["eventType"])
     assert len(lives) == 3 + 3 + 4 + 2 + 4 + 4  # sites; the aggregator, the retailer, the congestion rent, the losses
     for life in lives.values():
-        assert [step for step in life if step not in ("SETTLEMENT_COMPUTED", "SETTLED", "ACTIVATED")] in (
+        settling = ("SETTLEMENT_COMPUTED", "SETTLEMENT_SIGNED", "SETTLED")
+        assert [step for step in life if step not in (*settling, "ACTIVATED")] in (
             ["CONTRACT_CREATED", "CONFIRMED", "COMPLETED"],
             ["CONTRACT_CREATED", "CONFIRMED", "TERMINATED"],
         )
         assert ("ACTIVATED" in life) == (life[-1] == "COMPLETED")
         assert ("SETTLED" in life) == ("SETTLEMENT_COMPUTED" in life)
-    assert max(life.count("SETTLEMENT_COMPUTED") for life in lives.values()) == 4
+        # Statements have signatures; the congestion rent and the losses are settled without one.
+        assert life.count("SETTLEMENT_SIGNED") in (0, 2)
+    assert max(life.count("SETTLEMENT_COMPUTED") for life in lives.values()) == 4 + 1
 
 
 def test_a_sound_run_s_events_hold_and_are_counted(sound: Path) -> None:
@@ -131,9 +135,16 @@ def test_a_sound_run_s_events_hold_and_are_counted(sound: Path) -> None:
 def test_the_keys_of_the_log_are_in_the_journal_whether_or_not_messages_are_signed(sound: Path, signing: Path) -> None:
     for folder in (sound, signing):
         told = [json.loads(line) for line in journal_of(folder) if line.endswith(b"}") and b'"kind":"signer"' in line]
-        assert [record["era"] for record in told] == ["utility", "metering", "market", "aggregator"]
+        signers = [record["era"] for record in told]
+        assert signers[:4] == ["utility", "metering", "market", "aggregator"]
+        assert sorted(signers[4:]) == sorted(members_that_signed(folder))
         assert [record["publicKey"] for record in told] == [derive(SEED, r["era"]).public_text for r in told]
         assert verify(Run(folder)).findings == 0
+
+
+def members_that_signed(folder: Path) -> set[str]:
+    events = [json.loads(line)["event"] for line in journal_of(folder) if b'"SETTLEMENT_SIGNED"' in line]
+    return {event["actor"]["era"] for event in events} - {"market", "aggregator"}
 
 
 def test_events_are_written_in_the_interval_in_which_they_happened(sound: Path) -> None:
@@ -362,6 +373,8 @@ def everything_anew(lines: list[bytes], change: Callable[[Record], None], signer
             record = json.loads(line)
             event = record["event"]
             change(event)
+            if event["eventType"] == "SETTLEMENT_SIGNED":
+                event["data"]["signature"] = attest(key(event["actor"]["era"]), PARTY, event["data"]["digest"])
             event["prevHash"] = last.get(event["contractId"], event["prevHash"])
             rehashed(record)
             event["signature"] = attest(key(event["actor"]["era"]), event["actor"]["role"], event["hash"])
@@ -411,6 +424,7 @@ def test_a_history_that_was_written_anew_with_all_keys_shows_against_the_witness
 def test_a_history_that_was_written_anew_with_other_keys_shows_against_the_witness(folder: Path) -> None:
     lines = everything_anew(journal_of(folder), lambda _: None, signer=2)
     written(folder, lines)
+    with_manifest(folder, contractLog=last_head(lines))
     findings = found(Run(folder))
     assert findings[:2] == [
         "witness.jsonl: knows utility by another key than the journal",

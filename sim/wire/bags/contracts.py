@@ -382,13 +382,21 @@ class SettlementLine(Wire, frozen=True, kw_only=True):
 
 
 class EnergySettlement(Bag, frozen=True, kw_only=True):
-    """A settlement cycle; ``amount`` is what the addressee receives (+) or pays (−)."""
+    """A settlement cycle; ``amount`` is what the addressee receives (+) or pays (−).
+
+    A cycle that is to be signed says the digest of what it was computed from and the digest that stands for all of it, and is
+    answered with the addressee's signature over the latter, or with the reason why it is disputed.
+    """
 
     cycleId: Identifier
     currency: Currency
     amount: float
     breakdown: tuple[SettlementLine, ...]
     timeWindow: TimeWindow
+    snapshotDigest: NamedSha256 | UnsetType = UNSET
+    statementDigest: NamedSha256 | UnsetType = UNSET
+    signature: Text | UnsetType = UNSET
+    disputeReason: Text | UnsetType = UNSET
 
 
 class OfferCurveData(Wire, frozen=True, kw_only=True):
