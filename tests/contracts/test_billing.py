@@ -65,6 +65,11 @@ def test_nothing_is_posted_where_nothing_changed():
     assert postings(BOUND, [SIX], totals_of([SIX])) == ()
 
 
+def test_the_largest_amounts_have_all_their_minor_units():
+    document = contract([("BUYER", "SELLER", "amount")])
+    assert amounts(document, {"m": {"amount": Decimal("9e27")}}) == {"flow-1": "9" + "0" * 27 + ".00"}
+
+
 # totals split among several
 
 
@@ -118,6 +123,16 @@ def test_one_buyer_is_taxed_on_everything_and_the_exact_tax_is_on_record():
     assert (line["exact"], line["amount"]) == (Decimal("5.000"), Decimal("5.00"))
 
 
+def test_a_tax_on_what_others_pay_each_other_counts_all_of_it():
+    document = contract([flow("SELLER", "GRID_OPERATOR", "energy", "70"), flow("BUYER", "GOVERNMENT", "tax", tax=TAX)])
+    assert balances(document, {}) == {
+        "ev-1": "-7.00",
+        "solar-1": "-70.00",
+        "utility-1": "70.00",
+        "treasury": "7.00",
+    }
+
+
 # a contract's own total
 
 
@@ -148,6 +163,42 @@ def test_a_total_is_that_of_what_is_received_where_the_rules_are_signed():
         "/billingLogic/formula/expression: the rules sum to 80, and the expression gives 70; "
         "money would be made or lost"
     ]
+
+
+# What division leaves over is no fault; it is told from one by a thousandth of a minor unit.
+LEFT_OVER = pytest.mark.parametrize(
+    ("too_much", "accepted"),
+    [
+        ("0", True),
+        ("0.000009995", True),
+        ("-0.000009995", True),
+        ("0.00001", False),
+        ("-0.00001", False),
+        ("0.01", False),
+        ("5", False),
+    ],
+)
+
+
+@LEFT_OVER
+def test_signed_flows_sum_to_zero_to_a_thousandth_of_a_minor_unit(too_much, accepted):
+    stated = [("SELLER", f"0.5 + ({too_much})"), ("GRID_OPERATOR", "0.25"), ("BUYER", "-0.75")]
+    flows = [{"party": {"role": role}, "formula": formula} for role, formula in stated]
+    document = {**contract([]), "revenueFlows": flows}
+    if accepted:
+        assert balances(document, {}) == {"ev-1": "-0.75", "solar-1": "0.50", "utility-1": "0.25"}
+    else:
+        assert "the signed flows sum to " in faults(document, {})[0]
+
+
+@LEFT_OVER
+def test_rules_come_to_the_total_to_a_thousandth_of_a_minor_unit(too_much, accepted):
+    for signed in ([], [("ev-1", "-0.75 * e")]):
+        document = billing(f"0.75 * e + ({too_much})", ("solar-1", "0.5 * e"), ("utility-1", "0.25 * e"), *signed)
+        if accepted:
+            assert balances(document, {"m": {"e": 1}}) == {"ev-1": "-0.75", "solar-1": "0.50", "utility-1": "0.25"}
+        else:
+            assert "money would be made or lost" in faults(document, {"m": {"e": 1}})[0]
 
 
 # intervals
