@@ -10,6 +10,7 @@ from typing import cast
 from msgspec import UNSET, UnsetType
 
 from sim.contracts.contract import Contract, Status, Template
+from sim.contracts.policies import Pins
 from sim.wire.bags import (
     ENERGY,
     ContractFlow,
@@ -64,7 +65,7 @@ class OpenRole:
 
 @dataclass(slots=True)
 class Member:
-    """One member.  Its host alone changes it.  Caps in kW, both ≥ 0."""
+    """One member.  Its host alone changes it.  Caps in kW, both ≥ 0.  policies: the versions that bind its contract."""
 
     era: str
     node: str
@@ -75,6 +76,7 @@ class Member:
     status: Status = Status.PENDING
     import_cap_kw: float = 0.0
     export_cap_kw: float = 0.0
+    policies: Pins | None = None
     _stubs: dict[Status, tuple[Commitment, ...]] = field(default_factory=dict, repr=False)
 
     def on_wire(

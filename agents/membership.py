@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from agents.award import Award, signal_of
 from agents.chronicle import Chronicle
 from agents.member import Member, OpenRole
+from agents.policing import Policing
 from sim.clock import Calendar, Interval
 from sim.contracts.contract import Status, Turn, transition
 from sim.curves import clip
@@ -31,7 +33,7 @@ from sim.wire.bags import (
     PricingModel,
 )
 from sim.wire.codes import Code, Refusal
-from sim.wire.core import Catalog, Descriptor, Provider
+from sim.wire.core import Catalog, Descriptor, ErrorBody, Provider
 from sim.wire.core import Offer as WireOffer
 from sim.wire.messages import SETUP_TTL_S, CatalogsContent, ContractContent, Lineage, Message, NackContent, uri
 from sim.wire.need import ATTRIBUTES, bag, energy_contract, needed
@@ -57,7 +59,7 @@ class Book:
 
 
 class Membership:
-    """The members of one host, and their orders by interval.  utility: who approves meters."""
+    """The members of one host, and their orders by interval.  utility: who approves meters.  policing: what may say no."""
 
     def __init__(
         self,
@@ -69,6 +71,7 @@ class Membership:
         calendar: Calendar,
         currency: str,
         log: EventLog,
+        policing: Policing,
     ) -> None:
         self._owner = owner
         self._chronicle = Chronicle(log, owner.era)
@@ -77,6 +80,7 @@ class Membership:
         self._utility = utility
         self._calendar = calendar
         self._currency = currency
+        self._policing = policing
         self._applications: dict[str, tuple[Message, Member]] = {}
         self._closed: set[int] = set()
         self.members: dict[str, Member] = {}
@@ -119,8 +123,16 @@ class Membership:
         return WireOffer(id=open_role.offer_id, resourceIds=(self._owner.era,), offerAttributes=attributes)
 
     def on_discover(self, message: Message) -> Iterable[Message]:
-        """Show the open roles."""
-        return (self._owner.answer(message, CatalogsContent(catalogs=(self.catalog(),)), SETUP_TTL_S),)
+        """Show the open roles that whoever asks may see."""
+        catalog = self.catalog()
+        shown = tuple(
+            self._on_wire(open_role)
+            for open_role in self._open_roles.values()
+            if self._policing.shows(open_role, message.sender, message.sent_s)
+        )
+        if len(shown) < len(self._open_roles):
+            catalog = replace(catalog, offers=shown)
+        return (self._owner.answer(message, CatalogsContent(catalogs=(catalog,)), SETUP_TTL_S),)
 
     def on_init(self, message: Message) -> Iterable[Message]:
         """An application: ask the utility to approve the meter, in the applicant's lineage."""
@@ -158,7 +170,9 @@ class Membership:
         contract = open_role.template.instantiate(
             contract_id, self._currency, {**open_role.parties, str(open_role.role): era}, open_role.inputs
         )
-        return Member(era, node, meter, open_role, contract, message.transaction_id)
+        member = Member(era, node, meter, open_role, contract, message.transaction_id)
+        self._policing.select(member, str(resource.resourceType or ""), message.sent_s)
+        return member
 
     def on_approved(self, message: Message) -> Iterable[Message]:
         """The utility's approval: admit the applicant within the approved caps."""
@@ -168,11 +182,18 @@ class Membership:
         request, member = self._applications.pop(message.message_id)
         member.import_cap_kw = caps.approvedMaxImportKW or 0.0
         member.export_cap_kw = caps.approvedMaxExportKW or 0.0
+        decision = self._policing.admits(member, message.sent_s)
+        if not decision.valid:
+            error = ErrorBody(errorCode=decision.code, errorMessage=str(decision), path="/message/contract")
+            return (self._turned_down(request, member, error),)
         self.members[member.era] = member
+        member.policies = self._policing.pin(message.sent_s)
         approved = {
             "approvedMaxImportKW": repr(member.import_cap_kw),
             "approvedMaxExportKW": repr(member.export_cap_kw),
         }
+        if member.policies is not None:
+            approved["policies"] = " ".join(f"{p.policy_id}@{p.version}={p.hash}" for p in member.policies.pins)
         self._chronicle.confirmed(member.contract, **approved)
 
         def constant(name: str) -> float:
@@ -197,13 +218,15 @@ class Membership:
         application = self._applications.pop(message.message_id, None)
         if application is None:
             return ()
-        request, member = application
+        assert isinstance(message.content, NackContent)
+        return (self._turned_down(*application, message.content.error),)
+
+    def _turned_down(self, request: Message, member: Member, error: ErrorBody) -> Message:
+        """Word to an applicant that it is none, and why."""
         member.status = transition(member.contract.id, member.status, Turn.REJECT)
         self._chronicle.ended(member.contract, Turn.REJECT)
         contract = member.on_wire(commitments=request.contract.commitments)
-        assert isinstance(message.content, NackContent)
-        error = message.content.error
-        return (self._owner.answer(request, ContractContent(contract=contract), SETUP_TTL_S, error),)
+        return self._owner.answer(request, ContractContent(contract=contract), SETUP_TTL_S, error)
 
     # one gate
 
@@ -219,6 +242,9 @@ class Membership:
             what = f"the gate for {self._calendar.timestamp(interval.start_s)} has closed"
             raise Refusal(Code.BIZ_GATE_CLOSED, f"{ATTRIBUTES}/timeWindow/start", what)
         offer = self._offer(member, needed(attributes.roles, f"{ATTRIBUTES}/roles")[0])
+        self._policing.take(
+            member, offer.curve, interval, message.sent_s, f"{ATTRIBUTES}/roles/0/roleInputs/offerCurve"
+        )
         book = self.books.setdefault(interval.index, Book())
         book.offers[era] = offer
         book.messages[era] = message

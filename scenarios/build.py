@@ -26,6 +26,7 @@ from scenarios import catalog, money
 from scenarios.kinds import KINDS, Ground, Spot
 from scenarios.names import CATALOGUE, MARKET, METERING, RETAILER, ROOT, UTILITY
 from scenarios.placement import Settler, settle_in
+from scenarios.regulation import policing_of
 from scenarios.spec import Scenario
 from scenarios.timing import Stopwatch
 from scenarios.trust import Trust
@@ -102,6 +103,7 @@ class _Builder:
         self._fallback = catalog.policy(scenario.market.fallback)
         self._tariffs = (money.tariff_of(scenario, "IMPORT"), money.tariff_of(scenario, "EXPORT"))
         self._calendar = calendar_of(scenario)
+        self._policing = policing_of(scenario, self._calendar)
         self._retail = self._policy.pricing == "RETAIL"
         self._lead_s = scenario.market.confirm_s + AGGREGATOR_AHEAD_S + SETUP_S
         journal = Journal(sink)
@@ -263,6 +265,7 @@ class _Builder:
             calendar=self._calendar,
             currency=self._scenario.tariffs.currency,
             log=self._world.log,
+            policing=self._policing,
         )
 
     def _accounts(self, owner: Participant) -> Accounts:

@@ -285,7 +285,7 @@ class OutputsSpec(Model):
 
 
 class Scenario(Model):
-    """A whole scenario.  start is local time in time_zone."""
+    """A whole scenario.  start is local time in time_zone.  policies: as ``sim.contracts.policies.reader`` reads them."""
 
     name: Name
     description: str = ""
@@ -302,6 +302,7 @@ class Scenario(Model):
     market: MarketSpec = MarketSpec()
     wire: WireSpec = WireSpec()
     settlement: SettlementSpec = SettlementSpec()
+    policies: tuple[dict[str, Any], ...] = ()
     outputs: OutputsSpec = OutputsSpec()
 
     @model_validator(mode="before")

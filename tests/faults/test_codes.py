@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +61,14 @@ def two_programmes() -> str:
 def more_than_approved() -> str:
     street = Street()
     return refused(lambda: street.tell(lock(street, 43.7 * 0.25)))
+
+
+def forbidden(field: str, most: float) -> str:
+    """An order under a policy that knows the field, or does not know the fact."""
+    condition = {"field": field, "operator": "lessThanOrEqual", "value": most}
+    policy = {"policyId": "cap", "policyType": "compliance", "conditions": {"all": [condition]}}
+    street = Street(f"policies={json.dumps([policy])}")
+    return refused(lambda: street.tell(sent(street.run_until_joined("battery-01"), -300)))
 
 
 def rotated() -> str:
@@ -149,6 +158,8 @@ PROVOCATIONS: dict[Code, Callable[[], str]] = {
     Code.NET_INTERNAL_ERROR: directory_talks_nonsense,
     Code.PRC_INVALID_TRANSITION: lambda: Network().transmit(nobody_asked())[1],
     Code.PRC_CONFLICT: another_body_answered,
+    Code.POL_DENIED: lambda: forbidden("exportKW", 0.5),
+    Code.POL_UNDEFINED: lambda: forbidden("renewableKWh", 0.5),
     Code.POL_CURVE_INVALID: lambda: at_the_gate(expensive),
     Code.POL_CURVE_NOT_MONOTONE: lambda: given(lambda d: curve(d)["curve"][1].update(powerKW=-12)),
     Code.BIZ_GATE_CLOSED: lambda: at_the_gate(lambda message: sent(message, -119)),
