@@ -6,6 +6,7 @@ What was posted interval by interval stands in the common ledger already.  The s
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -40,6 +41,8 @@ RUN = 0
 """The only run of that cycle: it closes it."""
 Totals = dict[Account, Decimal]
 """Signed amounts by term and two parties in order of their names; + is owed by the first."""
+Row = tuple[str, str, str, Decimal]
+"""Term, payer, payee, amount."""
 BAG = "/message/contract/settlements/0/settlementAttributes"
 
 
@@ -79,10 +82,11 @@ class Closing:
         self._book = Ledger()
         hand = practice.signatory
 
-        def verify(era: str, digest: str, signature: str, _: int) -> bool:
-            return hand.verify(era, digest, signature)
-
-        self._cycles = Cycles(contract, practice.rules, self._book, verify)
+        # Who answers is asked twice: by us, to say what is wrong with a signature, and by the cycle's own rules.
+        holds = self._holds = functools.lru_cache(maxsize=1)(hand.verify)
+        self._cycles = Cycles(
+            contract, practice.rules, self._book, lambda era, digest, signature, _: holds(era, digest, signature)
+        )
         self._cycles.open(window)
         now, statement = practice.second(), Statement(owed(posted), snapshot_of(snapshots))
         acts = self._cycles.do(Compute(CLOSING, RUN, hand.era, now, statement, closes=True))
@@ -115,7 +119,7 @@ class Closing:
             raise Refusal(Code.SCH_REQUIRED_FIELD_MISSING, BAG, "expected either signature or disputeReason")
         now = self._practice.second()
         if isinstance(told.signature, str):
-            if not self._practice.signatory.verify(era, self.run.digest, told.signature):
+            if not self._holds(era, self.run.digest, told.signature):
                 what = f"expected the signature of {era} over {self.run.digest}, got another"
                 raise Refusal(Code.AUT_SIGNATURE_INVALID, f"{BAG}/signature", what)
             self._make(Sign(CLOSING, RUN, era, now, told.signature))
@@ -153,16 +157,16 @@ class Closing:
 def owed(postings: Iterable[Posting]) -> tuple[Owed, ...]:
     """What postings come to: one amount for each term and pair of parties, + where the first by name pays."""
     totals: Totals = {}
-    add(totals, postings)
+    add(totals, ((p.term, p.payer, p.payee, p.amount) for p in postings))
     return tuple(Owed(*account, amount) for account, amount in totals.items())
 
 
-def add(totals: Totals, postings: Iterable[Posting]) -> None:
-    """Add postings to what they come to."""
-    for p in postings:
-        forward = p.payer <= p.payee
-        account = (p.term, p.payer, p.payee) if forward else (p.term, p.payee, p.payer)
-        amount = p.amount if forward else p.amount.copy_negate()
+def add(totals: Totals, rows: Iterable[Row]) -> None:
+    """Add what was owed to what it comes to."""
+    for term, payer, payee, owing in rows:
+        forward = payer <= payee
+        account = (term, payer, payee) if forward else (term, payee, payer)
+        amount = owing if forward else owing.copy_negate()
         before = totals.get(account)
         totals[account] = amount if before is None else EXACT.add(before, amount)
 

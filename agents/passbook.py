@@ -5,20 +5,21 @@ A component, not an agent: its owner hands it messages and sends what it returns
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from decimal import Decimal
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from agents.closing import CLOSING, RUN, Totals, add
+from agents.closing import CLOSING, RUN, Row, Totals, add
 from sim.contracts.settlement_runs import settlement_digest
 from sim.errors import ContractError
 from sim.ledger import EXACT, Posting, minor_unit
 from sim.trust.signatory import Signatory
 from sim.wire.bags import EnergySettlement
 from sim.wire.codes import Code, Refusal
-from sim.wire.core import Contract
+from sim.wire.core import Contract, Settlement
 from sim.wire.messages import Message
 from sim.wire.need import bag
 
@@ -47,27 +48,21 @@ class Passbook:
         settlements = message.contract.settlements or ()
         if settlements:
             self._check(message, contract_id)
-        cycles = [
-            bag(settlement.settlementAttributes, EnergySettlement, f"{SETTLEMENTS}/{number}/settlementAttributes")
-            for number, settlement in enumerate(settlements)
-        ]
-        postings = [_postings(contract_id, cycle, number) for number, cycle in enumerate(cycles)]
-        words = [
-            self._word(contract_id, cycle, lines, number)
-            if cycle.cycleId == CLOSING and settlement.status == "COMMITTED"
-            else None
-            for number, (settlement, cycle, lines) in enumerate(zip(settlements, cycles, postings, strict=True))
-        ]
-        for cycle, lines in zip(cycles, postings, strict=True):
+        entries: list[tuple[float, tuple[Row, ...]]] = []
+        answers: list[Settlement] = []
+        for number, settlement in enumerate(settlements):
+            where = f"{SETTLEMENTS}/{number}/settlementAttributes"
+            cycle = bag(settlement.settlementAttributes, EnergySettlement, where)
+            rows = _rows(cycle, where)
             if cycle.cycleId != CLOSING:
-                self.balance += cycle.amount
-                add(self._totals, lines)
-        answers = tuple(
-            replace(settlement, settlementAttributes=word)
-            for settlement, word in zip(settlements, words, strict=True)
-            if word is not None
-        )
-        return replace(message.contract, settlements=answers) if answers else None
+                entries.append((cycle.amount, rows))
+            elif settlement.status == "COMMITTED":
+                word = self._word(contract_id, cycle, rows, where)
+                answers += [] if word is None else [replace(settlement, settlementAttributes=word)]
+        for amount, rows in entries:
+            self.balance += amount
+            add(self._totals, rows)
+        return replace(message.contract, settlements=tuple(answers)) if answers else None
 
     def _check(self, message: Message, contract_id: str) -> None:
         if message.sender != self._host:
@@ -78,46 +73,45 @@ class Passbook:
             raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/message/contract/id", what)
 
     def _word(
-        self, contract_id: str, stated: EnergySettlement, lines: Sequence[Posting], number: int
+        self, contract_id: str, stated: EnergySettlement, rows: Sequence[Row], where: str
     ) -> EnergySettlement | None:
         """The statement, signed or disputed; None where there is neither reason nor hand."""
-        where = f"{SETTLEMENTS}/{number}/settlementAttributes"
         digest, hand = str(stated.statementDigest or ""), self._signatory
         if hand is not None and not hand.verify(self._host, digest, str(stated.signature or "")):
             what = f"expected the signature of {self._host} over {digest or 'a digest'}, got another"
             raise Refusal(Code.AUT_SIGNATURE_INVALID, f"{where}/signature", what)
         try:
-            objection = self._objection(contract_id, stated, lines)
+            objection = self._objection(contract_id, stated, rows)
         except ContractError as error:
             raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, where, str(error)) from error
         if objection:
             return replace(stated, signature=UNSET, disputeReason=objection)
         return None if hand is None else replace(stated, signature=hand.sign(digest))
 
-    def _objection(self, contract_id: str, stated: EnergySettlement, lines: Sequence[Posting]) -> str:
+    def _objection(self, contract_id: str, stated: EnergySettlement, rows: Sequence[Row]) -> str:
         """What speaks against a statement: other amounts than were told, or a digest of something else; empty for nothing."""
         totals: Totals = {}
-        add(totals, lines)
+        add(totals, rows)
         for account in sorted({**self._totals, **totals}):
             told, said = (of.get(account, Decimal(0)) for of in (self._totals, totals))
             if told != said:
                 term, first, second = account
                 return f"{term} between {first} and {second} is stated as {said}, and the intervals sum to {told}"
-        digest = settlement_digest(contract_id, CLOSING, RUN, True, lines, str(stated.snapshotDigest or ""))
+        postings = [Posting(0, contract_id, *row, stated.currency) for row in rows]
+        digest = settlement_digest(contract_id, CLOSING, RUN, True, postings, str(stated.snapshotDigest or ""))
         return "" if stated.statementDigest == digest else f"what is stated has the digest {digest}"
 
 
-def _postings(contract_id: str, cycle: EnergySettlement, number: int) -> tuple[Posting, ...]:
+def _rows(cycle: EnergySettlement, where: str) -> tuple[Row, ...]:
     """The lines of a settlement as exact money.  Raises ``Refusal`` for a currency or an amount that is not money."""
     try:
         unit = minor_unit(cycle.currency)
-        return tuple(
-            Posting(
-                0, contract_id, p.term, p.payer, p.payee, EXACT.quantize(Decimal(repr(p.amount)), unit), cycle.currency
-            )
-            for p in cycle.breakdown
-        )
+        return tuple((p.term, p.payer, p.payee, _exact(p.amount, unit)) for p in cycle.breakdown)
     except (ContractError, ArithmeticError) as error:
-        where = f"{SETTLEMENTS}/{number}/settlementAttributes/breakdown"
         what = f"expected whole minor units of a currency in use, got others of {cycle.currency}"
-        raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, where, what) from error
+        raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, f"{where}/breakdown", what) from error
+
+
+@functools.lru_cache(maxsize=4096)
+def _exact(amount: float, unit: Decimal) -> Decimal:
+    return EXACT.quantize(Decimal(repr(amount)), unit)
