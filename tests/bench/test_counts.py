@@ -31,6 +31,12 @@ def test_an_interval_costs_one_power_flow_one_clearing_and_a_fixed_number_of_mes
     assert counts["confirm", "ACK"] == intervals * (trading + 2)  # and the retailer, and the utility's lock
     assert counts["on_confirm", "ACK"] == counts["confirm", "ACK"]
     assert counts["on_status", "ACK"] == intervals * (trading + cars + 4)  # two hosts, the transformer, the utility
+    stated = trading + 1  # the retailer too; nobody at home, no statement
+    assert counts["update", "ACK"] == stated
+    members = {member.contract.id for member in built.market.membership.members.values()}
+    told = {(p.interval, p.contract) for p in built.world.ledger if p.contract in members}
+    # Beside the intervals: statement, answer to its signature, end; for cars and their aggregator the end alone.
+    assert counts["on_update", "ACK"] == len(told) + 3 * stated + cars + 1
     assert counts["catalog/publish", "ACK"] == 3 + intervals  # market, retailer, transformer; then its load each time
     built.world.close()
 

@@ -30,7 +30,7 @@ SMALL = (
     "populations.ev.count=4", "populations.battery.count=2", "populations.fleet.count=4",
 )  # fmt: skip
 MOMENTS = (-959, -958, -945, -899, -898, -897, -896, -895, -894, -359, -299, -119, -118, -117, -116, -115, -114, -113,
-           -112, -111, -110, 901, 902, 903)  # fmt: skip
+           -112, -111, -110, 901, 902, 903, 3602, 3603, 3604, 4502)  # fmt: skip
 """Simulated seconds just before which messages of every kind of the market's day are under way."""
 
 
