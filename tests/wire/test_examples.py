@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -14,8 +15,12 @@ import pytest
 import yaml
 
 from sim.contracts.settle import read_json, settle
+from sim.contracts.settlement_runs import settlement_digest
+from sim.ledger import Posting
 from sim.market.policies import POLICIES
 from sim.market.wire_form import clear_message
+from sim.trust.signatory import Signatory
+from sim.trust.signature import derive
 from sim.wire import codec, core, jsonld
 from sim.wire.bags import BAGS, EnergySettlement, SettlementLine
 from sim.wire.basics import Wire
@@ -155,9 +160,23 @@ def cents(lines: tuple[SettlementLine, ...]) -> Counter[str]:
 
 def test_a_settlement_is_what_its_lines_come_to_for_one_party_and_nothing_is_lost() -> None:
     accounts = [(bag, cents(bag.breakdown)) for _, bag in settled()]
-    assert len(accounts) == 6
+    assert len(accounts) == 8
     assert all(round(bag.amount * 100) in balances.values() for bag, balances in accounts)
     assert not any(balances.total() for _, balances in accounts)
+
+
+def test_a_closing_statement_is_signed_by_both_over_the_digest_of_what_it_states() -> None:
+    said = [(message, bag) for message, bag in settled() if bag.cycleId == "closing"]
+    assert {(message.action, message.sender) for message, _ in said} == {("on_update", "market"), ("update", "ev-1")}
+    for message, bag in said:
+        contract = str(message.contract.id)
+        postings = [
+            Posting(0, contract, p.term, p.payer, p.payee, Decimal(f"{p.amount:.2f}"), bag.currency)
+            for p in bag.breakdown
+        ]
+        assert bag.statementDigest == settlement_digest(contract, "closing", 0, True, postings, str(bag.snapshotDigest))
+        hand = Signatory(message.sender, functools.partial(derive, 1))
+        assert hand.verify(message.sender, bag.statementDigest, str(bag.signature))
 
 
 GATE = {"market-clearing-price": {"price": Decimal("0.08333333333333334")}}

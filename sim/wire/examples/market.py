@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from sim.wire.auxiliary import (
@@ -376,6 +377,24 @@ ROOF_HAS = cycle(
     SettlementLine(term="sold", amount=0.42, payer="market", payee="solar-1"),
     SettlementLine(term="fee", amount=0.05, payer="solar-1", payee="market"),
 )
+
+
+def closing(**word: str) -> tuple[Settlement, ...]:
+    """What the car's contract came to in all, and somebody's word on it: the one hour is all there was."""
+    (hour,) = CAR_PAYS
+    assert isinstance(hour.settlementAttributes, EnergySettlement)
+    bag = msgspec.structs.replace(
+        hour.settlementAttributes,
+        cycleId="closing",
+        snapshotDigest="sha256:1b42c55ca2aec456f8440247617aecec0e36595a9310816a5bba9981862b2754",
+        statementDigest="sha256:174db7af587aef88a9d60f23a34e9d2ece542135f1967bb3598e100b4126fd1b",
+        **word,
+    )
+    return (Settlement(id="closing", status="COMMITTED", settlementAttributes=bag),)
+
+
+HOST_SIGNS: Final = "ed25519:c2CvIgoFxfO2PQuqkImIYrVorFQEPZGDwcdkRmOuu2k7A5UwJFQYY5HpVwb0x9aGcOFOt2sg9XWf/9N1JwQOBA=="
+CAR_SIGNS: Final = "ed25519:FNsp2Efd+Uvlv426tR0e6xhywmvfKQUUFPTVz/D491m070ooioCga+/S7ej20Sv0h5A3s0UQXhbJ7lnWnHN3Bg=="
 BID = draft(EV, commitment("ev-1", OFFER, -11, "KW"), contractAttributes=terms("PENDING", "ev-1", CAR))
 RUNNING = become(BID, "ACTIVE", contractAttributes=terms("ACTIVE", "ev-1", CAR, (cleared(-10),)))
 SUN_BID = draft(SUN, commitment("solar-1", OFFER, 5, "KW"), contractAttributes=terms("PENDING", "solar-1", ROOF))
@@ -483,6 +502,7 @@ battery = BATTERY.ask("13:35:00", "select", about(WISHES))
 peer_confirm = PEERS.ask("13:46:00", "confirm", about(PEER_BID), ttl_s=900)
 nodes = NODES.ask("13:50:00", "catalog/publish", PublishContent(catalogs=(GRID, MEMBERSHIP)))
 status = EV.ask("15:01:00", "status", asked(EV, RUNNING))
+agreed = EV.ask("15:06:02", "update", about(become(RUNNING, "ACTIVE", settlements=closing(signature=CAR_SIGNS))))
 
 MESSAGES = (
     # Who clears here?  The offer names a gate and no price.
@@ -522,6 +542,10 @@ MESSAGES = (
     reply(status, about(become(RUNNING, "ACTIVE", performance=metered("ev-1", 10, 0)))),
     EV.tell("15:05:00", "on_update", about(become(RUNNING, "ACTIVE", settlements=CAR_PAYS))),
     SUN.tell("15:05:00", "on_update", about(become(SUN_RUNNING, "ACTIVE", settlements=ROOF_HAS))),
+    # The car's account is stated and signed by the market; the car finds it right and signs it too.
+    EV.tell("15:06:00", "on_update", about(become(RUNNING, "ACTIVE", settlements=closing(signature=HOST_SIGNS)))),
+    agreed,
+    reply(agreed, about(RUNNING)),
     # An aggregator asks with a curve, its member with objectives from which somebody else derives one.
     portfolio,
     reply(portfolio, about(ALL_ROOFS)),
