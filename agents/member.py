@@ -65,7 +65,10 @@ class OpenRole:
 
 @dataclass(slots=True)
 class Member:
-    """One member.  Its host alone changes it.  Caps in kW, both ≥ 0.  policies: the versions that bind its contract."""
+    """One member.  Its host alone changes it.
+
+    Caps in kW, both ≥ 0, as approved by its utility.  policies: the versions that bind its contract.
+    """
 
     era: str
     node: str
@@ -77,6 +80,7 @@ class Member:
     import_cap_kw: float = 0.0
     export_cap_kw: float = 0.0
     policies: Pins | None = None
+    resource_type: str = ""
     _stubs: dict[Status, tuple[Commitment, ...]] = field(default_factory=dict, repr=False)
 
     def on_wire(

@@ -171,7 +171,8 @@ class Membership:
             contract_id, self._currency, {**open_role.parties, str(open_role.role): era}, open_role.inputs
         )
         member = Member(era, node, meter, open_role, contract, message.transaction_id)
-        self._policing.select(member, str(resource.resourceType or ""), message.sent_s)
+        member.resource_type = str(resource.resourceType or "")
+        self._policing.select(member, message.sent_s)
         return member
 
     def on_approved(self, message: Message) -> Iterable[Message]:
@@ -188,10 +189,8 @@ class Membership:
             return (self._turned_down(request, member, error),)
         self.members[member.era] = member
         member.policies = self._policing.pin(message.sent_s)
-        approved = {
-            "approvedMaxImportKW": repr(member.import_cap_kw),
-            "approvedMaxExportKW": repr(member.export_cap_kw),
-        }
+        import_kw, export_kw = self._policing.caps_kw(member)
+        approved = {"approvedMaxImportKW": repr(import_kw), "approvedMaxExportKW": repr(export_kw)}
         if member.policies is not None:
             approved["policies"] = " ".join(f"{p.policy_id}@{p.version}={p.hash}" for p in member.policies.pins)
         self._chronicle.confirmed(member.contract, **approved)
@@ -200,8 +199,8 @@ class Membership:
             return float(member.open_role.inputs.get(name, Decimal(0)))
 
         inputs = InputParameters(
-            approvedMaxImportKW=member.import_cap_kw,
-            approvedMaxExportKW=member.export_cap_kw,
+            approvedMaxImportKW=import_kw,
+            approvedMaxExportKW=export_kw,
             wheelingPerKWh=caps.wheelingPerKWh,
             feePerKWh=constant("feePerKWh"),
             penaltyPerKWh=constant("penaltyPerKWh"),

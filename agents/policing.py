@@ -2,18 +2,27 @@
 
 A component, not an agent: a host asks it what to show (DISCOVERY), whom to let apply (SELECTION), whom to admit (FORMATION) and
 which orders to take (FULFILMENT).  Orders are judged by the versions that were in force when the contract was confirmed,
-everything else by those in force when the message was sent.
+everything else by those in force when the message was sent.  How much those versions will ever let a member give and draw is
+known from the start, and told with the approval.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Mapping
+from decimal import ROUND_DOWN, Decimal
+from typing import Literal
 
 from agents.member import Member, OpenRole
 from sim.clock import Calendar, Interval
-from sim.contracts.policies import Decision, Facts, Hook, Pins, PolicyBook
+from sim.contracts.formula import CONTEXT
+from sim.contracts.policies import Decision, Fact, Facts, Hook, Pins, PolicyBook
 from sim.curves import OfferCurve
+from sim.tolerances import POWER_KW
 from sim.wire.codes import Refusal
+
+Way = Literal["export", "import"]
+
+_MILLIWATT = Decimal(repr(POWER_KW))
 
 
 class Policing:
@@ -29,50 +38,71 @@ class Policing:
         """Whether somebody may see an offer."""
         return self._decide(Hook.DISCOVERY, self._facts(open_role, asker, "NONE", at_s), at_s).valid
 
-    def select(self, member: Member, resource_type: str, at_s: int) -> None:
+    def select(self, member: Member, at_s: int) -> None:
         """Raises ``Refusal`` for an applicant that may not apply."""
-        facts = {**self._about(member, "APPLICANT", at_s), "resourceType": resource_type}
-        self._require(Hook.SELECTION, facts, at_s, "/message/contract")
+        self._require(Hook.SELECTION, self._about(member, "APPLICANT", at_s), at_s, "/message/contract")
 
     def admits(self, member: Member, at_s: int) -> Decision:
         """Whether a contract may be confirmed, with the caps that its utility approved."""
-        return self._decide(Hook.FORMATION, self._about(member, "APPROVED", at_s), at_s)
+        return self._decide(Hook.FORMATION, {**self._about(member, "APPROVED", at_s), **_caps(member)}, at_s)
 
     def pin(self, at_s: int) -> Pins | None:
         """The versions that bind a contract confirmed now; None where there are no policies."""
         return None if self._idle else self._book.pin(at_s)
 
+    def caps_kw(self, member: Member) -> tuple[float, float]:
+        """The most that a member may draw and give [kW]: what its utility approved, as far as its contract's versions permit.
+
+        What hangs on more than the power (on a price, on the time of day) is not known yet and holds nothing back here.
+        """
+        return self._most_kw("import", member.import_cap_kw, member), self._most_kw(
+            "export", member.export_cap_kw, member
+        )
+
+    def _most_kw(self, way: Way, approved_kw: float, member: Member) -> float:
+        if self._idle or member.policies is None or approved_kw <= 0:
+            return approved_kw
+        pins, approved, hours = member.policies, _number(approved_kw), _hours(self._calendar.interval(0))
+        about = {**self._about(member, "MEMBER", pins.at_s), **_caps(member)}
+        del about["minuteOfDay"]
+        scales = {f"{way}KW": Decimal(1), f"{way}Quantity": CONTEXT.divide(Decimal(1), hours), f"{way}Share": approved}
+        bounds_kw = {
+            CONTEXT.multiply(bound, scale).quantize(_MILLIWATT, ROUND_DOWN, CONTEXT)
+            for field, scale in scales.items()
+            for bound in self._book.bounds(Hook.FULFILMENT, field, about, pins)
+            if 0 <= bound < CONTEXT.divide(approved, scale)
+        }
+        for kw in (approved, *sorted(bounds_kw, reverse=True)):
+            decision = self._decide(Hook.FULFILMENT, {**about, **_amounts(way, kw, approved, hours)}, pins)
+            if all(violation.undefined for violation in decision.violations):
+                return float(kw)
+        return approved_kw  # no power would do: its orders will hear why
+
     def take(self, member: Member, curve: OfferCurve, interval: Interval, at_s: int, where: str) -> None:
         """Raises ``Refusal`` for an order beyond what the contract's own versions permit."""
         if self._idle or member.policies is None:
             return
-        powers = [power for _, power in curve.points()]
-        export_kw, import_kw = max(0.0, *powers), max(0.0, *(-power for power in powers))
-        prices = [price for price, _ in curve.points()]
-        caps = {"exportShare": (export_kw, member.export_cap_kw), "importShare": (import_kw, member.import_cap_kw)}
+        points, hours = curve.points(), _hours(interval)
+        powers = [power for _, power in points]
         facts = {
             **self._about(member, "MEMBER", at_s),
-            "exportKW": _number(export_kw),
-            "importKW": _number(import_kw),
-            "exportQuantity": _number(export_kw * interval.hours),
-            "importQuantity": _number(import_kw * interval.hours),
-            "lowestPricePerKWh": _number(min(prices)),
-            "highestPricePerKWh": _number(max(prices)),
-            "leadTimeHours": _number((interval.start_s - at_s) / 3600),
-            **{name: _number(used / cap) for name, (used, cap) in caps.items() if cap > 0},
+            **_caps(member),
+            **_amounts("export", _number(max(0.0, *powers)), _number(member.export_cap_kw), hours),
+            **_amounts(
+                "import", _number(max(0.0, *(-power for power in powers))), _number(member.import_cap_kw), hours
+            ),
+            "lowestPricePerKWh": _number(points[0][0]),
+            "highestPricePerKWh": _number(points[-1][0]),
+            "leadTimeHours": CONTEXT.divide(Decimal(interval.start_s - at_s), Decimal(3600)),
         }
         self._require(Hook.FULFILMENT, facts, member.policies, where)
 
-    def _about(self, member: Member, registration: str, at_s: int) -> Facts:
-        return {
-            **self._facts(member.open_role, member.era, registration, at_s),
-            "gridNode": member.node,
-            "meterId": member.meter,
-            "approvedMaxImportKW": _number(member.import_cap_kw),
-            "approvedMaxExportKW": _number(member.export_cap_kw),
-        }
+    def _about(self, member: Member, registration: str, at_s: int) -> dict[str, Fact]:
+        own = {"gridNode": member.node, "meterId": member.meter, "resourceType": member.resource_type}
+        stated: Mapping[str, Fact] = {name: value for name, value in own.items() if value}
+        return {**self._facts(member.open_role, member.era, registration, at_s), **stated}
 
-    def _facts(self, open_role: OpenRole, era: str, registration: str, at_s: int) -> Facts:
+    def _facts(self, open_role: OpenRole, era: str, registration: str, at_s: int) -> dict[str, Fact]:
         return {
             "role": str(open_role.role),
             "era": era,
@@ -89,6 +119,23 @@ class Policing:
 
     def _decide(self, hook: Hook, facts: Facts, by: Pins | int) -> Decision:
         return Decision() if self._idle else self._book.decide(hook, facts, by)
+
+
+def _caps(member: Member) -> Facts:
+    return {
+        "approvedMaxImportKW": _number(member.import_cap_kw),
+        "approvedMaxExportKW": _number(member.export_cap_kw),
+    }
+
+
+def _amounts(way: Way, kw: Decimal, approved_kw: Decimal, hours: Decimal) -> Facts:
+    """A power, the energy that it is in an interval, and its share of what is approved."""
+    share = {f"{way}Share": CONTEXT.divide(kw, approved_kw)} if approved_kw else {}
+    return {f"{way}KW": kw, f"{way}Quantity": CONTEXT.multiply(kw, hours), **share}
+
+
+def _hours(interval: Interval) -> Decimal:
+    return CONTEXT.divide(Decimal(interval.end_s - interval.start_s), Decimal(3600))
 
 
 def _number(value: float) -> Decimal:

@@ -39,6 +39,10 @@ class Solar(Resource):
         return Offer(self.era, self.place.node, OfferCurve.of(points, who=self.era), sun_kw)
 
     def setpoint_kw(self, offer: Offer, award: Award) -> float:
-        """Hold the inverter back where the market took less than was offered, or a limit is near; else all sun is welcome."""
+        """Hold the inverter back where the market took less than was offered, or a limit is near.
+
+        Else all sun is welcome, up to what was approved.
+        """
         all_taken = award.cleared_kw >= offer.curve.max_kw - POWER_KW
-        return math.inf if all_taken and not award.firm else award.cleared_kw
+        welcome_kw = math.inf if self.terms is None else self.terms.export_cap_kw
+        return welcome_kw if all_taken and not award.firm else award.cleared_kw

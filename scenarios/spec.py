@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+
+from sim.contracts import policies
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 CURRENCY_PATTERN = r"^[A-Z]{3}$"
@@ -284,6 +286,14 @@ class OutputsSpec(Model):
     plots: tuple[str, ...] = ()
 
 
+Policies = Annotated[
+    tuple[Annotated[dict[str, Any], WithJsonSchema(policies.schema())], ...],
+    Field(
+        exclude_if=lambda stated: not stated
+    ),  # what is written of a run without them is as it was before there were any
+]
+
+
 class Scenario(Model):
     """A whole scenario.  start is local time in time_zone.  policies: as ``sim.contracts.policies.reader`` reads them."""
 
@@ -302,7 +312,7 @@ class Scenario(Model):
     market: MarketSpec = MarketSpec()
     wire: WireSpec = WireSpec()
     settlement: SettlementSpec = SettlementSpec()
-    policies: tuple[dict[str, Any], ...] = ()
+    policies: Policies = ()
     outputs: OutputsSpec = OutputsSpec()
 
     @model_validator(mode="before")

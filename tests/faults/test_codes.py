@@ -68,7 +68,9 @@ def forbidden(field: str, most: float) -> str:
     condition = {"field": field, "operator": "lessThanOrEqual", "value": most}
     policy = {"policyId": "cap", "policyType": "compliance", "conditions": {"all": [condition]}}
     street = Street(f"policies={json.dumps([policy])}")
-    return refused(lambda: street.tell(sent(street.run_until_joined("battery-01"), -300)))
+    street.run_until_joined("battery-01")
+    order = Street().run_until_joined("battery-01")  # of somebody who has not heard of the cap
+    return refused(lambda: street.tell(sent(order, -300)))
 
 
 def rotated() -> str:

@@ -252,7 +252,7 @@ class _Reading:
         try:
             return "sha256:" + hashlib.sha256(rfc8785.dumps(as_json(document))).hexdigest()
         except (rfc8785.CanonicalizationError, ValueError, RecursionError) as error:
-            self.values.fault(path, "what JSON can say", Said(str(error)))
+            self.values.fault(path, "what JSON can say", Said(str(error)[:80]))
             return ""
 
 

@@ -179,6 +179,8 @@ def _shown(value: object) -> str:
     if isinstance(value, Said):
         return value
     try:
-        return short(as_json(value))
+        text = short(as_json(value))
+        text.encode()  # half a character could not be printed
     except (TypeError, ValueError, RecursionError):
-        return repr(value)[:60]
+        return ascii(value)[:60] if isinstance(value, str) else f"a {type(value).__name__}"
+    return text
