@@ -16,6 +16,7 @@ from sim.contracts.readings import form_of
 from sim.contracts.readings.writing import write
 from sim.contracts.report import differences, table
 from sim.contracts.settle import form, settle
+from sim.errors import ContractError
 
 Text = Callable[[str], str]
 Say = Callable[[str], None]
@@ -47,7 +48,7 @@ def settle_files(
     if stated is None:
         out(table(report) if as_table else write_json(report))
         return True
-    found = list(differences(stated, report)) if isinstance(stated, dict) else ["is no report"]
+    found = list(differences(stated, read_json(write_json(report), contract)))
     for difference in found:
         say(f"{against}: {difference}")
     out(f"{against}: {len(found)} differences" if found else f"{against}: every line follows from contract and signals")
@@ -73,13 +74,16 @@ def show(name: str, to: str | None, text: Text, out: Say) -> bool:
     document: Any = read_json(text(name), name)
     bound = form(document, name)
     if to == "text":
-        out(ricardian.human_text(bound.agreement))
+        out(ricardian.human_text(bound.agreement, bound.currency))
     elif to is not None:
-        out(write_json(write(document, bound.agreement, to, bound.currency)))
+        try:
+            out(write_json(write(document, bound.agreement, to, bound.currency)))
+        except ContractError as error:
+            raise ContractError(name, error.faults) from error
     else:
         agreement = bound.agreement
         lacks = readiness(agreement)
-        hashes = ricardian.hashes(document, ricardian.human_text(agreement))
+        hashes = ricardian.hashes(document, ricardian.human_text(agreement, bound.currency))
         parties = ", ".join(f"{party.era} ({party.role})" for party in agreement.parties)
         out(
             f"{agreement.id}: reading {form_of(document)}, {bound.currency}, {len(agreement.flows)} flows, {agreement.status}"

@@ -72,6 +72,7 @@ class Source:
     fallback: Mapping[str, Decimal] = field(default_factory=dict)
     estimate: bool = False
     bound: bool = False
+    meter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,7 @@ class State:
     formula: Formula
     initial: Decimal
     where: str
+    unit: Unit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class Tax:
     components: tuple[tuple[str, Decimal], ...]
 
 
-OTHERS = ""
+OTHERS = "*"
 """Stands for the other side of a signed flow: whoever pays or receives in the other signed flows."""
 
 
@@ -214,6 +216,7 @@ class Agreement:
 
     def parties_of(self, name: str) -> tuple[Party, ...]:
         """Who is meant by a seat, a role or an ERA; several where they share a role."""
+        name = "BUYER" if name == "CONSUMER" else name
         return tuple(party for party in self.parties if name in (party.seat, party.role)) or tuple(
             party for party in self.parties if party.era == name
         )

@@ -91,8 +91,11 @@ def _plain(bound: Bound, amounts: Amounts, position: int, unit: Decimal) -> Iter
     assert flow.payer is not None
     assert flow.payee is not None
     assert exact is not None
+    if flow.share is None:
+        yield Line(position, flow.flow.name, flow.payer.era, flow.payee.era, rounded(exact, unit), exact)
+        return
     group = [k for k, other in enumerate(bound.flows) if other.flow is flow.flow]
-    if flow.share is None or len(group) == 1:
+    if len(group) == 1:
         yield Line(position, flow.flow.name, flow.payer.era, flow.payee.era, rounded(exact, unit), exact)
         return
     total = rounded(amounts.exact[group[0]] or Decimal(0), unit)
@@ -133,9 +136,9 @@ def _paid_out(bound: Bound, amounts: Amounts, unit: Decimal) -> Iterator[Line]:
 def _tax(flow: BoundFlow, position: int, tax: Tax, found: Sequence[Line], unit: Decimal) -> Iterator[Line]:
     assert flow.payer is not None
     assert flow.payee is not None
-    parties = {flow.payer.era, flow.payee.era} if flow.payer.seat != flow.payer.role else set()
+    own = flow.payer.era if flow.payer.seat != flow.payer.role else ""
     base = total_of(
-        line.amount for line in found if line.term in tax.base and (not parties or parties & {line.payer, line.payee})
+        line.amount for line in found if line.term in tax.base and (not own or own in (line.payer, line.payee))
     )
     for name, rate in tax.components or (("", tax.rate),):
         exact = CONTEXT.multiply(base, rate)

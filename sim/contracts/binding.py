@@ -33,14 +33,15 @@ from sim.contracts.agreement import (
     Source,
     State,
 )
-from sim.contracts.document import Reader, agreed_leaves, leaves
+from sim.contracts.document import Reader, agreed_leaves, leaves, pointer
 from sim.contracts.formula import Formula, variable_name
 from sim.contracts.readings.currency import one_currency
 from sim.contracts.readings.flows import unknown_party
-from sim.contracts.signals import Observed
-from sim.contracts.units import Unit, money, unit_of_name
+from sim.contracts.signals import Observed, Reading
+from sim.contracts.units import Unit, money, parse_unit, unit_of_name
 from sim.errors import ContractError, nearest
 
+_MAX_STEPS = 64
 _ABOUT_READINGS = ("start", "end", "quality", "version", "timestamp", "unit", "currency", "signature")
 
 
@@ -118,7 +119,7 @@ class _Binder:
         self._observed = observed
         self._currency = currency
         self._own = _by_spelling(agreement.quantities)
-        implied = [*_inputs(agreement), *self._fields()]
+        implied = [*_inputs(reader, agreement), *self._fields()]
         self._implied = _by_spelling(implied)
         self._needed: dict[str, Quantity] = {}
         self._names: dict[str, str] = {}
@@ -147,9 +148,9 @@ class _Binder:
                 continue
             if not (payers and payees) and flow.formula is not None:
                 self._resolved(flow.formula, {}, money(self._currency))  # its own faults are told all the same
-            for payer in payers:
-                for payee in payees:
-                    yield self._flow(flow, payer, payee)
+            bound = [self._flow(flow, payer, payee) for payer in payers for payee in payees]
+            self._check_group(flow, bound)
+            yield from bound
 
     def _flow(self, flow: Flow, payer: Party | None, payee: Party | None) -> BoundFlow:
         if payer is not None and payer is payee:
@@ -162,9 +163,25 @@ class _Binder:
         self._check_tax(flow)
         return BoundFlow(flow, payer, payee, formula, names, share)
 
+    def _check_group(self, flow: Flow, bound: list[BoundFlow]) -> None:
+        """What cannot be meant where several parties share a role."""
+        if flow.share is not None and len({tuple(sorted(one.spelled.items())) for one in bound}) > 1:
+            what = f"{flow.name} is one total that is split, and its formula reads what is each party's own"
+            self._reader.add(flow.where, what, "leave out the share, or read what all have in common")
+        if flow.tax is None:
+            return
+        if flow.share is not None or len({one.payee.era for one in bound if one.payee}) > 1:
+            self._reader.add(flow.where, "a tax is paid to one party and is not split", "name one by its ERA")
+        based = [other for other in self._agreement.flows if other.name in flow.tax.base]
+        if flow.tax.inclusive and any(other.payee != flow.payer for other in based):
+            what = f"a tax that is included is paid by who received the amount, and {flow.payer} did not"
+            self._reader.add(f"{flow.where}/tax/inclusive", what, "exchange from, or say inclusive: false")
+
     def _parties(self, name: str, where: str) -> tuple[Party | None, ...]:
         if name == OTHERS:
             return (None,)
+        if not name:
+            return ()
         found = self._agreement.parties_of(name)
         is_open = self._observed is None and name in [role.role for role in self._agreement.open_roles]
         if not found and not is_open:
@@ -203,7 +220,8 @@ class _Binder:
         return _is_number(value)
 
     def _state(self, state: State) -> State:
-        return replace(state, formula=self._resolved(state.formula, {}, None) or state.formula)
+        unit = None if state.unit is None else state.unit.in_currency(self._currency)
+        return replace(state, formula=self._resolved(state.formula, {}, unit) or state.formula)
 
     # names
 
@@ -217,7 +235,7 @@ class _Binder:
             name: u.in_currency(self._currency) for name in full.names if (u := self._needed[name].unit) is not None
         }
         try:
-            if result is not None and self._currency:
+            if self._currency:
                 formula.check_units({spelled: units[name] for spelled, name in names.items() if name in units}, result)
         except ContractError as error:
             self._reader.take(error)
@@ -253,15 +271,18 @@ class _Binder:
             for prefix in (*_prefixes(source.id), source.id):
                 rest = name.removeprefix(variable_name(*([prefix] if isinstance(prefix, str) else prefix)))
                 if rest != name and rest.startswith((".", "[")):
-                    return Quantity(source.where, (name,), Field(source.id, None), _last_unit(name))
+                    return Quantity(source.where, (name,), Field(source.id, None), unit_of_name(_last(name)))
         is_open = not self._agreement.sources or any(not source.fields for source in self._agreement.sources)
         plain = "." not in name and "[" not in name
-        return Quantity("signals", (name,), Field("", None), _last_unit(name)) if is_open and plain else None
+        return Quantity("signals", (name,), Field("", None), unit_of_name(name)) if is_open and plain else None
 
     def _need(self, quantity: Quantity, spelled: str) -> Quantity | None:
         """Enter a quantity after all that it is computed from."""
         if quantity.name in self._needed:
             return quantity
+        if len(self._resolving) > _MAX_STEPS:
+            self._reader.add(quantity.where, f"is computed from others over more than {_MAX_STEPS} steps")
+            return None
         if quantity.name in self._resolving:
             self._reader.add(quantity.where, f"{quantity.spellings[-1]} is computed from itself")
             return None
@@ -280,10 +301,24 @@ class _Binder:
             field = self._located(quantity, quantity.origin)
             if field is None:
                 return None
-            quantity = replace(quantity, origin=field)
+            quantity = replace(quantity, origin=field, unit=self._told_unit(quantity, field))
         self._needed[quantity.name] = quantity
         self._names[quantity.name] = spelled
         return quantity
+
+    def _told_unit(self, quantity: Quantity, field: Field) -> Unit | None:
+        """The unit of a field, which a variable may state anew but not change."""
+        source = next((s for s in self._agreement.sources if s.id == field.source), None)
+        keys = field.keys or ()
+        name = next((key for key in reversed(keys) if isinstance(key, str)), "")
+        told = source.fields.get(str(keys[0])) if source is not None and keys else None
+        told = told or unit_of_name(name)
+        if told is not None and quantity.unit is not None and told != quantity.unit:
+            what = (
+                f"{quantity.spellings[-1]} is said to be in {quantity.unit}, and {name} of {field.source} is in {told}"
+            )
+            self._reader.add(quantity.where, what, "a variable does not convert; multiply it in a formula")
+        return quantity.unit or told
 
     def _located(self, quantity: Quantity, field: Field) -> Field | None:
         """The field with the way to it, which a document may leave out where there is only one number."""
@@ -343,9 +378,26 @@ class _Binder:
         samples = {**self._observed.constant, **{n: rows[0] for n, rows in self._observed.series.items() if rows}}
         for name, reading in samples.items():
             source = declared.get(name, Source(name, "", {}, reading.where))
+            self._check_unit(source, reading)
             for path, where, _ in leaves(reading.fields, reading.where):
                 if path[0] not in _ABOUT_READINGS or len(path) > 1:
                     yield _field(source, path, where, source.fields.get(path[0], unit_of_name(path[-1])))
+
+    def _check_unit(self, source: Source, reading: Reading) -> None:
+        """A reading's own ``unit`` is that of its value, or of its only number; it may not be another than was agreed."""
+        stated = reading.fields.get("unit")
+        if not isinstance(stated, str):
+            return
+        numbers = [k for k, value in reading.fields.items() if _is_number(value) and k not in _ABOUT_READINGS]
+        name = "value" if "value" in numbers else numbers[0] if len(numbers) == 1 else ""
+        agreed = source.fields.get(name) or unit_of_name(name)
+        try:
+            unit = parse_unit(stated)
+        except ContractError as error:
+            self._reader.take(error, pointer(reading.where, "unit"))
+            return
+        if name and agreed is not None and agreed != unit:
+            self._reader.add(pointer(reading.where, "unit"), f"is {unit}, and {name} is agreed in {agreed}")
 
     # what the agreed values already show
 
@@ -400,21 +452,23 @@ def _spellings(name: str, here: Mapping[str, Party]) -> Iterator[str]:
             yield variable_name(*(["roles"] if start else []), party.era) + rest
 
 
-def _inputs(agreement: Agreement) -> Iterator[Quantity]:
+def _inputs(reader: Reader, agreement: Agreement) -> Iterator[Quantity]:
     for path, where, value in agreed_leaves(agreement.parameters, "/inputParameters"):
         spellings = (variable_name("inputParameters", *path), *_short(path))
-        yield Quantity(where, spellings, Constant(value), _last_unit(path[-1], agreement.parameters.get(path[0])))
+        yield Quantity(
+            where, spellings, Constant(value), _last_unit(path[-1], reader, where, agreement.parameters.get(path[0]))
+        )
     for party in agreement.parties:
         owners = dict.fromkeys((party.seat, party.era))
         for path, where, value in agreed_leaves(party.inputs, f"{party.where}/roleInputs"):
             long = [variable_name("roles", owner, "roleInputs", *path) for owner in owners]
             middle = [variable_name(owner, *rest, *path) for owner in owners for rest in (("roleInputs",), ())]
-            unit = _last_unit(path[-1], party.inputs.get(path[0]))
+            unit = _last_unit(path[-1], reader, where, party.inputs.get(path[0]))
             yield Quantity(where, (*long, *middle, *_short(path)), Constant(value), unit)
     for role in agreement.open_roles:
         for name in role.expected:
             owned = (variable_name("roles", role.role, "roleInputs", name), variable_name(role.role, name), name)
-            yield Quantity(role.where, owned, Field("", None), _last_unit(name))
+            yield Quantity(role.where, owned, Field("", None), unit_of_name(name))
 
 
 def _field(source: Source, path: tuple[str, ...], where: str, unit: Unit | None) -> Quantity:
@@ -431,13 +485,15 @@ def _short(path: tuple[str, ...]) -> tuple[str, str]:
     return variable_name(*path), path[-1]
 
 
-def _last_unit(name: str, described: object = None) -> Unit | None:
+def _last_unit(name: str, reader: Reader, where: str, described: object) -> Unit | None:
     """The unit that an input's own description states, else the one that its name says."""
-    from sim.contracts.units import parse_unit  # noqa: PLC0415
-
     if isinstance(described, dict) and isinstance(described.get("unit"), str):
         try:
             return parse_unit(described["unit"])
-        except ContractError:
-            return None
-    return unit_of_name(name.rsplit(".", 1)[-1].strip('"]'))
+        except ContractError as error:
+            reader.take(error, where)
+    return unit_of_name(name)
+
+
+def _last(name: str) -> str:
+    return name.rsplit(".", 1)[-1].strip('"]')

@@ -57,6 +57,7 @@ class Computation:
         self._observed = observed
         self._before = {state.id: before.get(state.id, state.initial) for state in bound.states}
         self._by_interval = set(_names_by_interval(bound, observed))
+        self._by_cycle: set[str] = set()
         self._opened: Workshop | None = None
         reader = Reader()
         self._values, self._rows = _observed_values(reader, bound, observed, self._by_interval)
@@ -75,8 +76,11 @@ class Computation:
         """Intervals observed."""
         return self._observed.count
 
-    def to_date(self, count: int | None = None) -> Amounts:
-        """Amounts of the first ``count`` intervals, of all by default.  Raises ``ContractError`` naming flow and interval."""
+    def to_date(self, count: int | None = None, *, told: bool = True) -> Amounts:
+        """Amounts of the first ``count`` intervals, of all by default; with snapshots only if they are ``told``.
+
+        Raises ``ContractError`` naming the flow.
+        """
         count = self.count if count is None else count
         states = {state.id: self._state(state.id, state.kind, state.formula, count) for state in self._bound.states}
         values = self._cycle_values(states, count)
@@ -84,7 +88,7 @@ class Computation:
         exact = tuple(None if flow.formula is None else self._amount(flow.formula, values, count) for flow in flows)
         shares = tuple(None if flow.share is None else self._amount(flow.share, values, count) for flow in flows)
         total = None if self._bound.total is None else self._amount(self._bound.total, values, count)
-        snapshots = tuple(self._snapshot(flow, values, count) for flow in flows)
+        snapshots = tuple(self._snapshot(flow, values, count) for flow in flows) if told else ()
         around = {name: (self._before[name], after) for name, after in states.items()}
         return Amounts(exact, shares, total, snapshots, around)
 
@@ -102,6 +106,10 @@ class Computation:
 
     def _sum(self, formula: Formula, count: int) -> Decimal:
         """Over the first intervals; a number that is the same in all of them counts once for each."""
+        whole = [self._bound.spelled.get(name, name) for name in formula.names if name in self._by_cycle]
+        if whole:
+            what = f"{', '.join(whole)} is known for the cycle as a whole, and {formula.text} is computed by interval"
+            raise ContractError(formula.who, f"{what}; put what differs by interval into sum(…)")
         key = (formula.who, formula.text, *formula.names)
         prefixes = self._prefixes.get(key)
         if prefixes is None:
@@ -122,11 +130,21 @@ class Computation:
         return running[count - 1] if count else self._before[name]
 
     def _derive_rows(self) -> None:
-        """Add to every interval what is computed from its readings."""
+        """Add to every interval what is computed from its readings, and what is the same in all of them."""
         for name, quantity in self._bound.quantities.items():
-            if isinstance(quantity.origin, Derived) and name in self._by_interval:
-                for row in self._rows:
-                    row[name] = quantity.origin.formula.evaluate(row)
+            match quantity.origin:
+                case StateValue() | Output():
+                    self._by_cycle.add(name)
+                case Derived(formula=formula) if formula.sums or not self._by_cycle.isdisjoint(formula.names):
+                    self._by_cycle.add(name)
+                case Derived(formula=formula) if name not in self._by_interval:
+                    same = formula.evaluate(self._values)
+                    self._values[name] = same
+                    for row in self._rows:
+                        row[name] = same
+                case Derived(formula=formula):
+                    for row in self._rows:
+                        row[name] = formula.evaluate(row)
 
     def _cycle_values(self, states: Mapping[str, Decimal], count: int) -> Row:
         """Everything with one value a cycle, each after what it is computed from."""
@@ -139,7 +157,7 @@ class Computation:
                     values[name] = states[state] if when == "after" else self._before[state]
                 case Output(name=output):
                     values[name] = outputs[output]
-                case Derived(formula=formula) if name not in self._by_interval:
+                case Derived(formula=formula) if name in self._by_cycle:
                     values[name] = self._amount(formula, values, count)
         return values
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from sim.contracts.expression import (
     Arithmetic,
@@ -30,23 +31,27 @@ from sim.errors import ContractError
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """unit: None where it is not known.  loose: a plain number had a part in it.  plain: nothing else had."""
+    """unit: None where it is not known.  loose: a plain number had a part in it.  plain: nothing else had.
+
+    literal: what the plain numbers multiply to; None where they did not only multiply.
+    """
 
     unit: Unit | None
     loose: bool = False
     plain: bool = False
+    literal: Decimal | None = None
 
 
 _UNKNOWN = _Found(None)
 
 
-def check(expression: Expression, units: Mapping[str, Unit], result: Unit, who: str) -> None:
+def check(expression: Expression, units: Mapping[str, Unit], result: Unit | None, who: str) -> None:
     """Raises ``ContractError`` in the name of ``who`` where units clash, or what comes out is not ``result``.
 
-    units: of variables by name; a variable that is not in it fits everywhere.
+    units: of variables by name; a variable that is not in it fits everywhere.  result: None where anything may come out.
     """
     found = _Checker(units, who).unit(expression)
-    if not _fits(found, result):
+    if result is not None and not _fits(found, result):
         raise ContractError(who, _misfit(expression, found.unit, result))
 
 
@@ -57,8 +62,8 @@ class _Checker:
 
     def unit(self, node: Expression) -> _Found:
         match node:
-            case Number():
-                return _Found(ONE, loose=True, plain=True)
+            case Number(value=value):
+                return _Found(ONE, loose=True, plain=True, literal=value)
             case Variable(name=name):
                 return _Found(self.units.get(name))
             case Negation(operand=inner) | Sum(body=inner):
@@ -108,7 +113,14 @@ def _scaled(operator: str, left: _Found, right: _Found) -> _Found:
     if left.unit is None or right.unit is None:
         return _UNKNOWN
     unit = left.unit * right.unit if operator == "*" else left.unit / right.unit
-    return _Found(unit, left.loose or right.loose, left.plain and right.plain)
+    return _Found(unit, left.loose or right.loose, left.plain and right.plain, _literal(operator, left, right))
+
+
+def _literal(operator: str, left: _Found, right: _Found) -> Decimal | None:
+    one, other = (Decimal(1) if not found.loose else found.literal for found in (left, right))
+    if one is None or other is None or (operator == "/" and not other):
+        return None
+    return one * other if operator == "*" else one / other
 
 
 def _fits(found: _Found, wanted: Unit) -> bool:
@@ -117,10 +129,18 @@ def _fits(found: _Found, wanted: Unit) -> bool:
     if not found.loose:
         return False
     if found.unit.like(wanted):
-        return True  # the number converts: Wh / 1000
+        return _converts(found, wanted)
     rate = wanted / found.unit
     a_price = any((rate * per).powers == tuple(rate.currencies.items()) for per in (ONE, KWH, HOUR))
     return bool(wanted.currencies) and not found.unit.currencies and a_price
+
+
+def _converts(found: _Found, wanted: Unit) -> bool:
+    """Whether plain numbers make up for the factor between two units (Wh / 1000), give or take a surcharge."""
+    assert found.unit is not None
+    if not found.literal:
+        return True
+    return Decimal("0.2") <= abs(found.literal) * wanted.factor / found.unit.factor <= 5
 
 
 def _misfit(expression: Expression, unit: Unit | None, result: Unit) -> str:

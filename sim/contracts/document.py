@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -15,6 +17,12 @@ from sim.contracts.formula import MAX_DIGITS, Formula, compile_formula
 from sim.errors import ContractError, Fault, nearest
 
 _MAX_NESTING = 8
+_MAX_DEPTH = 100
+_MAX_EXPONENT = 400
+_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
+_HALF_CHARACTER = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
 
 Document = dict[str, object]
 Leaf = tuple[tuple[str, ...], str, object]
@@ -24,7 +32,8 @@ Leaf = tuple[tuple[str, ...], str, object]
 def read_json(text: str, source: str) -> object:
     """Parse JSON without losing a digit: every number with a point becomes a ``Decimal``.
 
-    Raises ``ContractError`` for text that is not JSON, for NaN and Infinity, and for an object with one key twice.
+    Raises ``ContractError`` for text that is not JSON, for NaN and Infinity, for an object with one key twice, and for what
+    nobody could write down again: halves of characters, exponents beyond 400, nesting beyond 100.
     """
 
     def refuse(what: str) -> NoReturn:
@@ -37,15 +46,46 @@ def read_json(text: str, source: str) -> object:
             refuse(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object")
         return unique
 
+    def number(digits: str) -> Decimal:
+        value = Decimal(digits)
+        if abs(value.adjusted()) > _MAX_EXPONENT:
+            refuse(f"{digits[:20]} is out of range")
+        return value
+
+    if _depth(text) > _MAX_DEPTH:
+        refuse(f"not JSON: nested deeper than {_MAX_DEPTH}")
+    if _HALF_CHARACTER.search(text):
+        refuse("not JSON: half of a character stands in it")
     try:
         return json.loads(
             text,
-            parse_float=Decimal,
+            parse_float=number,
             parse_constant=lambda name: refuse(f"{name} is not a number"),
             object_pairs_hook=once,
         )
     except (ValueError, InvalidOperation, RecursionError) as error:
         raise ContractError(source, f"not JSON: {error}") from error
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for sign in re.findall(r"[\[\]{}]", _TEXT.sub("", text)):
+        depth += 1 if sign in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def unix_s(text: str) -> int:
+    """Unix second of an RFC 3339 date-time with its offset.  Raises ``ValueError`` for anything else."""
+    stamp = datetime.datetime.fromisoformat(text)
+    if stamp.tzinfo is None or not stamp.timestamp().is_integer():
+        raise ValueError(text)
+    return int(stamp.timestamp())
+
+
+def rfc3339(at_s: int) -> str:
+    """UTC text of a unix second, ``2026-05-17T09:00:00Z``; texts of one length ascend as their times do."""
+    return datetime.datetime.fromtimestamp(at_s, datetime.UTC).isoformat().replace("+00:00", "Z")
 
 
 def write_json(report: Mapping[str, object]) -> str:
@@ -59,11 +99,13 @@ class Reader:
     """Collects what is wrong, and reads on."""
 
     found: list[Fault] = field(default_factory=list)
+    _known: set[Fault] = field(default_factory=set)
 
     def add(self, where: str, what: str, remedy: str = "") -> None:
         """Note one fault; the place of the whole document is empty."""
         fault = Fault(where or "the whole contract", what, remedy)
-        if fault not in self.found:
+        if fault not in self._known:
+            self._known.add(fault)
             self.found.append(fault)
 
     def take(self, error: ContractError, where: str = "") -> None:
@@ -103,6 +145,15 @@ class Reader:
         if not isinstance(value, bool):
             self.add(where, f"expected true or false, found {kind(value)}")
         return value is True
+
+    def moment(self, value: object, where: str) -> int | None:
+        """Unix second of an RFC 3339 date-time; None where it is not one."""
+        text = self.text(value, where)
+        try:
+            return unix_s(text) if text else None
+        except (ValueError, OverflowError, OSError):
+            self.add(where, f"{text[:40]!r} is no whole second with an offset", "such as 2026-05-17T09:00:00Z")
+            return None
 
     def number(self, value: object, where: str, name: str = "") -> Decimal:
         """A finite number of at most 28 digits; 0 where it is not one."""

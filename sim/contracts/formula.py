@@ -149,7 +149,7 @@ class Formula:
         """The same formula over other names."""
         return _formula(self.text, self.who, renamed(self._tree, names))
 
-    def check_units(self, units: Mapping[str, Unit], result: Unit) -> None:
+    def check_units(self, units: Mapping[str, Unit], result: Unit | None) -> None:
         """Raises ``ContractError`` where units clash, or the result is in another one than ``result``."""
         dimensions.check(self._tree, units, result, self.who)
 

@@ -7,7 +7,7 @@ contract and signals gets the same report; ``differences`` says where not.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -17,8 +17,8 @@ from sim.contracts.agreement import OTHERS
 from sim.contracts.billing import Line
 from sim.contracts.binding import Bound
 from sim.contracts.computation import Amounts
-from sim.contracts.document import Document
-from sim.contracts.signals import Observed
+from sim.contracts.document import Document, pointer
+from sim.contracts.signals import Observed, Reading
 from sim.contracts.units import KWH, unit_of_name
 from sim.ledger import EXACT, Posting, balances, minor_unit, net_by_currency, total_of
 
@@ -32,7 +32,8 @@ def report(bound: Bound, amounts: Amounts, lines: Sequence[Line], postings: Sequ
     """
     nothing = EXACT.multiply(minor_unit(bound.currency), 0)
     by_party = balances(postings)
-    eras = dict.fromkeys(party.era for party in bound.agreement.parties)
+    paid = (era for posting in postings for era in (posting.payer, posting.payee))
+    eras = dict.fromkeys((*(party.era for party in bound.agreement.parties), *paid))
     flows = [_revenue_flow(bound, amounts, line) for line in lines]
     owed = balances(
         Posting(0, "", line.term, *_ends(line), abs(line.amount), bound.currency) for line in lines if line.amount
@@ -63,7 +64,7 @@ def evidence(bound: Bound, amounts: Amounts, lines: Sequence[Line], observed: Ob
     """What a third party needs to compute every line again, besides the contract and the signals themselves."""
     return {
         "contractHash": contract_hash,
-        "signalsHash": signals_hash(observed),
+        "signalsHash": signals_hash(observed, amounts.states),
         "settlementBasis": None if bound.agreement.basis is None else str(bound.agreement.basis),
         "intervals": observed.count,
         "lines": [_line(bound, amounts, line) for line in lines],
@@ -78,31 +79,37 @@ def evidence(bound: Bound, amounts: Amounts, lines: Sequence[Line], observed: Ob
     }
 
 
-def signals_hash(observed: Observed) -> str:
-    """``sha256:hex`` over everything that was read, in order, with versions and qualities."""
-    digest = hashlib.sha256()
-    for source, reading in observed.readings():
-        digest.update(
-            rfc8785.dumps([source, reading.start, reading.version, str(reading.quality), _texts(reading.fields)])
-        )
-    return f"sha256:{digest.hexdigest()}"
+def signals_hash(observed: Observed, states: Mapping[str, tuple[Decimal, Decimal]]) -> str:
+    """``sha256:hex`` over everything that was read, by source and interval, and the states before: however it was written."""
+    readings = sorted(
+        (
+            [source, reading.start, reading.version, str(reading.quality), _told(reading)]
+            for source, reading in observed.readings()
+        ),
+        key=lambda row: row[:2],
+    )
+    before = {name: str(value.normalize()) for name, (value, _) in states.items()}
+    return f"sha256:{hashlib.sha256(rfc8785.dumps([readings, before])).hexdigest()}"
 
 
-def differences(stated: Document, computed: Mapping[str, object]) -> Iterator[str]:
-    """Where a report that somebody else made says something else than contract and signals give."""
-    for key in ("contractHash", "signalsHash"):
-        theirs, ours = _evidence_of(stated).get(key), _evidence_of(computed).get(key)
-        if theirs is not None and theirs != ours:
-            yield f"/evidence/{key}: the report is about {theirs}; this is {ours}"
-    for key, name in (("revenueFlows", _flow_key), ("postings", _posting_key)):
-        theirs_by, ours_by = (_by_key(document.get(key), name) for document in (stated, computed))
-        if key in stated:
-            for entry in dict.fromkeys((*theirs_by, *ours_by)):
-                theirs, ours = theirs_by.get(entry, Decimal(0)), ours_by.get(entry, Decimal(0))
-                if theirs != ours:
-                    yield f"/{key}: {entry} is stated as {theirs}; it comes to {ours}"
-    if "totalAmount" in stated and _money(stated["totalAmount"]) != _money(computed["totalAmount"]):
-        yield f"/totalAmount: is stated as {stated['totalAmount']}; it comes to {computed['totalAmount']}"
+def differences(stated: object, computed: object, where: str = "") -> Iterator[str]:
+    """Where a report that somebody else made says something else than contract and signals give, by JSON pointer."""
+    if isinstance(stated, dict) and isinstance(computed, dict):
+        for key in dict.fromkeys((*computed, *stated)):
+            place = pointer(where, key)
+            if key not in stated:
+                yield f"{place}: is missing; it is {_short(computed[key])}"
+            elif key not in computed:
+                yield f"{place}: is no part of the report"
+            else:
+                yield from differences(stated[key], computed[key], place)
+    elif isinstance(stated, list) and isinstance(computed, list):
+        for k, (theirs, ours) in enumerate(zip(stated, computed, strict=False)):
+            yield from differences(theirs, ours, f"{where}/{k}")
+        if len(stated) != len(computed):
+            yield f"{where}: has {len(stated)} entries; it has to have {len(computed)}"
+    elif stated != computed or isinstance(stated, bool) is not isinstance(computed, bool):
+        yield f"{where or '/'}: is stated as {_short(stated)}; it comes to {_short(computed)}"
 
 
 def table(computed: Mapping[str, object]) -> str:
@@ -210,25 +217,9 @@ def _entries(value: object) -> list[Document]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
-def _by_key(value: object, name: Callable[[Document], str]) -> dict[str, Decimal]:
-    totals: dict[str, Decimal] = {}
-    for entry in _entries(value):
-        key = name(entry)
-        totals[key] = EXACT.add(totals.get(key, Decimal(0)), _money(entry.get("amount")))
-    return totals
-
-
-def _flow_key(entry: Document) -> str:
-    party = entry.get("party")
-    return f"{party.get('era') if isinstance(party, dict) else party}: {entry.get('description', '')}"
-
-
-def _posting_key(entry: Document) -> str:
-    return f"{entry.get('term')} from {entry.get('from')} to {entry.get('to')}"
-
-
-def _money(value: object) -> Decimal:
-    return Decimal(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else Decimal("NaN")
+def _told(reading: Reading) -> Any:
+    """The fields of a reading as text, without what the report says of it anyway; equal numbers in one way."""
+    return {key: _texts(value) for key, value in reading.fields.items() if key not in ("start", "version", "quality")}
 
 
 def _texts(value: object) -> Any:
@@ -236,4 +227,11 @@ def _texts(value: object) -> Any:
         return {key: _texts(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_texts(item) for item in value]
-    return f"{value:f}" if isinstance(value, Decimal) else value
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return str(Decimal(value).normalize())
+    return value
+
+
+def _short(value: object) -> str:
+    text = str(value) if not isinstance(value, dict | list) else f"{type(value).__name__} of {len(value)}"
+    return text if len(text) <= 60 else text[:57] + "..."

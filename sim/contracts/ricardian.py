@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -70,8 +71,12 @@ def check(reader: Reader, document: Document, agreement: Agreement) -> None:
             )
 
 
-def human_text(agreement: Agreement) -> str:
-    """The contract in words: who, what is measured, who pays whom by which formula."""
+def human_text(agreement: Agreement, currency: str = "") -> str:
+    """The contract in words: who, what is measured, who pays whom by which formula.
+
+    currency: what it counts in where it does not say so itself.
+    """
+    agreement = replace(agreement, currency=agreement.currency or currency)
     return "\n".join(_paragraphs(agreement)) + "\n"
 
 
@@ -98,6 +103,8 @@ def _paragraphs(agreement: Agreement) -> Iterator[str]:
         ],
     )
     yield from _section("Payments", [_flow_line(flow, number) for number, flow in enumerate(agreement.flows, start=1)])
+    if agreement.script is not None:
+        yield from _section("Script, in Starlark", agreement.script.text.strip().splitlines())
     yield ""
     yield _closing(agreement)
 
@@ -112,12 +119,15 @@ def _section(title: str, lines: list[str]) -> Iterator[str]:
 def _source_line(agreement: Agreement, index: int) -> str:
     source = agreement.sources[index]
     every = f", every {source.refresh_s // 60} min" if source.refresh_s else ""
+    meter = f", meter {source.meter}" if source.meter else ""
+    fields = ", ".join(f"{name} in {unit}" if unit is not None else name for name, unit in source.fields.items())
+    fields = f", tells {fields}" if fields else ""
     gap = "nothing is settled until it comes"
     if source.estimate:
         gap = "the interval before stands in until it comes"
     if source.fallback:
         gap = f"{', '.join(f'{k} = {v:f}' for k, v in source.fallback.items())} stands in"
-    return f"- {source.id} ({source.kind or 'signal'}){every}; where it is missing, {gap}."
+    return f"- {source.id} ({source.kind or 'signal'}{meter}){every}{fields}; where it is missing, {gap}."
 
 
 def _quantity_line(quantity: Quantity, agreement: Agreement) -> str:
@@ -161,10 +171,12 @@ def _flow_line(flow: Flow, number: int) -> str:
 
 
 def _closing(agreement: Agreement) -> str:
-    when = "interval by interval" if agreement.incremental else "once, after fulfilment"
+    every = f"every {agreement.billing_s // 60} min" if agreement.billing_s else "interval by interval"
+    when = every if agreement.incremental else "once, after fulfilment"
+    window = f" It holds from {agreement.window[0]} to {agreement.window[1]}." if agreement.window else ""
     basis = f" The energy that counts: {agreement.basis}." if agreement.basis else ""
     money = f" Amounts are in {agreement.currency}, each line rounded once, half to even." if agreement.currency else ""
-    return f"Settled {when}.{basis}{money} What one party pays the others receive."
+    return f"Settled {when}.{window}{basis}{money} What one party pays the others receive."
 
 
 def _words(role: str) -> str:
@@ -180,10 +192,11 @@ def _canonical(value: object) -> Any:
         return {key: _canonical(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_canonical(item) for item in value]
-    if isinstance(value, Decimal):
-        return float(value) if Decimal(repr(float(value))) == value else f"{value:f}"
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**53:
-        return str(value)
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        number = Decimal(value)
+        return (
+            float(number) if Decimal(repr(float(number))) == number and abs(number) < 2**53 else str(number.normalize())
+        )
     return value
 
 

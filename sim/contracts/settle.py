@@ -22,16 +22,16 @@ from contextlib import closing
 from decimal import Decimal
 
 from sim.contracts import ricardian
-from sim.contracts.agreement import Agreement
+from sim.contracts.agreement import ABSENT, Agreement
 from sim.contracts.billing import Line, lines, postings, totals_of
 from sim.contracts.binding import Bound, bind
 from sim.contracts.computation import Computation
-from sim.contracts.document import Document, Reader, read_json, write_json
+from sim.contracts.document import Document, Reader, kind, pointer, read_json, unix_s, write_json
 from sim.contracts.readings import billing, read
 from sim.contracts.report import Report, evidence, report
 from sim.contracts.signals import Observed, Quality, observe
-from sim.errors import ContractError
-from sim.ledger import Ledger, minor_unit
+from sim.errors import ContractError, Fault
+from sim.ledger import EXACT, Ledger, minor_unit
 
 __all__ = ["form", "read_json", "settle", "write_json"]
 
@@ -97,7 +97,7 @@ def _settled(
         amounts = computation.to_date()
         cycles = _cycles(bound, observed, computation) if bound.agreement.incremental and observed.count > 1 else []
     final = lines(bound, amounts)
-    run, before = _earlier(previous)
+    run, before = _earlier(previous, bound)
     posted = postings(bound, final, before)
     Ledger().post(posted)
     result = report(bound, amounts, final, posted)
@@ -106,27 +106,35 @@ def _settled(
         result["settlementCycles"] = cycles
     result["notes"] = [*bound.notes, *_notes(bound, observed, final)]
     text = bound.agreement.ricardian.get("humanReadableText")
-    hashes = ricardian.hashes(document, text if isinstance(text, str) else ricardian.human_text(bound.agreement))
+    hashes = ricardian.hashes(
+        document, text if isinstance(text, str) else ricardian.human_text(bound.agreement, bound.currency)
+    )
     result["evidence"] = {**evidence(bound, amounts, final, observed, hashes["machineReadableHash"]), **hashes}
     return result
 
 
-def _earlier(previous: object) -> tuple[int, Mapping[tuple[str, str, str], Decimal]]:
-    """Number of this run, and the lines of the one before."""
+def _earlier(previous: object, bound: Bound) -> tuple[int, Mapping[tuple[str, str, str], Decimal]]:
+    """Number of this run, and the lines of the one before, which has to be of the same contract and currency."""
     if previous is None:
         return 0, {}
     reader = Reader()
     document = reader.mapping(previous, "previous")
-    stated = reader.mapping(document.get("evidence", {}), "previous:/evidence")
-    before: dict[tuple[str, str, str], Decimal] = {}
-    for where, line in reader.objects(stated.get("lines", []), "previous:/evidence/lines"):
-        term, payer, payee = (reader.text(line.get(key), f"{where}/{key}") for key in ("term", "from", "to"))
-        amount = reader.number(line.get("amount"), f"{where}/amount")
-        before[term, payer, payee] = before.get((term, payer, payee), Decimal(0)) + amount
-    run = document.get("run", 0)
-    if not isinstance(run, int):
-        reader.add("previous:/run", "expected a whole number")
+    for key, own in (("contractId", bound.agreement.id), ("currency", bound.currency)):
+        if document.get(key) != own:
+            reader.add(f"previous:/{key}", f"expected {own}, found {kind(document.get(key, ABSENT))}")
+    run = document.get("run", ABSENT)
+    if not isinstance(run, int) or isinstance(run, bool) or run < 0:
+        reader.add("previous:/run", f"expected the number of a run, found {kind(run)}")
         run = 0
+    stated = reader.mapping(document.get("evidence", ABSENT), "previous:/evidence")
+    before: dict[tuple[str, str, str], Decimal] = {}
+    unit = minor_unit(bound.currency)
+    for where, line in reader.objects(stated.get("lines", ABSENT), "previous:/evidence/lines"):
+        term, payer, payee = (reader.text(line.get(key), f"{where}/{key}") for key in ("term", "from", "to"))
+        amount = reader.number(line.get("amount"), f"{where}/amount", "amount")
+        if EXACT.remainder(amount, unit):
+            reader.add(f"{where}/amount", f"{amount} is not in whole minor units of {bound.currency} ({unit})")
+        before[term, payer, payee] = EXACT.add(before.get((term, payer, payee), Decimal(0)), amount)
     _refuse("previous report", reader)
     return run + 1, before
 
@@ -136,7 +144,12 @@ def _cycles(bound: Bound, observed: Observed, computation: Computation) -> list[
     cycles: list[Report] = []
     before: Mapping[tuple[str, str, str], Decimal] = {}
     for number, (first, end) in enumerate(_windows(bound.agreement, observed)):
-        now = lines(bound, computation.to_date(end))
+        try:
+            now = lines(bound, computation.to_date(end, told=False))
+        except ContractError as error:
+            what = f"in the cycle that ends with interval {end}"
+            faults = tuple(Fault(fault.where, f"{fault.what} {what}", fault.remedy) for fault in error.faults)
+            raise ContractError(error.source, faults) from error
         posted = postings(bound, now, before, number)
         before = totals_of(now)
         cycle: Report = {"cycleId": f"{bound.agreement.id}/{number}", "intervals": end - first}
@@ -149,10 +162,20 @@ def _cycles(bound: Bound, observed: Observed, computation: Computation) -> list[
 
 def _windows(agreement: Agreement, observed: Observed) -> Iterator[tuple[int, int]]:
     """First interval and end of every billing interval; one interval each where the contract says nothing else."""
+    if agreement.billing_s and observed.starts:
+        times = [unix_s(start) for start in observed.starts]
+        begun = times[0] if agreement.window is None else unix_s(agreement.window[0])
+        numbers = [(at - begun) // agreement.billing_s for at in times]
+        firsts = [k for k, number in enumerate(numbers) if k == 0 or number != numbers[k - 1]]
+        yield from zip(firsts, [*firsts[1:], observed.count], strict=True)
+        return
     step = 1
     refresh = next((source.refresh_s for source in agreement.sources if source.id in observed.series), None)
-    if agreement.billing_s and refresh:
-        step = max(1, agreement.billing_s // refresh)
+    if agreement.billing_s:
+        if not refresh or agreement.billing_s % refresh:
+            what = "cannot be told from readings without a start" if not refresh else f"is no multiple of {refresh} s"
+            raise ContractError("/billingInterval", f"{what}; state the start of each reading")
+        step = agreement.billing_s // refresh
     for first in range(0, observed.count, step):
         yield first, min(first + step, observed.count)
 
@@ -162,7 +185,7 @@ def _states_before(reader: Reader, agreement: Agreement, signals: Document) -> d
     found = {}
     for state in agreement.states:
         if state.id in signals:
-            place = f"signals:/{state.id}"
+            place = pointer("signals:", state.id)
             value = signals[state.id]
             value = reader.mapping(value, place).get("value") if isinstance(value, dict) else value
             found[state.id] = reader.number(value, place, state.id)

@@ -9,15 +9,12 @@ contract allows an estimate (ESTIMATED), and else the settlement waits.
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-import msgspec
-
 from sim.contracts.agreement import Source
-from sim.contracts.document import Document, Reader, kind, pointer
+from sim.contracts.document import Document, Reader, kind, pointer, rfc3339, unix_s
 
 _ROOT = "signals:"
 _MOST_INTERVALS = 1_000_000
@@ -48,8 +45,9 @@ class Reading:
 
     @property
     def reference(self) -> str:
-        """Pointer and version, as reports name what an amount was computed from."""
-        return f"{self.where.removeprefix(_ROOT)}@{self.version}"
+        """Pointer and version, as reports name what an amount was computed from; the start where nothing came."""
+        place = self.where.removeprefix(_ROOT)
+        return f"{place}@{self.version}" if self.version else f"{place}@{self.start or 'none'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,28 +91,30 @@ def observe(
     series: dict[str, dict[str, Reading]] = {}
     for name, value in told.items():
         place = pointer(_ROOT, name)
-        rows = value.get("readings", value.get("intervals")) if isinstance(value, dict) else value
+        listed = next((key for key in ("readings", "intervals") if isinstance(value, dict) and key in value), None)
+        rows = value[listed] if listed and isinstance(value, dict) else value
         if isinstance(rows, list):
-            series[name] = _by_interval(reader, rows, place)
+            series[name] = _by_interval(reader, rows, pointer(place, listed) if listed else place)
         else:
             constant[name] = _reading(reader, reader.mapping(value, place), place)
+    absent = [source for name, source in declared.items() if name not in told and source.fallback]
     starts = _starts(reader, series)
-    if window is not None and _are_times(starts):
-        starts = _window_starts(
-            reader, window, starts, [declared[name].refresh_s for name in series if name in declared]
-        )
-    whole = {
-        name: tuple(_completed(reader, declared.get(name, _open(name)), rows, starts)) for name, rows in series.items()
-    }
-    for name, source in declared.items():
-        if name not in told and source.fallback:
-            constant[name] = Reading("", source.fallback, source.where, 0, Quality.SUBSTITUTE)
+    grid = _grid(window, [*(declared[name] for name in series if name in declared), *absent])
+    if grid:
+        starts = _on_grid(reader, series, starts, grid)
+    for source in absent:
+        if starts:
+            series[source.id] = {}
+        else:
+            constant[source.id] = Reading("", source.fallback, source.where, 0, Quality.SUBSTITUTE)
+    whole = {name: _completed(reader, declared.get(name, _open(name)), rows, starts) for name, rows in series.items()}
     constant = {
-        name: _substituted(reader, declared.get(name, _open(name)), reading) for name, reading in constant.items()
+        name: next(iter(_completed(reader, declared.get(name, _open(name)), {"": reading}, [""])))
+        for name, reading in constant.items()
     }
     undeclared = tuple(name for name in signals if name not in told)
-    intervals = len(starts) if series else 1
-    return Observed(constant, whole, intervals, tuple(starts) if _are_times(starts) else (), undeclared)
+    timed = tuple(starts) if starts and not starts[0].isdigit() else ()
+    return Observed(constant, whole, len(starts) if series else 1, timed, undeclared)
 
 
 def _open(name: str) -> Source:
@@ -122,8 +122,10 @@ def _open(name: str) -> Source:
 
 
 def _by_interval(reader: Reader, rows: list[object], where: str) -> dict[str, Reading]:
-    """The best version of each interval, by its start, or by its number where starts are not stated."""
+    """The best version of each interval, by its start in UTC, or by its number where starts are not stated."""
     best: dict[str, Reading] = {}
+    if not rows:
+        reader.add(where, "has no readings; the settlement waits for them, and nothing is posted")
     for number, (place, row) in enumerate(reader.objects(rows, where)):
         reading = _reading(reader, row, place)
         key = reading.start or f"{number}"
@@ -143,8 +145,10 @@ def _reading(reader: Reader, row: Document, where: str) -> Reading:
         reader.add(f"{where}/version", f"expected a whole number, found {kind(version)}")
         version = 1
     start = row.get("start", "")
-    start = reader.text(start, f"{where}/start") if start != "" else ""
-    return Reading(start, row, where, version, Quality(word) if word else Quality.MISSING)
+    if start != "":
+        at = reader.moment(start, f"{where}/start")
+        start = "" if at is None else rfc3339(at)
+    return Reading(str(start), row, where, version, Quality(word) if word else Quality.MISSING)
 
 
 def _starts(reader: Reader, series: Mapping[str, Mapping[str, Reading]]) -> list[str]:
@@ -152,71 +156,66 @@ def _starts(reader: Reader, series: Mapping[str, Mapping[str, Reading]]) -> list
     keys = list(dict.fromkeys(key for rows in series.values() for key in rows))
     stated = {bool(reading.start) for rows in series.values() for reading in rows.values()}
     if len(stated) > 1:
-        reader.add(_ROOT, "some readings state their start and others do not", "state it for all of them or for none")
+        reader.add("signals", "some readings state their start and others do not", "state it for all or for none")
         return keys
-    if stated == {True}:
-        places = {key: reading.where for rows in series.values() for key, reading in rows.items()}
-        moments = {key: moment(reader, key, f"{places[key]}/start") for key in keys}
-        return sorted(keys, key=lambda key: moments[key])
-    return sorted(keys, key=int)
+    return sorted(keys) if stated == {True} else sorted(keys, key=int)
 
 
-def moment(reader: Reader, text: str, where: str) -> float:
-    """Unix time of an RFC 3339 date-time with its offset."""
-    try:
-        stamp = msgspec.convert(text, datetime.datetime)
-    except msgspec.ValidationError:
-        stamp = None
-    if stamp is None or stamp.tzinfo is None:
-        reader.add(where, f"{text!r} is no time with an offset", "such as 2026-05-17T09:00:00Z")
-        return 0.0
-    return stamp.timestamp()
+def _grid(window: tuple[str, str] | None, sources: Sequence[Source]) -> list[str]:
+    """Starts of the intervals of a window; none where no source says how often it tells."""
+    step_s = next((source.refresh_s for source in sources if source.refresh_s), None)
+    if window is None or step_s is None:
+        return []
+    first, end = (unix_s(text) for text in window)
+    return [rfc3339(at) for at in range(first, min(end, first + _MOST_INTERVALS * step_s), step_s)]
 
 
-def _window_starts(
-    reader: Reader, window: tuple[str, str], starts: list[str], refreshes: Sequence[int | None]
+def _on_grid(
+    reader: Reader, series: Mapping[str, Mapping[str, Reading]], starts: list[str], grid: list[str]
 ) -> list[str]:
-    """The intervals of a window, so that one of which nobody told is missed; as they are where no source says how often."""
-    step_s = next((refresh for refresh in refreshes if refresh), None)
-    if step_s is None:
+    """The grid, where readings state their start; as many readings as it has intervals, where not."""
+    if starts and starts[0].isdigit():
+        if len(starts) != len(grid):
+            what = f"{len(starts)} readings came for the {len(grid)} intervals of the contract's window"
+            reader.add("signals", what, "the settlement waits; state the start of each to say which are missing")
         return starts
-    first, end = (moment(reader, text, "/timeWindow") for text in window)
-    known = {moment(reader, start, _ROOT): start for start in starts}
-    for outside in [start for at, start in known.items() if not first <= at < end]:
-        reader.add(_ROOT, f"a reading of {outside} is outside the contract's {window[0]} to {window[1]}")
-    count = min(round((end - first) / step_s), _MOST_INTERVALS)
-    wanted = [first + k * step_s for k in range(count)]
-    return [known.get(at) or _rfc3339(at) for at in sorted({*wanted, *known})]
+    known = set(grid)
+    for rows in series.values():
+        for start, reading in rows.items():
+            if start not in known:
+                what = f"{start} is no interval of the contract's window, which begins {grid[0]} and has {len(grid)}"
+                reader.add(f"{reading.where}/start", what)
+    return grid
 
 
-def _rfc3339(at: float) -> str:
-    return datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat().replace("+00:00", "Z")
-
-
-def _are_times(starts: Sequence[str]) -> bool:
-    return bool(starts) and not starts[0].isdigit()
-
-
-def _completed(reader: Reader, source: Source, rows: Mapping[str, Reading], starts: Sequence[str]) -> Iterator[Reading]:
+def _completed(
+    reader: Reader, source: Source, rows: Mapping[str, Reading], starts: Sequence[str]
+) -> tuple[Reading, ...]:
     """A reading for every interval, with stand-ins where the contract has some."""
-    last: Reading | None = None
-    for number, start in enumerate(starts):
-        missing = Reading(start, {}, pointer(pointer(_ROOT, source.id), number), 0, Quality.MISSING)
-        reading = rows.get(start, missing)
-        if reading.quality is Quality.MISSING and not source.fallback and source.estimate and last is not None:
-            reading = Reading(start, last.fields, reading.where, reading.version, Quality.ESTIMATED)
-        yield (reading := _substituted(reader, source, reading))
-        if reading.quality is not Quality.MISSING:
-            last = reading
+    found: list[Reading] = []
+    missing: list[Reading] = []
+    for start in starts:
+        reading = rows.get(start) or Reading(start, {}, pointer(_ROOT, source.id), 0, Quality.MISSING)
+        if reading.quality is Quality.MISSING:
+            reading = _stand_in(source, reading, found)
+        if reading.quality is Quality.MISSING:
+            missing.append(reading)
+        found.append(reading)
+    if missing:
+        times = ", ".join(reading.start for reading in missing[:3] if reading.start)
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        at = f" of {times}{more}" if times else ""
+        what = f"{source.id} has no reading{at}; the settlement waits for it, and nothing is posted"
+        remedy = f"send it, or give {source.id} a fallback or onMissing: ESTIMATE in the contract"
+        reader.add(missing[0].where, what, remedy)
+    return tuple(found)
 
 
-def _substituted(reader: Reader, source: Source, reading: Reading) -> Reading:
-    if reading.quality is not Quality.MISSING:
-        return reading
+def _stand_in(source: Source, reading: Reading, earlier: Sequence[Reading]) -> Reading:
+    """What the contract puts in the place of a missing reading; that itself where it puts nothing."""
     if source.fallback:
-        fields = {**reading.fields, **source.fallback}
-        return Reading(reading.start, fields, reading.where, reading.version, Quality.SUBSTITUTE)
-    at = f" of {reading.start}" if reading.start else ""
-    what = f"{source.id} has no reading{at}; the settlement waits for it, and nothing is posted"
-    reader.add(reading.where, what, f"send it, or give {source.id} a fallback or onMissing: ESTIMATE in the contract")
+        return replace(reading, fields={**reading.fields, **source.fallback}, quality=Quality.SUBSTITUTE)
+    last = next((other for other in reversed(earlier) if other.quality is not Quality.MISSING), None)
+    if source.estimate and last is not None:
+        return replace(reading, fields=last.fields, quality=Quality.ESTIMATED)
     return reading

@@ -113,12 +113,15 @@ _CODE = re.compile(r"[A-Z]{3}")
 
 # Names that carry their unit.  Ends are tried in order, so that a price per kWh is not taken for energy.
 _ENDINGS = (
+    (re.compile(r"(PerMWh|_per_mwh)$"), f"{CURRENCY}/MWh"),
     (re.compile(r"(PerKWh|_per_kwh)$"), f"{CURRENCY}/kWh"),
     (re.compile(r"(PerKW|_per_kw)$"), f"{CURRENCY}/kW"),
     (re.compile(r"(PerMinute|_per_min)$"), f"{CURRENCY}/min"),
     (re.compile(r"(PerHour|_per_h)$"), f"{CURRENCY}/h"),
     (re.compile(r"([a-z]MWh|_mwh|^MWh)$"), "MWh"),
+    (re.compile(r"([a-jl-z]Wh|_wh|^Wh)$"), "Wh"),
     (re.compile(r"([a-z]KWh|[a-z]kWh|_kwh|^kWh|^KWh|^energyFlow)$"), "kWh"),
+    (re.compile(r"([a-z]MW|_mw|^MW)$"), "MW"),
     (re.compile(r"([a-z]KW|[a-z]kW|_kw|^kW|^KW)$"), "kW"),
     (re.compile(r"([a-z]Minutes|_min|^minutes)$"), "min"),
     (re.compile(r"([a-z]Hours|_h|^hours)$"), "h"),

@@ -15,7 +15,7 @@ from sim.contracts.computation import Computation
 from sim.contracts.document import Reader
 from sim.contracts.readings import read
 from sim.contracts.settle import form
-from sim.contracts.signals import observe
+from sim.contracts.signals import Observed, observe
 from sim.errors import ContractError
 from sim.ledger import Posting
 from tests.contracts.agreements import amounts, balances, contract, decimals, faults, settled
@@ -35,9 +35,12 @@ def flow(payer: str, payee: str, name: str, formula: str = "", **more: Any) -> d
 
 
 def computation(document: Any, signals: Any, before: Mapping[str, Decimal] | None = None) -> Computation:
+    """signals: None for not a single interval."""
     reader = Reader()
     agreement = read(reader, decimals(document))
-    observed = observe(reader, decimals(signals), agreement.sources, agreement.window)
+    observed = Observed({}, {}, 0)
+    if signals is not None:
+        observed = observe(reader, decimals(signals), agreement.sources, agreement.window)
     bound = bind(reader, agreement, observed, "INR")
     assert reader.found == []
     return Computation(bound, observed, before or {})
@@ -244,7 +247,7 @@ def test_nothing_accumulates_over_no_intervals():
         telemetrySources=METER,
         states=[{"stateId": "used", "kind": "SUM", "formula": "5", "initial": 10}],
     )
-    found = computation(document, {"m": []}).to_date()
+    found = computation(document, None).to_date()
     assert (found.exact, found.states) == ((1, 10), {"used": (10, 10)})
 
 

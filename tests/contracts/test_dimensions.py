@@ -46,7 +46,7 @@ def check(text: str) -> None:
         "perHour * hours",
         "energy_wh / 1000 * price",
         "minutes / 60 * perHour",
-        "fee * percent / 100 / 0.01 * 100",
+        "fee * percent / 100",
         "2.5",
         "0",
         "max(energy - 10, 0) * price",

@@ -242,6 +242,7 @@ def test_everything_wrong_with_a_contract_is_told_at_once(signals):
         "/revenueFlows/flows/3/desc: unknown key (known: @type, currency, description, formula, from, name, rules, share, tax, to)",
         "/revenueFlows/flows/4/to: expected a text, found nothing",
         "/telemetrySources/1/sourceId: expected a text, found nothing",
+        "/telemetrySources/1/sourceID: unknown key (did you mean sourceId?)",
         "/telemetrySources/2/sourceId: cdr-ev-001 is declared twice",
         "/roles/1/roleInputs/currency: is INR where /currency is usd; one contract has one currency",
         "/currency: 'usd' is not a currency code of three capital letters, such as INR",

@@ -93,7 +93,10 @@ def test_a_window_shows_that_the_last_readings_are_missing():
     document = energy(timeWindow={"start": "2026-01-01T10:00:00Z", "end": "2026-01-01T11:00:00Z"})
     found = faults(document, {"m": [at(0, energyKWh=1), at(15, energyKWh=1), at(30, energyKWh=1)]})
     assert ["2026-01-01T10:45:00Z" in fault for fault in found] == [True]
-    assert "outside the contract's" in faults(document, {"m": [{"start": "2026-01-01T12:00:00Z", "energyKWh": 1}]})[0]
+    assert (
+        "is no interval of the contract's window"
+        in faults(document, {"m": [{"start": "2026-01-01T12:00:00Z", "energyKWh": 1}]})[0]
+    )
 
 
 def test_a_fallback_that_the_contract_declares_stands_in_and_is_flagged():
@@ -129,8 +132,8 @@ def test_an_estimate_is_flagged_and_trued_up_when_the_reading_comes():
     ("signals", "what"),
     [
         ({"m": [at(0, energyKWh=1), {"energyKWh": 1}]}, "some readings state their start and others do not"),
-        ({"m": [{"start": "10:00", "energyKWh": 1}]}, "'10:00' is no time with an offset"),
-        ({"m": [{"start": "2026-01-01T10:00:00", "energyKWh": 1}]}, "is no time with an offset"),
+        ({"m": [{"start": "10:00", "energyKWh": 1}]}, "'10:00' is no whole second with an offset"),
+        ({"m": [{"start": "2026-01-01T10:00:00", "energyKWh": 1}]}, "is no whole second with an offset"),
         ({"m": [at(0, energyKWh=1, quality="GOOD")]}, "GOOD is none of ACTUAL, ESTIMATED, SUBSTITUTE, MISSING"),
         ({"m": [at(0, energyKWh=1, version="2")]}, "expected a whole number, found the text '2'"),
         ({"m": [at(0)]}, "energyKWh is not a quantity of this contract or its signals"),

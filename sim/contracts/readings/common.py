@@ -26,7 +26,7 @@ from sim.contracts.agreement import (
     Tax,
 )
 from sim.contracts.contract import Role
-from sim.contracts.document import Document, Reader, kind, pointer
+from sim.contracts.document import Document, Reader, kind, pointer, rfc3339
 from sim.contracts.formula import Formula, compile_formula, variable_name
 from sim.contracts.units import Unit, parse_unit, unit_of_name
 from sim.errors import ContractError, nearest
@@ -49,6 +49,11 @@ _STATUSES = ("PENDING", "ACTIVE", "COMPLETED", "TERMINATED")
 _SIGNALS = ("inputSignals", "signalId", "signalType")
 _TELEMETRY = ("telemetrySources", "sourceId", "sourceType")
 _MOMENTS: tuple[Literal["before", "after"], ...] = ("before", "after")
+_SOURCE_KEYS = (
+    "@type", "signalId", "signalType", "sourceId", "sourceType", "source", "format", "refreshInterval", "fields", "unit",
+    "value", "timestamp", "fallback", "onMissing", "description", "price", "clearedPowerKW", "offsetKW", "curtailedKW",
+    "firm", "gridNode", "era", "meterId", "endpoint",
+)  # fmt: skip
 _VARIABLE_KEYS = ("source", "path", "unit", "transform", "constant", "formula", "description")
 _ABOUT_SOURCES = ("telemetry", "telemetrySources", "inputSignals")
 
@@ -103,7 +108,9 @@ class Shared:
         return tuple(found)
 
     def _source(self, name: str, entry: Document, kind_key: str, where: str) -> Source:
+        self.reader.keys(entry, _SOURCE_KEYS, where)
         refresh = entry.get("refreshInterval")
+        missing = self.reader.choice(entry.get("onMissing", "WAIT"), ("WAIT", "ESTIMATE"), f"{where}/onMissing")
         fallback = entry.get("fallback", {})
         fallback = fallback if isinstance(fallback, dict) else {"value": fallback}
         origin = entry.get("source", entry)
@@ -114,7 +121,8 @@ class Shared:
             where=where,
             refresh_s=None if refresh is None else self.seconds(refresh, f"{where}/refreshInterval"),
             fallback={k: self.reader.number(v, f"{where}/fallback/{k}", k) for k, v in fallback.items()},
-            estimate=entry.get("onMissing") == "ESTIMATE",
+            estimate=missing == "ESTIMATE",
+            meter=str(origin.get("meterId", "")) if isinstance(origin, dict) else "",
             bound=isinstance(origin, dict) and any(origin.get(k) for k in ("era", "meterId", "endpoint")),
         )
 
@@ -142,10 +150,13 @@ class Shared:
         """Whole seconds of an ISO 8601 duration."""
         text = self.reader.text(value, where)
         try:
-            return round(msgspec.convert(text, datetime.timedelta).total_seconds()) if text else None
-        except msgspec.ValidationError:
+            seconds = msgspec.convert(text, datetime.timedelta).total_seconds() if text else None
+        except (msgspec.ValidationError, OverflowError):
+            seconds = 0
+        if seconds is not None and (seconds < 1 or not seconds.is_integer()):
             self.reader.add(where, f"{text!r} is no duration", "such as PT15M, PT1H or P1D")
             return None
+        return None if seconds is None else int(seconds)
 
     def script(self, value: object, where: str) -> tuple[Script | None, tuple[Quantity, ...]]:
         """A script and the quantities it computes: ``{language, text, outputs: {name: unit}}``."""
@@ -180,6 +191,7 @@ class Shared:
         """Accumulated states: ``[{stateId, kind: SUM | MAXIMUM, formula, unit, initial}]``."""
         found: list[State] = []
         quantities: list[Quantity] = []
+        names: list[str] = []
         for where, entry in self.reader.objects(self.document.get("states", []), "/states"):
             self.reader.keys(entry, ("stateId", "kind", "formula", "unit", "initial", "description"), where)
             name = self.reader.text(entry.get("stateId", ABSENT), f"{where}/stateId")
@@ -187,11 +199,15 @@ class Shared:
             formula = self.reader.formula(entry.get("formula", ABSENT), f"{where}/formula")
             initial = self.reader.number(entry.get("initial", 0), f"{where}/initial", "initial")
             unit = self.unit(entry.get("unit"), f"{where}/unit", name)
+            if name in names:
+                self.reader.add(f"{where}/stateId", f"{name} is declared twice")
+                continue
+            names.append(name)
             for when in _MOMENTS:
                 spellings = (f"states.{variable_name(name, when)}", variable_name(name, when))
                 quantities.append(Quantity(where, spellings, StateValue(name, when), unit))
             if formula is not None and how:
-                found.append(State(name, cast(Literal["SUM", "MAXIMUM"], how), formula, initial, where))
+                found.append(State(name, cast(Literal["SUM", "MAXIMUM"], how), formula, initial, where, unit))
         return tuple(found), tuple(quantities)
 
     def settlement(self) -> tuple[Basis | None, tuple[State, ...], tuple[Quantity, ...]]:
@@ -208,6 +224,8 @@ class Shared:
         basis = self.reader.choice(stated.get("basis", ABSENT), tuple(Basis), f"{where}/basis")
         needed = ("source",) if basis == Basis.DELIVERED else ("source", "contracted")
         texts = {key: self.reader.text(stated[key], f"{where}/{key}") for key in _QUANTITIES if key in stated}
+        if any(text and self.reader.formula(text, f"{where}/{key}") is None for key, text in texts.items()):
+            return None, (), ()
         for key in needed:
             if basis and key not in stated:
                 self.reader.add(f"{where}/{key}", f"{basis} needs it", "a formula in kWh")
@@ -296,7 +314,7 @@ class Shared:
             )
             return None
         found = [selector for segment in path.segments for selector in segment.selectors]
-        return tuple(getattr(s, "name", None) or s.index for s in found)  # type: ignore[attr-defined]
+        return tuple(s.name if hasattr(s, "name") else s.index for s in found)  # type: ignore[attr-defined]
 
     def tax(self, value: object, where: str) -> Tax | None:
         """``{rate, base: [flow names], inclusive, components: [{name, rate}]}``; rates are shares."""
@@ -319,6 +337,8 @@ class Shared:
         ]
         if not 0 <= rate <= 1:
             self.reader.add(f"{where}/rate", f"the rate {rate} is no share of 0..1", "0.18 for 18 %")
+        if any(part < 0 for _, part in components):
+            self.reader.add(f"{where}/components", "a rate is negative")
         if components and sum(part for _, part in components) != rate:
             total = sum(part for _, part in components)
             self.reader.add(f"{where}/components", f"the rates sum to {total}, and the tax has {rate}")
@@ -328,9 +348,14 @@ class Shared:
         """Ordered guarded formulas ``[{when, then}, …, {then}]``: the first whose condition holds; the last has none."""
         pieces: list[str] = []
         entries = self.reader.objects(value, where)
+        if not entries:
+            self.reader.add(where, "has no rule", "[{when, then}, …, {then}]")
         for k, (place, entry) in enumerate(entries):
             self.reader.keys(entry, ("when", "then", "description"), place)
             then = self.reader.text(entry.get("then", ABSENT), f"{place}/then")
+            # Each by itself first: what closes a parenthesis that it did not open would change the others.
+            if then and self.reader.formula(then, f"{place}/then") is None:
+                return None
             last = k == len(entries) - 1
             if last == ("when" in entry):
                 what = (
@@ -369,8 +394,13 @@ class Shared:
         if "timeWindow" not in self.document:
             return None
         stated = self.reader.mapping(self.document["timeWindow"], "/timeWindow")
-        ends = [self.reader.text(stated.get(end, ABSENT), f"/timeWindow/{end}") for end in ("start", "end")]
-        return (ends[0], ends[1]) if all(ends) else None
+        ends = [self.reader.moment(stated.get(end, ABSENT), f"/timeWindow/{end}") for end in ("start", "end")]
+        if ends[0] is None or ends[1] is None:
+            return None
+        if ends[1] <= ends[0]:
+            self.reader.add("/timeWindow/end", "is not after the start")
+            return None
+        return rfc3339(ends[0]), rfc3339(ends[1])
 
 
 _QUANTITIES = ("contracted", "source", "target")

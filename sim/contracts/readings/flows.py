@@ -70,12 +70,12 @@ def _flows(shared: Shared, entries: list[tuple[str, Document]]) -> Iterator[Flow
 
 def amount(shared: Shared, entry: Document, where: str) -> Formula | None:
     """What a flow comes to: by ``formula``, by ``rules``, or by ``tax``, which has no formula; exactly one of them."""
-    ways = [key for key in ("formula", "rules", "tax") if key in entry]
+    ways = [key for key in ("formula", "rules", "tax") if entry.get(key) is not None]
     if len(ways) > 1:
         shared.reader.add(where, f"has {' and '.join(ways)}; an amount is computed in one way")
-    if "tax" in entry:
+    if entry.get("tax") is not None:
         return None
-    if "rules" in entry:
+    if entry.get("rules") is not None:
         return shared.rules(entry["rules"], f"{where}/rules")
     return shared.reader.formula(entry.get("formula", ABSENT), f"{where}/formula")
 

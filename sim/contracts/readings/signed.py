@@ -61,7 +61,7 @@ def party_name(shared: Shared, entry: Document, where: str) -> str:
         return shared.role(entry.get("role", ABSENT), f"{where}/role")
     stated = entry["party"]
     if isinstance(stated, str):
-        return stated
+        return shared.reader.text(stated, f"{where}/party")
     party = shared.reader.mapping(stated, f"{where}/party")
     if "role" in party:
         shared.role(party["role"], f"{where}/party/role")

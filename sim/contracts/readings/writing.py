@@ -15,6 +15,7 @@ from sim.contracts.readings import billing, flows, signed
 from sim.errors import ContractError
 
 _WHO_PAYS = (
+    "ricardianContract",
     "roles",
     "participants",
     "revenueFlows",
@@ -42,6 +43,8 @@ def write(document: Mapping[str, object], agreement: Agreement, form: str, curre
     entries = _entries(document, agreement)
     if form == flows.FORM:
         return shared | _as_flows(document, agreement, entries)
+    if form == billing.FORM and agreement.open_roles:
+        raise ContractError(agreement.open_roles[0].where, "is open, and this reading has no open roles")
     _refuse_payers(agreement, entries, form)
     if form == signed.FORM:
         named = _named(document, agreement)
@@ -81,7 +84,10 @@ def _hub(agreement: Agreement) -> Party:
         found = agreement.parties_of(role)
         if len(found) == 1:
             return found[0]
-    return agreement.parties[0]
+    alone = [party for party in agreement.parties if party.seat == party.role]
+    if not alone:
+        raise ContractError("/roles", "several parties share every role, so nobody can stand between them")
+    return alone[0]
 
 
 def _as_billing(document: Mapping[str, object], agreement: Agreement, entries: list[Document]) -> Document:
