@@ -81,6 +81,13 @@ def test_two_who_share_a_total_pay_it_once():
     assert balances(document, {}) == {"a": "-50.01", "b": "-50.00", "solar-1": "100.01"}
 
 
+def test_one_who_shares_with_nobody_pays_it_all_and_the_exact_amount_is_on_record():
+    document = contract([flow("BUYER", "SELLER", "fee", "100 / 3", share="1")])
+    (line,) = settled(document, {})["evidence"]["lines"]
+    assert (line["from"], str(line["amount"])) == ("ev-1", "33.33")
+    assert line["exact"] == Decimal(100) / 3
+
+
 def test_a_total_of_nothing_is_split_into_nothing():
     document = several("BUYER", ("a", "b", "c"), [flow("BUYER", "SELLER", "fee", "0 * 1", share="1")])
     assert balances(document, {}) == {}
@@ -265,6 +272,29 @@ def test_what_is_computed_from_readings_has_a_value_for_every_interval():
         "/revenueFlows/flows/0/formula: variables.most, variables.doubled differs by interval and stands outside sum(…) "
         "in sum(e) * most + doubled"
     )
+
+
+def test_what_is_computed_from_agreed_values_is_the_same_in_every_interval():
+    document = contract(
+        [("BUYER", "SELLER", "e * most"), ("BUYER", "GRID_OPERATOR", "most")],
+        telemetrySources=METER,
+        inputParameters={"rate": 2},
+        variables={"doubled": {"formula": "rate * 2"}, "most": {"formula": "max(doubled, 3)"}},
+    )
+    assert amounts(document, READINGS) == {"flow-1": "28.00", "flow-2": "4.00"}
+
+
+def test_what_is_known_for_the_whole_cycle_does_not_stand_beside_a_reading():
+    document = contract(
+        [("BUYER", "SELLER", "e * used.after * whole")],
+        telemetrySources=METER,
+        variables={"whole": {"formula": "sum(e) * 2"}},
+        states=[{"stateId": "used", "kind": "SUM", "formula": "e"}],
+    )
+    assert faults(document, READINGS) == [
+        "/revenueFlows/flows/0/formula: used.after, whole is known for the cycle as a whole, and e * used.after * whole "
+        "is computed by interval; put what differs by interval into sum(…)"
+    ]
 
 
 def test_what_sums_readings_has_one_value():
