@@ -68,6 +68,12 @@ def check(text: str) -> None:
         "energy * (price + 0.01)",
         "max(energy, 2 + 3) * price",
         "max(energy, 2 * 3) * price",
+        "0.001 * energy_wh * price",
+        "0.5 * energy_wh * price / 100",
+        "energy_wh / 200 * price",
+        "energy_wh / 5000 * price",
+        "energy_wh * 0 * price",
+        "energy_wh * (0.002 + 3) * price",
     ],
 )
 def test_a_formula_that_makes_money_of_its_quantities_is_accepted(text):
@@ -89,6 +95,10 @@ def test_a_formula_that_makes_money_of_its_quantities_is_accepted(text):
             "energy + energy_wh joins kWh and 0.001 kWh; convert one of them, by a factor of 1000",
         ),
         ("(energy * 2 + energy + energy_wh) * price", "energy * 2 + energy + energy_wh joins kWh and 0.001 kWh"),
+        ("energy_wh / 199 * price", "energy_wh / 199 * price is in 0.001 EUR, and has to be in EUR"),
+        ("energy_wh / 5001 * price", "is in 0.001 EUR, and has to be in EUR"),
+        ("energy_wh * 1000 * price", "is in 0.001 EUR, and has to be in EUR"),
+        ("2 * energy_wh * price * 2", "is in 0.001 EUR, and has to be in EUR"),
         ("(energy * 2 + power) * price", "energy * 2 + power joins kWh and kW"),
         ("2 + share", "2 + share is in 1, and has to be in EUR"),
         ("power * 0.085", "power * 0.085 is in kW, and has to be in EUR"),
