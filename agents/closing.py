@@ -30,7 +30,7 @@ from sim.contracts.settlement_moves import (
 )
 from sim.contracts.settlement_runs import SettlementRun
 from sim.errors import ContractError
-from sim.ledger import EXACT, Balances, Ledger, Posting, balances
+from sim.ledger import EXACT, Ledger, Posting
 from sim.trust.signatory import Signatory
 from sim.wire.bags import EnergySettlement
 from sim.wire.codes import Code, Refusal
@@ -76,7 +76,7 @@ class Closing:
         chronicle: Chronicle,
     ) -> None:
         self.contract = contract
-        self._posted = tuple(posted)
+        self._owed = owed(posted)
         self._practice = practice
         self._chronicle = chronicle
         self._book = Ledger()
@@ -88,7 +88,7 @@ class Closing:
             contract, practice.rules, self._book, lambda era, digest, signature, _: holds(era, digest, signature)
         )
         self._cycles.open(window)
-        now, statement = practice.second(), Statement(owed(posted), snapshot_of(snapshots))
+        now, statement = practice.second(), Statement(self._owed, snapshot_of(snapshots))
         acts = self._cycles.do(Compute(CLOSING, RUN, hand.era, now, statement, closes=True))
         chronicle.acted(contract, acts, missing=str(practice.rules.missing))
         self.signature = hand.sign(self.run.digest)
@@ -134,7 +134,7 @@ class Closing:
         if self.state is not State.READY:
             return False
         self._cycles.do(Finalise(CLOSING, RUN, self._practice.signatory.era, self._practice.second()))
-        if _owing(self._book) != _owing(self._posted):
+        if set(owed(self._book)) != {entry for entry in self._owed if entry.amount}:
             raise ContractError(self.contract.id, "the closing statement and the postings of the intervals differ")
         return True
 
@@ -169,7 +169,3 @@ def add(totals: Totals, rows: Iterable[Row]) -> None:
         amount = owing if forward else owing.copy_negate()
         before = totals.get(account)
         totals[account] = amount if before is None else EXACT.add(before, amount)
-
-
-def _owing(postings: Iterable[Posting]) -> Balances:
-    return {party: amount for party, amount in balances(postings).items() if amount}

@@ -18,7 +18,7 @@ import pytest
 from msgspec import UNSET
 
 from agents.chronicle import Chronicle, snapshot_of
-from agents.closing import BAG, CLOSING, Closing, Practice
+from agents.closing import BAG, CLOSING, Closing, Practice, owed
 from agents.passbook import Passbook
 from results.run import Run
 from results.summary import render, summarise
@@ -275,7 +275,7 @@ def test_an_account_that_comes_to_nothing_is_stated_and_signed_too() -> None:
 
 def test_a_book_that_differs_from_what_was_posted_is_not_passed_over() -> None:
     desk = Desk()
-    desk.closing._posted = POSTED[:1]
+    desk.closing._owed = owed(POSTED[:1])
     with pytest.raises(ContractError, match="the closing statement and the postings of the intervals differ"):
         desk.settled(DAY_S + WINDOW_S)
 
