@@ -73,6 +73,8 @@ def check(text: str) -> None:
         "energy_wh / 200 * price",
         "energy_wh / 5000 * price",
         "energy_wh * 0 * price",
+        "(energy * 1000 + energy_wh) / 1000 * price",
+        "fee * energy / (0 * energy)",
         "energy_wh * (0.002 + 3) * price",
     ],
 )
