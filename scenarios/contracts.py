@@ -11,8 +11,7 @@ from results.run import Run
 from scenarios.exchange import write as write_file
 from sim.contracts import ricardian
 from sim.contracts.document import read_json, write_json
-from sim.contracts.readiness import readiness
-from sim.contracts.readings import form_of
+from sim.contracts.readiness import is_template, readiness
 from sim.contracts.readings.writing import write
 from sim.contracts.report import differences, table
 from sim.contracts.settle import form, settle
@@ -74,7 +73,7 @@ def show(name: str, to: str | None, text: Text, out: Say) -> bool:
     document: Any = read_json(text(name), name)
     bound = form(document, name)
     if to == "text":
-        out(ricardian.human_text(bound.agreement, bound.currency))
+        out(ricardian.text_of(bound.agreement, bound.currency))
     elif to is not None:
         try:
             out(write_json(write(document, bound.agreement, to, bound.currency)))
@@ -83,11 +82,11 @@ def show(name: str, to: str | None, text: Text, out: Say) -> bool:
     else:
         agreement = bound.agreement
         lacks = readiness(agreement)
-        hashes = ricardian.hashes(document, ricardian.human_text(agreement, bound.currency))
+        hashes = ricardian.hashes(document, ricardian.text_of(agreement, bound.currency))
+        what = "a template" if is_template(agreement) else "an instance"
         parties = ", ".join(f"{party.era} ({party.role})" for party in agreement.parties)
-        out(
-            f"{agreement.id}: reading {form_of(document)}, {bound.currency}, {len(agreement.flows)} flows, {agreement.status}"
-        )
+        size = f"{len(agreement.flows)} flows"
+        out(f"{agreement.id}: reading {agreement.form}, {bound.currency}, {size}, {agreement.status}, {what}")
         out(f"parties: {parties}")
         out("\n".join(f"{key}: {value}" for key, value in hashes.items()))
         out("ready to become active" if not lacks else "not ready:\n" + "\n".join(f"  {fault}" for fault in lacks))

@@ -46,6 +46,11 @@ def total_of(amounts: Iterable[Decimal], start: Decimal = Decimal(0)) -> Decimal
     return functools.reduce(EXACT.add, amounts, start)
 
 
+def is_currency(code: str) -> bool:
+    """Whether ISO 4217 counts a code in minor units."""
+    return code in _DIGITS
+
+
 @functools.cache
 def minor_unit(currency: str) -> Decimal:
     """The smallest amount of a currency: 0.01 for INR, 1 for JPY, 0.001 for KWD.

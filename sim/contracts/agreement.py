@@ -212,7 +212,6 @@ class Agreement:
     window: tuple[str, str] | None = None
     ricardian: Mapping[str, object] = field(default_factory=dict)
     stated: tuple[tuple[str, str, Decimal], ...] = ()
-    notes: tuple[str, ...] = ()
 
     def parties_of(self, name: str) -> tuple[Party, ...]:
         """Who is meant by a seat, a role or an ERA; several where they share a role."""

@@ -15,7 +15,7 @@ from sim.contracts.agreement import OTHERS, Tax
 from sim.contracts.binding import Bound, BoundFlow
 from sim.contracts.computation import Amounts
 from sim.contracts.formula import CONTEXT
-from sim.errors import ContractError
+from sim.errors import ContractError, Fault
 from sim.ledger import EXACT, Posting, largest_remainder, minor_unit, total_of
 
 _ROUNDING = Context(prec=EXACT.prec, Emin=EXACT.Emin, Emax=EXACT.Emax)
@@ -103,7 +103,8 @@ def _plain(bound: Bound, amounts: Amounts, position: int, unit: Decimal) -> Iter
     try:
         part = largest_remainder(total, weights, unit)[group.index(position)]
     except ContractError as error:
-        raise ContractError(f"{flow.flow.where}/share", error.faults) from error
+        where = f"{flow.flow.where}/share"
+        raise ContractError(where, tuple(Fault(where, fault.what) for fault in error.faults)) from error
     yield Line(position, flow.flow.name, flow.payer.era, flow.payee.era, part, None)
 
 
@@ -119,14 +120,14 @@ def _paid_out(bound: Bound, amounts: Amounts, unit: Decimal) -> Iterator[Line]:
         what = f"the signed flows sum to {total:f}, not to zero: {listed}"
         raise ContractError("/revenueFlows", f"{what}; let somebody pay what the others receive")
     receiving = [(k, f, rounded(amount, unit)) for k, f, amount in exact if amount > 0]
-    paying = [(k, f, -amount) for k, f, amount in exact if amount < 0]
+    paying = [(k, f, amount.copy_negate()) for k, f, amount in exact if amount < 0]
     shares = largest_remainder(total_of(a for _, _, a in receiving), [a for _, _, a in paying], unit) if paying else ()
     left = list(shares)
     for position, flow, owed in receiving:
         due = owed
         for k, (_, payer, _) in enumerate(paying):
             part = min(due, left[k])
-            left[k], due = left[k] - part, due - part
+            left[k], due = EXACT.subtract(left[k], part), EXACT.subtract(due, part)
             if part:
                 assert payer.payee is not None
                 assert flow.payee is not None
@@ -143,7 +144,7 @@ def _tax(flow: BoundFlow, position: int, tax: Tax, found: Sequence[Line], unit: 
     for name, rate in tax.components or (("", tax.rate),):
         exact = CONTEXT.multiply(base, rate)
         if tax.inclusive:
-            exact = CONTEXT.divide(exact, 1 + tax.rate)
+            exact = CONTEXT.divide(exact, CONTEXT.add(Decimal(1), tax.rate))
         term = f"{flow.flow.name}/{name}" if name else flow.flow.name
         yield Line(position, term, flow.payer.era, flow.payee.era, rounded(exact, unit), exact)
 

@@ -49,9 +49,8 @@ _ABOUT_READINGS = ("start", "end", "quality", "version", "timestamp", "unit", "c
 class BoundFlow:
     """A flow between two parties, or of one with the others.
 
-    payer, payee: ERAs, ``OTHERS`` in signed flows.  formula: reads quantities by their full names.  spelled: the names
-    as the contract spells them, and the full ones.  part: number and size of the group, where a total is split among
-    several parties.
+    payer: None in signed flows.  formula, share: read quantities by their full names.  spelled: the names as the contract
+    spells them, and the full ones.
     """
 
     flow: Flow
@@ -87,7 +86,7 @@ def bind(reader: Reader, agreement: Agreement, observed: Observed | None, usual_
     usual_currency: taken where nothing states one.  Faults go to the reader: unknown and ambiguous names, clashes of
     units, values that are no numbers, divisions by zero and negative amounts that the agreed values already show.
     """
-    notes = list(agreement.notes)
+    notes: list[str] = []
     currency = _currency_of_signals(reader, observed, agreement.currency, agreement.currency_at)
     if not currency and usual_currency:
         currency = usual_currency
@@ -170,6 +169,11 @@ class _Binder:
             self._reader.add(flow.where, what, "leave out the share, or read what all have in common")
         if flow.tax is None:
             return
+        if flow.payer == OTHERS:
+            self._reader.add(
+                flow.where, "a tax needs a payer, and these flows are signed", "name a BUYER, or from and to"
+            )
+            return
         if flow.share is not None or len({one.payee.era for one in bound if one.payee}) > 1:
             self._reader.add(flow.where, "a tax is paid to one party and is not split", "name one by its ERA")
         based = [other for other in self._agreement.flows if other.name in flow.tax.base]
@@ -205,7 +209,7 @@ class _Binder:
                 if isinstance(origin, Field) and not self._is_numeric(origin):
                     continue
                 names = [name for name in reversed(quantity.spellings) if self._meanings(name, {}) == [quantity]]
-                needed = self._need(quantity, names[0])
+                needed = self._need(quantity, names[0]) if names else None
                 if needed is not None:
                     yield needed.name, names[0]
 
@@ -313,7 +317,9 @@ class _Binder:
         name = next((key for key in reversed(keys) if isinstance(key, str)), "")
         told = source.fields.get(str(keys[0])) if source is not None and keys else None
         told = told or unit_of_name(name)
-        if told is not None and quantity.unit is not None and told != quantity.unit:
+        told = None if told is None else told.in_currency(self._currency)
+        stated = None if quantity.unit is None else quantity.unit.in_currency(self._currency)
+        if told is not None and stated is not None and told != stated:
             what = (
                 f"{quantity.spellings[-1]} is said to be in {quantity.unit}, and {name} of {field.source} is in {told}"
             )
@@ -392,11 +398,11 @@ class _Binder:
         name = "value" if "value" in numbers else numbers[0] if len(numbers) == 1 else ""
         agreed = source.fields.get(name) or unit_of_name(name)
         try:
-            unit = parse_unit(stated)
+            unit = parse_unit(stated).in_currency(self._currency)
         except ContractError as error:
             self._reader.take(error, pointer(reading.where, "unit"))
             return
-        if name and agreed is not None and agreed != unit:
+        if name and agreed is not None and agreed.in_currency(self._currency) != unit:
             self._reader.add(pointer(reading.where, "unit"), f"is {unit}, and {name} is agreed in {agreed}")
 
     # what the agreed values already show
@@ -419,7 +425,11 @@ class _Binder:
 
     def _refuse_negative(self, flow: BoundFlow, values: Mapping[str, Decimal]) -> None:
         assert flow.formula is not None
-        amount = flow.formula.evaluate(values)
+        try:
+            amount = flow.formula.evaluate(values)
+        except ContractError as error:
+            self._reader.take(error)
+            return
         if amount < 0:
             given = ", ".join(f"{spelled} = {values[name]}" for spelled, name in flow.spelled.items())
             what = f"the amount is {amount} whatever the signals say" + (f", with {given}" if given else "")

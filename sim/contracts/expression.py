@@ -130,7 +130,8 @@ _TOKEN = re.compile(
 )
 # ``if`` is a word of Python's own, so the call is read under another name.
 _IF_CALL = re.compile(r"\bif( *)\(")
-_IF = "iif"
+_IF = "If"
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
 
 _OPERATORS: dict[type[ast.operator], Operator] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 _RELATIONS: dict[type[ast.cmpop], Relation] = {
@@ -145,7 +146,7 @@ def parse(text: str, who: str) -> Expression:
         raise ContractError(who, f"{len(text)} characters; a formula has at most {MAX_CHARACTERS}")
     plain = text.translate(_TYPOGRAPHY).strip()
     _check_text(plain, who)
-    plain = _with_readable_ifs(plain)
+    plain = _with_readable_ifs(plain, who)
     try:
         tree = ast.parse(plain, mode="eval")
     except (SyntaxError, RecursionError, MemoryError) as error:
@@ -207,16 +208,19 @@ def _renamed_condition(node: Condition, names: Mapping[str, str]) -> Condition:
     return replace(node, left=renamed(node.left, names), right=renamed(node.right, names))
 
 
-def _with_readable_ifs(text: str) -> str:
-    """``if(a, b, c)`` under a name that Python's parser takes for a function's."""
-    # A conditional expression's ``if (`` follows a value; the call's does not.
+def _with_readable_ifs(text: str, who: str) -> str:
+    """``if(a, b, c)`` under a name that Python's parser takes for a function's, of the same length."""
+    if re.search(rf"\b{_IF}\b", _QUOTED.sub("", text)):
+        raise ContractError(who, f"{_IF} is no word of formulas; write if(condition, a, b)")
+    quoted = [range(*found.span()) for found in _QUOTED.finditer(text)]
     pieces, end = [], 0
     for found in _IF_CALL.finditer(text):
+        # A conditional expression's ``if (`` follows a value; the call's does not.
         before = text[: found.start()].rstrip()
         is_call = not before or before[-1] in "(,+-*/<>=[" or re.search(r"\b(and|or|not|if|else)$", before) is not None
-        if is_call:
-            pieces += [text[end : found.start()], _IF, "("]
-            end = found.end()
+        if is_call and not any(found.start() in span for span in quoted):
+            pieces += [text[end : found.start()], _IF]
+            end = found.start() + len(_IF)
     return "".join([*pieces, text[end:]])
 
 
@@ -291,7 +295,7 @@ class _Reader:
 
     def number(self, node: ast.Constant) -> Number:
         # The digits as written: the parser's own value went through a binary float.
-        value = Decimal(self.text[node.col_offset : node.end_col_offset])
+        value = Decimal(self.piece(node))
         if len(value.as_tuple().digits) > MAX_DIGITS:
             raise self.refusal(node, f"has more than {MAX_DIGITS} digits")
         return Number(value)
@@ -303,7 +307,7 @@ class _Reader:
 
     def call(self, node: ast.Call, depth: int) -> Expression:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
-        name = {_IF: "if", "if": ""}.get(name, name)
+        name = "if" if name == _IF else name
         if name not in _FUNCTIONS or node.keywords:
             raise self.refusal(node, f"calls something else than {', '.join(_FUNCTIONS)}")
         wrong = _wrong_count(name, len(node.args))
@@ -344,12 +348,20 @@ class _Reader:
         return [current.id, *reversed(segments)]
 
     def source(self, node: ast.expr) -> str:
-        return _as_written(self.text[node.col_offset : node.end_col_offset])
+        return _as_written(self.piece(node))
+
+    def piece(self, node: ast.expr) -> str:
+        """The text of a node; the parser counts bytes of UTF-8."""
+        return self.text.encode()[node.col_offset : node.end_col_offset].decode()
+
+    def column(self, node: ast.expr) -> int:
+        """Where a node begins, counting characters from 1."""
+        return len(self.text.encode()[: node.col_offset].decode()) + 1
 
     def refusal(self, node: ast.expr, what: str) -> ContractError:
         piece = self.source(node)
         shown = piece if len(piece) <= 40 else piece[:37] + "..."
-        return ContractError(self.who, f"column {node.col_offset + 1}: {shown!r} {what}")
+        return ContractError(self.who, f"column {self.column(node)}: {shown!r} {what}")
 
 
 def _wrong_count(name: str, count: int) -> str:

@@ -117,7 +117,7 @@ class Formula:
     _run: _Run = field(repr=False, compare=False)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _compile_again, (self.text, self.who)
+        return _formula, (self.text, self.who, self._tree)
 
     def evaluate(self, values: Values) -> Decimal:
         """The result for one interval, to 28 significant digits, for a value of every name; further values are ignored.
@@ -155,7 +155,7 @@ class Formula:
 
     def zero_divisor(self, known: Values) -> str:
         """The text of a division by what is zero, as far as these values tell; empty where there is none."""
-        for node in walk(self._tree):
+        for node in _always_computed(self._tree):
             if isinstance(node, Arithmetic) and node.operator == "/":
                 below = _names(walk(node.right))
                 if all(name in known for name in below) and not _is_sum_in(node.right) and _is_zero(node.right, known):
@@ -179,10 +179,6 @@ def _formula(text: str, who: str, tree: Expression) -> Formula:
     return Formula(text, _names(walk(tree)), who, sums, tree, _number(tree))
 
 
-def _compile_again(text: str, who: str) -> Formula:
-    return compile_formula(text, who=who)
-
-
 def _names(nodes: Iterable[Expression | Condition]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(node.name for node in nodes if isinstance(node, Variable)))
 
@@ -193,6 +189,13 @@ def _outside_sums(node: Expression | Condition) -> Iterable[Expression | Conditi
     yield node
     for child in children(node):
         yield from _outside_sums(child)
+
+
+def _always_computed(node: Expression | Condition) -> Iterable[Expression | Condition]:
+    """A node and what is computed with it in any case: of a choice only its condition."""
+    yield node
+    for child in (node.condition,) if isinstance(node, Choice) else children(node):
+        yield from _always_computed(child)
 
 
 def _is_sum_in(tree: Expression) -> bool:

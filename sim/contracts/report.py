@@ -18,6 +18,7 @@ from sim.contracts.billing import Line
 from sim.contracts.binding import Bound
 from sim.contracts.computation import Amounts
 from sim.contracts.document import Document, pointer
+from sim.contracts.ricardian import plain_digits
 from sim.contracts.signals import Observed, Reading
 from sim.contracts.units import KWH, unit_of_name
 from sim.ledger import EXACT, Posting, balances, minor_unit, net_by_currency, total_of
@@ -88,7 +89,7 @@ def signals_hash(observed: Observed, states: Mapping[str, tuple[Decimal, Decimal
         ),
         key=lambda row: row[:2],
     )
-    before = {name: str(value.normalize()) for name, (value, _) in states.items()}
+    before = {name: plain_digits(value) for name, (value, _) in states.items()}
     return f"sha256:{hashlib.sha256(rfc8785.dumps([readings, before])).hexdigest()}"
 
 
@@ -228,7 +229,7 @@ def _texts(value: object) -> Any:
     if isinstance(value, list):
         return [_texts(item) for item in value]
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return str(Decimal(value).normalize())
+        return plain_digits(Decimal(value))
     return value
 
 

@@ -56,11 +56,10 @@ def hashes(document: Mapping[str, object], text: str) -> dict[str, str]:
     }
 
 
-def check(reader: Reader, document: Document, agreement: Agreement) -> None:
+def check(reader: Reader, document: Document, agreement: Agreement, currency: str) -> None:
     """Whether the hashes that a contract carries are those of its text and terms; each that is not is a fault."""
     stated = agreement.ricardian
-    text = stated.get("humanReadableText", ABSENT)
-    own = hashes(document, text if isinstance(text, str) else human_text(agreement))
+    own = hashes(document, text_of(agreement, currency))
     for name, value in own.items():
         if name in stated and stated[name] != value:
             where = f"/ricardianContract/{name}"
@@ -69,6 +68,12 @@ def check(reader: Reader, document: Document, agreement: Agreement) -> None:
                 f"is {stated[name]}, and the contract gives {value}",
                 "text and terms belong together; sign both anew",
             )
+
+
+def text_of(agreement: Agreement, currency: str) -> str:
+    """The text that the contract carries, else the one that is written from it."""
+    carried = agreement.ricardian.get("humanReadableText")
+    return carried if isinstance(carried, str) else human_text(agreement, currency)
 
 
 def human_text(agreement: Agreement, currency: str = "") -> str:
@@ -194,10 +199,15 @@ def _canonical(value: object) -> Any:
         return [_canonical(item) for item in value]
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         number = Decimal(value)
-        return (
-            float(number) if Decimal(repr(float(number))) == number and abs(number) < 2**53 else str(number.normalize())
-        )
+        kept = abs(number) < 2**53 and Decimal(repr(float(number))) == number
+        return float(number) if kept else plain_digits(number)
     return value
+
+
+def plain_digits(number: Decimal) -> str:
+    """All digits of a number, the same for equal numbers."""
+    text = f"{number:f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
 def _sha256(data: bytes) -> str:

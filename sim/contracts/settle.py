@@ -22,7 +22,7 @@ from contextlib import closing
 from decimal import Decimal
 
 from sim.contracts import ricardian
-from sim.contracts.agreement import ABSENT, Agreement
+from sim.contracts.agreement import ABSENT, Agreement, Flow
 from sim.contracts.billing import Line, lines, postings, totals_of
 from sim.contracts.binding import Bound, bind
 from sim.contracts.computation import Computation
@@ -31,7 +31,7 @@ from sim.contracts.readings import billing, read
 from sim.contracts.report import Report, evidence, report
 from sim.contracts.signals import Observed, Quality, observe
 from sim.errors import ContractError, Fault
-from sim.ledger import EXACT, Ledger, minor_unit
+from sim.ledger import EXACT, Ledger, minor_unit, total_of
 
 __all__ = ["form", "read_json", "settle", "write_json"]
 
@@ -49,7 +49,7 @@ def form(contract: object, source: str) -> Bound:
     document = reader.mapping(contract, "")
     agreement = read(reader, document)
     bound = bind(reader, agreement, None, _usual_currency(agreement))
-    ricardian.check(reader, document, agreement)
+    ricardian.check(reader, document, agreement, bound.currency)
     _refuse(source, reader)
     return bound
 
@@ -82,7 +82,7 @@ def settle(contract: object, signals: object, source: str, previous: object = No
     told = {name: value for name, value in stated.items() if name not in states}
     observed = observe(reader, told, agreement.sources, agreement.window)
     bound = bind(reader, agreement, observed, _usual_currency(agreement))
-    ricardian.check(reader, document, agreement)
+    ricardian.check(reader, document, agreement, bound.currency)
     _refuse(source, reader)
     try:
         return _settled(bound, observed, states, document, previous)
@@ -97,26 +97,26 @@ def _settled(
         amounts = computation.to_date()
         cycles = _cycles(bound, observed, computation) if bound.agreement.incremental and observed.count > 1 else []
     final = lines(bound, amounts)
-    run, before = _earlier(previous, bound)
+    run, before, earlier_hash = _earlier(previous, bound)
     posted = postings(bound, final, before)
     Ledger().post(posted)
     result = report(bound, amounts, final, posted)
     result["run"] = run
     if cycles:
         result["settlementCycles"] = cycles
-    result["notes"] = [*bound.notes, *_notes(bound, observed, final)]
-    text = bound.agreement.ricardian.get("humanReadableText")
-    hashes = ricardian.hashes(
-        document, text if isinstance(text, str) else ricardian.human_text(bound.agreement, bound.currency)
-    )
+    notes = [*bound.notes, *_notes(bound, observed, final)]
+    if earlier_hash not in (None, ricardian.machine_hash(document)):
+        notes.insert(0, f"the earlier run was of other terms, {earlier_hash}; the difference is posted")
+    result["notes"] = notes
+    hashes = ricardian.hashes(document, ricardian.text_of(bound.agreement, bound.currency))
     result["evidence"] = {**evidence(bound, amounts, final, observed, hashes["machineReadableHash"]), **hashes}
     return result
 
 
-def _earlier(previous: object, bound: Bound) -> tuple[int, Mapping[tuple[str, str, str], Decimal]]:
-    """Number of this run, and the lines of the one before, which has to be of the same contract and currency."""
+def _earlier(previous: object, bound: Bound) -> tuple[int, Mapping[tuple[str, str, str], Decimal], object]:
+    """Number of this run, lines and contract hash of the one before, which has to be of the same contract and currency."""
     if previous is None:
-        return 0, {}
+        return 0, {}, None
     reader = Reader()
     document = reader.mapping(previous, "previous")
     for key, own in (("contractId", bound.agreement.id), ("currency", bound.currency)):
@@ -136,7 +136,7 @@ def _earlier(previous: object, bound: Bound) -> tuple[int, Mapping[tuple[str, st
             reader.add(f"{where}/amount", f"{amount} is not in whole minor units of {bound.currency} ({unit})")
         before[term, payer, payee] = EXACT.add(before.get((term, payer, payee), Decimal(0)), amount)
     _refuse("previous report", reader)
-    return run + 1, before
+    return run + 1, before, stated.get("contractHash")
 
 
 def _cycles(bound: Bound, observed: Observed, computation: Computation) -> list[Report]:
@@ -203,27 +203,35 @@ def _notes(bound: Bound, observed: Observed, final: Sequence[Line]) -> Iterator[
     owed: dict[str, Decimal] = {}
     for line in final:
         payee = line.payer if line.amount < 0 else line.payee
-        owed[payee] = owed.get(payee, Decimal(0)) + abs(line.amount)
+        owed[payee] = EXACT.add(owed.get(payee, Decimal(0)), abs(line.amount))
+    stated: dict[str, tuple[str, Decimal]] = {}
     for where, era, amount in bound.agreement.stated:
-        if owed.get(era) != amount:
-            yield f"{where}: the document states {amount:f} for {era}; its formulas give {owed.get(era, Decimal(0)):f}"
+        first, before = stated.get(era, (where, Decimal(0)))
+        stated[era] = (first, EXACT.add(before, amount))
+    for era, (where, amount) in stated.items():
+        given = owed.get(era, Decimal(0))
+        if given != amount:
+            yield f"{where}: the document states {amount:f} for {era}; its formulas give {given:f}"
 
 
 def _labels(bound: Bound, final: Sequence[Line]) -> Iterator[str]:
-    """Percentages in descriptions that no amount bears out."""
-    total = sum((abs(line.amount) for line in final), Decimal(0))
+    """Percentages in descriptions that no amount bears out, of a flow as a whole."""
+    flows: dict[str, tuple[Flow, Decimal]] = {}
     for line in final:
-        description = bound.flows[line.position].flow.description
-        label = _PERCENT.search(description)
-        if label is None or not total or bound.flows[line.position].flow.tax is not None:
+        flow = bound.flows[line.position].flow
+        flows[flow.name] = (flow, EXACT.add(flows.get(flow.name, (flow, Decimal(0)))[1], abs(line.amount)))
+    total = total_of(amount for _, amount in flows.values())
+    near = minor_unit(bound.currency) / 2
+    for flow, mine in flows.values():
+        label = _PERCENT.search(flow.description)
+        if label is None or not total or flow.tax is not None:
             continue
-        share, mine = Decimal(label[1]) / 100, abs(line.amount)
-        unit = minor_unit(bound.currency)
-        bases = {total, total - mine, *(abs(other.amount) for other in final if other is not line)}
-        if not any(abs(base * share - mine) <= unit / 2 for base in bases):
-            first = abs(final[0].amount)
+        share = Decimal(label[1]) / 100
+        bases = (total, total - mine, *(amount for other, amount in flows.values() if other is not flow))
+        if not any(abs(base * share - mine) <= near for base in bases):
+            first = next(iter(flows.values()))[1]
             yield (
-                f"{bound.flows[line.position].flow.where}: the label says {label[0]}, the formula gives {mine}; "
+                f"{flow.where}: the label says {label[0]}, the formula gives {mine}; "
                 f"{label[0]} of {first} would be {first * share:f}, of the total of {total} {total * share:f}"
             )
 

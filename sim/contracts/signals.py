@@ -99,7 +99,7 @@ def observe(
             constant[name] = _reading(reader, reader.mapping(value, place), place)
     absent = [source for name, source in declared.items() if name not in told and source.fallback]
     starts = _starts(reader, series)
-    grid = _grid(window, [*(declared[name] for name in series if name in declared), *absent])
+    grid = _grid(reader, window, [*(declared[name] for name in series if name in declared), *absent])
     if grid:
         starts = _on_grid(reader, series, starts, grid)
     for source in absent:
@@ -161,11 +161,16 @@ def _starts(reader: Reader, series: Mapping[str, Mapping[str, Reading]]) -> list
     return sorted(keys) if stated == {True} else sorted(keys, key=int)
 
 
-def _grid(window: tuple[str, str] | None, sources: Sequence[Source]) -> list[str]:
+def _grid(reader: Reader, window: tuple[str, str] | None, sources: Sequence[Source]) -> list[str]:
     """Starts of the intervals of a window; none where no source says how often it tells."""
-    step_s = next((source.refresh_s for source in sources if source.refresh_s), None)
-    if window is None or step_s is None:
+    steps = {source.id: source.refresh_s for source in sources if source.refresh_s}
+    if window is None or not steps:
         return []
+    if len({*steps.values()}) > 1:
+        said = ", ".join(f"{name} every {step} s" for name, step in steps.items())
+        reader.add("signals", f"{said}: readings of different length cannot be put side by side", "send them alike")
+        return []
+    step_s = next(iter(steps.values()))
     first, end = (unix_s(text) for text in window)
     return [rfc3339(at) for at in range(first, min(end, first + _MOST_INTERVALS * step_s), step_s)]
 

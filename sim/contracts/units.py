@@ -9,10 +9,12 @@ import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from sim.errors import ContractError, nearest
+from sim.ledger import is_currency
 
+_ARITHMETIC = Context(prec=28)
 CURRENCY = "CURRENCY"
 """Stands for the contract's own currency, whatever that is."""
 
@@ -64,14 +66,15 @@ def _combined(left: Unit, right: Unit, sign: int) -> Unit:
     for name, n in right.powers:
         exponents[name] = exponents.get(name, 0) + sign * n
     powers = tuple(sorted((name, n) for name, n in exponents.items() if n))
-    return Unit(powers, left.factor * right.factor if sign > 0 else left.factor / right.factor)
+    combine = _ARITHMETIC.multiply if sign > 0 else _ARITHMETIC.divide
+    return Unit(powers, combine(left.factor, right.factor))
 
 
 def _base(name: str, factor: str = "1") -> Unit:
     return Unit(((name, 1),), Decimal(factor))
 
 
-_BASES = ("kWh", "h", "kVA", "kvarh", "V", "A", "Hz", "km", "degC")
+_BASES = ("kWh", "h", "kVA", "kvarh", "V", "A", "Hz", "km")
 
 ONE = Unit()
 KWH, HOUR = _base("kWh"), _base("h")
@@ -114,6 +117,8 @@ _CODE = re.compile(r"[A-Z]{3}")
 # Names that carry their unit.  Ends are tried in order, so that a price per kWh is not taken for energy.
 _ENDINGS = (
     (re.compile(r"(PerMWh|_per_mwh)$"), f"{CURRENCY}/MWh"),
+    (re.compile(r"(PerWh|_per_wh)$"), f"{CURRENCY}/Wh"),
+    (re.compile(r"(PerMW|_per_mw)$"), f"{CURRENCY}/MW"),
     (re.compile(r"(PerKWh|_per_kwh)$"), f"{CURRENCY}/kWh"),
     (re.compile(r"(PerKW|_per_kw)$"), f"{CURRENCY}/kW"),
     (re.compile(r"(PerMinute|_per_min)$"), f"{CURRENCY}/min"),
@@ -154,7 +159,7 @@ def _word(text: str, currency: str) -> Unit:
         return known
     if word == CURRENCY:
         return money(currency)
-    if _CODE.fullmatch(word):
+    if _CODE.fullmatch(word) and is_currency(word):
         return money(word)
     raise ContractError("unit", f"{text!r} is no unit; {nearest(word, (*_UNITS, CURRENCY))}")
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+import pickle
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
 
-from sim.contracts.document import read_json
+from sim.contracts.document import Reader, read_json
+from sim.contracts.formula import compile_formula
+from sim.contracts.readings import read
+from sim.contracts.readings.writing import write
 from sim.contracts.report import differences
+from sim.contracts.units import parse_unit, unit_of_name
 from sim.errors import ContractError
 from tests.contracts.agreements import amounts, balances, contract, decimals, faults, settled
 
@@ -360,3 +365,148 @@ def test_odd_documents_are_refused_and_nothing_breaks(document):
 @pytest.mark.parametrize("odd", [2**53 + 1, 10**30, "x", None, [1], {"a": {"b": 1}}, True, Decimal("1e30")])
 def test_odd_fields_that_nobody_reads_do_no_harm(odd):
     assert amounts(energy(), {"m": {"energyKWh": 1, "serial": odd}}) == {"flow-1": "10.00"}
+
+
+# formulas
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [('m["₹"].x * 1234', "1234"), ('m["é"].x * 12.5 + 5', "17.5"), ('if(m["if ("].x > 0, 2.25, 3)', "2.25")],
+)
+def test_numbers_keep_their_digits_beside_any_character(text, result):
+    formula = compile_formula(text, who="energy")
+    assert formula.evaluate({formula.names[0]: Decimal(1)}) == Decimal(result)
+
+
+def test_a_refusal_counts_columns_as_they_were_written():
+    with pytest.raises(ContractError, match=r"column 14: 'root\(2\)'"):
+        compile_formula("if(x > 0, 1, root(2))", who="energy")
+    with pytest.raises(ContractError, match="If is no word of formulas"):
+        compile_formula("If(x > 0, 1, 2)", who="energy")
+
+
+def test_a_renamed_formula_stays_so_when_it_is_copied():
+    renamed = compile_formula("a * 2", who="energy").renamed({"a": "x"})
+    assert pickle.loads(pickle.dumps(renamed)).names == ("x",)
+
+
+def test_a_guarded_division_is_no_fault():
+    document = contract([("BUYER", "SELLER", "if(x == 0, 0, energyKWh / x * 1)")], inputParameters={"x": 0})
+    assert amounts(document, {"m": {"energyKWh": 1}}) == {"flow-1": "0.00"}
+
+
+def test_money_does_not_depend_on_the_decimal_context_of_its_caller():
+    flows = [{"party": {"role": "SELLER"}, "formula": "m.a"}, {"party": {"role": "BUYER"}, "formula": "-m.a"}]
+    document, signals = {**contract([]), "revenueFlows": flows}, {"m": {"a": Decimal("2000.57")}}
+    with localcontext() as context:
+        context.prec = 3
+        assert balances(document, signals) == {"ev-1": "-2000.57", "solar-1": "2000.57"}
+
+
+# units that are said in full
+
+
+def test_a_unit_in_the_contract_s_own_currency_is_its_own():
+    inputs = {"pricePerKWh": 6}
+    variables = {"x": {"source": "p", "path": "$.pricePerKWh", "unit": "INR/kWh"}}
+    document = contract(
+        [("BUYER", "SELLER", "energyKWh * x")], inputSignals=[{"signalId": "p"}, {"signalId": "m"}], variables=variables
+    )
+    assert amounts(document, {"p": {**inputs, "unit": "INR/kWh"}, "m": {"energyKWh": 2}}) == {"flow-1": "12.00"}
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("pricePerMW", "CURRENCY/MW"),
+        ("price_per_wh", "CURRENCY/Wh"),
+        ("pricePerMWh", "CURRENCY/MWh"),
+        ("energyWh", "Wh"),
+    ],
+)
+def test_a_price_is_no_quantity(name, unit):
+    assert unit_of_name(name) == parse_unit(unit)
+
+
+@pytest.mark.parametrize("word", ["MVA", "VAR", "FOO"])
+def test_three_letters_are_not_always_money(word):
+    with pytest.raises(ContractError, match="is no unit"):
+        parse_unit(word)
+
+
+# documents
+
+
+def test_a_tax_among_signed_rules_is_refused_when_the_contract_is_formed():
+    flows = [{"party": {"era": era, "role": role}, "formula": "0"} for role, era in (("BUYER", "b"), ("SELLER", "s"))]
+    flows.append(
+        {"party": {"era": "s", "role": "SELLER"}, "tax": {"rate": 0.1, "base": ["flow-1"], "inclusive": False}}
+    )
+    document = {
+        "contractId": "c",
+        "currency": "INR",
+        "participants": [{"era": "b", "role": "BUYER"}, {"era": "s", "role": "SELLER"}],
+        "billingLogic": {"revenueFlowRules": flows},
+    }
+    assert any("a tax needs a payer, and these flows are signed" in fault for fault in faults(document))
+
+
+def test_a_condition_cannot_smuggle_an_amount():
+    rules = [{"when": "energyKWh > 100) else (5) if (energyKWh > 2", "then": "1"}, {"then": "2"}]
+    document = contract([{"from": "BUYER", "to": "SELLER", "rules": rules}])
+    assert faults(document)[0].startswith("/revenueFlows/flows/0/rules/0/when: ")
+
+
+def test_the_hashes_that_are_shown_are_those_that_are_checked():
+    document = contract([], participants=[{"era": "b", "role": "BUYER"}, {"era": "s", "role": "SELLER"}])
+    logic = {"revenueFlowRules": [{"party": {"era": "s", "role": "SELLER"}, "formula": "5"}]}
+    document = {"contractId": "c", "participants": document["participants"], "billingLogic": logic}
+    evidence = settled(document, {})["evidence"]
+    own = {
+        key: value
+        for key, value in evidence.items()
+        if key.endswith("Hash") and key not in ("contractHash", "signalsHash")
+    }
+    assert faults({**document, "ricardianContract": own}) == []
+
+
+def test_a_payer_of_several_is_not_whoever_is_buyer():
+    document = shared({"from": "b1", "to": "SELLER", "formula": "20"})
+    written = write(document, read(Reader(), document), "billing")
+    assert balances(written, {}) == balances(document, {}) == {"b1": "-20.00", "seller": "20.00"}
+
+
+def test_stated_amounts_of_one_party_are_added_up_before_they_are_compared():
+    rules = [{"party": {"era": "s", "role": "SELLER"}, "formula": text, "description": text} for text in ("20", "10")]
+    stated = [{"party": {"era": "s", "role": "SELLER"}, "amount": n} for n in (20, 10)]
+    document = {
+        "contractId": "c",
+        "currency": "INR",
+        "participants": [{"era": "b", "role": "BUYER"}, {"era": "s", "role": "SELLER"}],
+        "billingLogic": {"revenueFlowRules": rules},
+        "revenueFlows": stated,
+    }
+    assert settled(document, {})["notes"] == []
+
+
+def test_a_label_is_about_the_whole_of_a_flow():
+    fee = {"from": "SELLER", "to": "BUYER", "name": "fee", "description": "fee 1%", "formula": "1", "share": "1"}
+    document = shared({"from": "GOVERNMENT", "to": "SELLER", "formula": "100"}, fee)
+    assert settled(document, {})["notes"] == []
+
+
+def test_an_earlier_run_of_other_terms_is_noted():
+    first = settled(energy(), {"m": {"energyKWh": 2}})
+    dearer = energy()
+    dearer["inputParameters"]["pricePerKWh"] = Decimal(11)
+    second = settled(dearer, {"m": {"energyKWh": 2}}, first)
+    assert second["notes"][0].startswith("the earlier run was of other terms, sha256:")
+    assert [str(p["amount"]) for p in second["postings"]] == ["2.00"]
+
+
+def test_sources_of_different_pace_are_not_put_side_by_side():
+    sources = [{"sourceId": "m", "refreshInterval": "PT15M"}, {"sourceId": "n", "refreshInterval": "PT1H"}]
+    document = contract([("BUYER", "SELLER", "m.energyKWh * 1")], telemetrySources=sources, timeWindow=WINDOW)
+    found = faults(document, {"m": [at("12:00:00Z", 1)], "n": [at("12:00:00Z", 1)]})
+    assert found[0].startswith("signals: m every 900 s, n every 3600 s: readings of different length")

@@ -141,7 +141,7 @@ def test_a_contract_is_shown_in_words_and_in_another_reading(capsys):
     assert '"from": "BUYER"' in out
     status, out, _ = run(capsys, "contract", path)
     assert status == 0
-    assert out.startswith("trading-through-a-market: reading billing, INR, 4 flows, ACTIVE\n")
+    assert out.startswith("trading-through-a-market: reading billing, INR, 4 flows, ACTIVE, an instance\n")
     assert out.endswith("ready to become active\n")
 
 

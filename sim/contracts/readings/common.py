@@ -281,8 +281,9 @@ class Shared:
         factor = self.reader.number(stated.get("constant", ABSENT), f"{where}/constant", "constant")
         raw = variable_name("variables", name, "raw")
         yield self._from_source((raw,), stated, where, None)
-        formula = compile_formula(f"{raw} * {factor:f}" if factor >= 0 else f"-({raw} * {-factor:f})", who=where)
-        yield Quantity(where, names, Derived(formula), unit)
+        formula = self.reader.formula(f"{raw} * {factor:f}" if factor >= 0 else f"-({raw} * {-factor:f})", where)
+        if formula is not None:
+            yield Quantity(where, names, Derived(formula), unit)
 
     def _from_source(self, names: tuple[str, ...], stated: Document, where: str, unit: Unit | None) -> Quantity:
         source = self.reader.text(stated["source"], f"{where}/source")
@@ -354,7 +355,9 @@ class Shared:
             self.reader.keys(entry, ("when", "then", "description"), place)
             then = self.reader.text(entry.get("then", ABSENT), f"{place}/then")
             # Each by itself first: what closes a parenthesis that it did not open would change the others.
-            if then and self.reader.formula(then, f"{place}/then") is None:
+            when = str(entry.get("when", "1 > 0"))
+            pieces_by_themselves = ((then, "then"), (f"1 if {when} else 0", "when"))
+            if any(text and self.reader.formula(text, f"{place}/{key}") is None for text, key in pieces_by_themselves):
                 return None
             last = k == len(entries) - 1
             if last == ("when" in entry):

@@ -101,7 +101,7 @@ def _as_billing(document: Mapping[str, object], agreement: Agreement, entries: l
         logic |= {"mode": "SCRIPT", "script": named["script"]}
     rules = list(_signed(agreement, entries))
     buyers = agreement.parties_of("BUYER")
-    if buyers and all(flow.payer in ("BUYER", *(b.seat for b in buyers[:1])) for flow in agreement.flows):
+    if buyers and all(_paid_by_buyer(agreement, flow) for flow in agreement.flows):
         rules = [
             {"party": _party(agreement, flow.payee), **{k: v for k, v in entry.items() if k != "share"}}
             for flow, entry in zip(agreement.flows, entries, strict=True)
@@ -129,24 +129,23 @@ def _party(agreement: Agreement, name: str) -> Document:
 
 
 def _refuse_payers(agreement: Agreement, entries: list[Document], form: str) -> None:
-    buyers = [party.seat for party in agreement.parties_of("BUYER")]
+    by_buyer = form == billing.FORM and all(_paid_by_buyer(agreement, flow) for flow in agreement.flows)
     for flow, entry in zip(agreement.flows, entries, strict=True):
         special = [key for key in ("tax", "share") if key in entry]
-        paid_by_buyer = form == billing.FORM and flow.payer in ("BUYER", *buyers)
-        if special and not (paid_by_buyer and special == ["tax"] and _all_by_buyer(agreement, buyers)):
-            what = f"its {special[0]} needs a payer, and this reading does not say who pays"
+        if special and not (by_buyer and special == ["tax"]):
+            raise ContractError(flow.where, f"its {special[0]} needs a payer, and this reading does not say who pays")
+        if _differs_by_party(agreement, flow):
+            what = f"holds for each {flow.payer} or {flow.payee} with its own inputs; only flows can say that"
             raise ContractError(flow.where, what)
-        if form != flows.FORM and _differs_by_payer(agreement, flow):
-            raise ContractError(
-                flow.where, f"holds for each {flow.payer} with each one's own inputs; only flows can say that"
-            )
 
 
-def _all_by_buyer(agreement: Agreement, buyers: list[str]) -> bool:
-    return all(flow.payer in ("BUYER", *buyers) for flow in agreement.flows)
+def _paid_by_buyer(agreement: Agreement, flow: Flow) -> bool:
+    """Whether whoever is BUYER pays, which is what billing logic takes for granted."""
+    buyers = agreement.parties_of("BUYER")
+    return flow.payer in ("BUYER", "CONSUMER") or (len(buyers) == 1 and flow.payer in (buyers[0].seat, buyers[0].era))
 
 
-def _differs_by_payer(agreement: Agreement, flow: Flow) -> bool:
+def _differs_by_party(agreement: Agreement, flow: Flow) -> bool:
     return any(len(agreement.parties_of(name)) > 1 for name in (flow.payer, flow.payee) if name != OTHERS)
 
 
