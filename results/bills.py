@@ -25,6 +25,7 @@ class _Evidence:
 
     contracts: dict[str, tuple[str, Contract]] = field(default_factory=dict)
     terms: dict[str, Record] = field(default_factory=dict)
+    retail_prices: dict[int, tuple[float, float]] = field(default_factory=dict)
     awards: dict[tuple[str, int], tuple[float, float | None]] = field(default_factory=dict)
     readings: dict[tuple[str, int], int] = field(default_factory=dict)
     meters: set[str] = field(default_factory=set)
@@ -76,13 +77,11 @@ def _signals(
     run: Run, evidence: _Evidence, party: str, contract_id: str
 ) -> Iterator[tuple[int, Mapping[str, Decimal]]]:
     """What one contract was computed from, by interval; without those that were held."""
-    for row in run.intervals.to_dict("records"):
-        interval = row["interval"]
+    for interval, retail_prices in evidence.retail_prices.items():
         if interval in evidence.held:
             continue
         cleared_kw, price = evidence.awards.get((contract_id, interval), (None, None))
         energy_wh = evidence.readings.get((party, interval), 0) if party in evidence.meters else None
-        retail_prices = (row["import_price"], row["export_price"])
         yield interval, party_signals(energy_wh, cleared_kw, price, retail_prices, run.hours)
 
 
@@ -99,7 +98,8 @@ def _decimals(value: Any) -> Any:
 
 
 def _gather(run: Run) -> _Evidence:
-    found = _Evidence()
+    rows = run.intervals.to_dict("records")
+    found = _Evidence(retail_prices={row["interval"]: (row["import_price"], row["export_price"]) for row in rows})
     for record in run.messages():
         if record["ack"] != "ACK":
             continue

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sim.contracts.script import Script
 
 Key: TypeAlias = str | int
+SOURCE_PREFIXES = ("inputSignals", "telemetry", "telemetrySources")
+"""What the full name of a source's field may begin with."""
 ABSENT = object()
 """Stands where a document has nothing."""
 

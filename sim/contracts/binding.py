@@ -23,6 +23,7 @@ from decimal import Decimal
 
 from sim.contracts.agreement import (
     OTHERS,
+    SOURCE_PREFIXES,
     Agreement,
     Constant,
     Derived,
@@ -33,7 +34,7 @@ from sim.contracts.agreement import (
     Source,
     State,
 )
-from sim.contracts.document import Reader, agreed_leaves, leaves, pointer
+from sim.contracts.document import Reader, agreed_leaves, is_number, leaves, pointer
 from sim.contracts.formula import Formula, variable_name
 from sim.contracts.readings.currency import one_currency
 from sim.contracts.readings.flows import unknown_party
@@ -204,7 +205,7 @@ class _Binder:
         for known in (self._own, self._implied):
             for quantity in dict.fromkeys(q for found in known.values() for q in found):
                 origin = quantity.origin
-                if not (isinstance(origin, Field) or (isinstance(origin, Constant) and _is_number(origin.value))):
+                if not (isinstance(origin, Field) or (isinstance(origin, Constant) and is_number(origin.value))):
                     continue
                 if isinstance(origin, Field) and not self._is_numeric(origin):
                     continue
@@ -221,7 +222,7 @@ class _Binder:
         value: object = {} if told is None else told.fields
         for key in field.keys:
             value = value.get(key) if isinstance(value, dict) else None
-        return _is_number(value)
+        return is_number(value)
 
     def _state(self, state: State) -> State:
         unit = None if state.unit is None else state.unit.in_currency(self._currency)
@@ -272,8 +273,8 @@ class _Binder:
         if self._observed is not None:
             return None
         for source in self._agreement.sources:
-            for prefix in (*_prefixes(source.id), source.id):
-                rest = name.removeprefix(variable_name(*([prefix] if isinstance(prefix, str) else prefix)))
+            for way in (*((prefix, source.id) for prefix in SOURCE_PREFIXES), (source.id,)):
+                rest = name.removeprefix(variable_name(*way))
                 if rest != name and rest.startswith((".", "[")):
                     return Quantity(source.where, (name,), Field(source.id, None), unit_of_name(_last(name)))
         is_open = not self._agreement.sources or any(not source.fields for source in self._agreement.sources)
@@ -342,7 +343,7 @@ class _Binder:
             self._reader.add(quantity.where, f"no signals came for {field.source}")
             return None
         numbers = [
-            path for path, _, value in leaves(told.fields, "") if _is_number(value) and path[0] not in _ABOUT_READINGS
+            path for path, _, value in leaves(told.fields, "") if is_number(value) and path[0] not in _ABOUT_READINGS
         ]
         wanted = quantity.spellings[-1]
         fitting = [path for path in numbers if path[-1] == wanted] or [p for p in numbers if p == ("value",)] or numbers
@@ -394,7 +395,7 @@ class _Binder:
         stated = reading.fields.get("unit")
         if not isinstance(stated, str):
             return
-        numbers = [k for k, value in reading.fields.items() if _is_number(value) and k not in _ABOUT_READINGS]
+        numbers = [k for k, value in reading.fields.items() if is_number(value) and k not in _ABOUT_READINGS]
         name = "value" if "value" in numbers else numbers[0] if len(numbers) == 1 else ""
         agreed = source.fields.get(name) or unit_of_name(name)
         try:
@@ -434,10 +435,6 @@ class _Binder:
             given = ", ".join(f"{spelled} = {values[name]}" for spelled, name in flow.spelled.items())
             what = f"the amount is {amount} whatever the signals say" + (f", with {given}" if given else "")
             self._reader.add(flow.formula.who, f"{what}; an amount is never negative", "exchange from and to")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | Decimal) and not isinstance(value, bool)
 
 
 def _by_spelling(quantities: Iterable[Quantity]) -> dict[str, list[Quantity]]:
@@ -482,13 +479,8 @@ def _inputs(reader: Reader, agreement: Agreement) -> Iterator[Quantity]:
 
 
 def _field(source: Source, path: tuple[str, ...], where: str, unit: Unit | None) -> Quantity:
-    long = [variable_name(prefix, source.id, *path) for prefix in ("inputSignals", "telemetry", "telemetrySources")]
+    long = [variable_name(prefix, source.id, *path) for prefix in SOURCE_PREFIXES]
     return Quantity(where, (*long, variable_name(source.id, *path), *_short(path)), Field(source.id, path), unit)
-
-
-def _prefixes(source: str) -> Iterator[tuple[str, str]]:
-    for prefix in ("inputSignals", "telemetry", "telemetrySources"):
-        yield prefix, source
 
 
 def _short(path: tuple[str, ...]) -> tuple[str, str]:

@@ -10,7 +10,7 @@ one, so settling by interval and settling once give the same money, and a correc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -116,10 +116,12 @@ class Computation:
             prefixes = self._prefixes[key] = list(self._running(formula, EXACT.add, Decimal(0)))
         return prefixes[count - 1] if count else Decimal(0)
 
-    def _running(self, formula: Formula, join: object, start: Decimal) -> Iterator[Decimal]:
+    def _running(
+        self, formula: Formula, join: Callable[[Decimal, Decimal], Decimal], start: Decimal
+    ) -> Iterator[Decimal]:
         total = start
         for row in self._rows:
-            total = join(total, formula.evaluate(row))  # type: ignore[operator]
+            total = join(total, formula.evaluate(row))
             yield total
 
     def _state(self, name: str, how: str, formula: Formula, count: int) -> Decimal:

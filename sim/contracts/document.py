@@ -216,6 +216,11 @@ def leaves(mapping: Mapping[str, object], where: str, path: tuple[str, ...] = ()
             yield (*path, key), pointer(where, key), value
 
 
+def is_number(value: object) -> bool:
+    """Whether a JSON value is a number that keeps its digits; true and false are none."""
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)
+
+
 def pointer(where: str, key: object) -> str:
     """The JSON pointer one step further."""
     return f"{where}/{str(key).replace('~', '~0').replace('/', '~1')}"

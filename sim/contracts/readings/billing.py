@@ -42,7 +42,7 @@ def read(reader: Reader, document: Document) -> Agreement:
         reader.add("/billingLogic/script", "a contract of mode SCRIPT has one", "{language: STARLARK, text, outputs}")
     entries = reader.objects(logic.get("revenueFlowRules", ABSENT), "/billingLogic/revenueFlowRules")
     total, variables = _formula(shared, logic)
-    basis, _, settled = shared.settlement()
+    basis, settled = shared.settlement()
     script, computed = shared.script(logic.get("script"), "/billingLogic/script")
     states, before_after = shared.states()
     common: dict[str, Any] = shared.common()

@@ -11,6 +11,7 @@ import msgspec
 
 from sim.contracts.agreement import (
     ABSENT,
+    SOURCE_PREFIXES,
     Basis,
     Constant,
     Derived,
@@ -55,7 +56,6 @@ _SOURCE_KEYS = (
     "firm", "gridNode", "era", "meterId", "endpoint",
 )  # fmt: skip
 _VARIABLE_KEYS = ("source", "path", "unit", "transform", "constant", "formula", "description")
-_ABOUT_SOURCES = ("telemetry", "telemetrySources", "inputSignals")
 
 
 class Shared:
@@ -210,14 +210,14 @@ class Shared:
                 found.append(State(name, cast(Literal["SUM", "MAXIMUM"], how), formula, initial, where, unit))
         return tuple(found), tuple(quantities)
 
-    def settlement(self) -> tuple[Basis | None, tuple[State, ...], tuple[Quantity, ...]]:
+    def settlement(self) -> tuple[Basis | None, tuple[Quantity, ...]]:
         """Which energy counts: ``settlement: {basis, contracted, source, target}``, each of the latter a formula in kWh.
 
         It names ``deliveredKWh``, the sum over intervals of the lesser of source and target; ``contractedKWh``;
         ``settledKWh``, which the basis decides; and ``deviationKWh``, delivered less contracted.
         """
         if "settlement" not in self.document:
-            return None, (), ()
+            return None, ()
         where = "/settlement"
         stated = self.reader.mapping(self.document["settlement"], where)
         self.reader.keys(stated, ("basis", "contracted", "source", "target", "description"), where)
@@ -225,13 +225,13 @@ class Shared:
         needed = ("source",) if basis == Basis.DELIVERED else ("source", "contracted")
         texts = {key: self.reader.text(stated[key], f"{where}/{key}") for key in _QUANTITIES if key in stated}
         if any(text and self.reader.formula(text, f"{where}/{key}") is None for key, text in texts.items()):
-            return None, (), ()
+            return None, ()
         for key in needed:
             if basis and key not in stated:
                 self.reader.add(f"{where}/{key}", f"{basis} needs it", "a formula in kWh")
-                return None, (), ()
+                return None, ()
         if not basis:
-            return None, (), ()
+            return None, ()
         delivered = f"min({texts['source']}, {texts['target']})" if "target" in texts else texts["source"]
         formulas = {"deliveredKWh": f"sum({delivered})"}
         if "contracted" in texts:
@@ -242,13 +242,11 @@ class Shared:
             Basis.MIN_OF_TWO: "min(contractedKWh, deliveredKWh)",
         }[Basis(basis)]
         quantities = tuple(self._derived(name, text, where) for name, text in formulas.items())
-        return Basis(basis), (), tuple(q for q in quantities if q is not None)
+        return Basis(basis), tuple(q for q in quantities if q is not None)
 
     def _derived(self, name: str, text: str, where: str) -> Quantity | None:
-        try:
-            formula = compile_formula(text, who=where)
-        except ContractError as error:
-            self.reader.take(error)
+        formula = self.reader.formula(text, where)
+        if formula is None:
             return None
         return Quantity(where, (f"settlement.{name}", name), Derived(formula), parse_unit("kWh"))
 
@@ -295,7 +293,7 @@ class Shared:
                 Derived(compile_formula(variable_name("inputParameters", *map(str, keys)), who=where)),
                 unit,
             )
-        if source in _ABOUT_SOURCES and keys:
+        if source in SOURCE_PREFIXES and keys:
             source, keys = str(keys[0]), keys[1:] or None
         return Quantity(where, names, Field(source, keys), unit)
 

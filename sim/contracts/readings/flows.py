@@ -12,7 +12,7 @@ from typing import Any
 from sim.contracts.agreement import ABSENT, Agreement, Flow
 from sim.contracts.document import Document, Reader, kind
 from sim.contracts.formula import Formula
-from sim.contracts.readings.common import CARRIES_NO_MONEY, READ, Shared
+from sim.contracts.readings.common import CARRIES_NO_MONEY, READ, ROLES, Shared
 from sim.contracts.readings.currency import agreed_currency
 from sim.errors import nearest
 
@@ -32,7 +32,7 @@ def read(reader: Reader, document: Document) -> Agreement:
         reader.add("/revenueFlows/netZero", f"expected true or false, found {kind(money['netZero'])}")
     entries = reader.objects(money.get("flows", ABSENT), "/revenueFlows/flows")
     flows = tuple(_flows(shared, entries))
-    basis, _, settled = shared.settlement()
+    basis, settled = shared.settlement()
     script, computed = shared.script(document.get("script"), "/script")
     states, before_after = shared.states()
     variables = shared.variables(reader.mapping(document.get("variables", {}), "/variables"), "/variables")
@@ -93,10 +93,7 @@ def flow_name(
 
 def unknown_party(name: str, agreement: Agreement) -> tuple[str, str]:
     """What is wrong with a name that no party goes by."""
-    if name in [role.role for role in agreement.open_roles] or name in _ROLE_NAMES:
+    if name in [role.role for role in agreement.open_roles] or name in ROLES:
         return f"nobody fills the role {name}", ""
     known = [*(party.role for party in agreement.parties), *(party.era for party in agreement.parties)]
     return f"{name} is neither a role nor a party of this contract", nearest(name, known)
-
-
-_ROLE_NAMES = ("BUYER", "SELLER", "PROSUMER", "AGGREGATOR", "MARKET_CLEARING_AGENT", "GRID_OPERATOR", "GOVERNMENT")

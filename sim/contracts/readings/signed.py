@@ -26,7 +26,7 @@ def read(reader: Reader, document: Document) -> Agreement:
     parties, open_roles = shared.roles()
     entries = reader.objects(document.get("revenueFlows", ABSENT), "/revenueFlows")
     flows = tuple(_flows(shared, entries))
-    basis, _, settled = shared.settlement()
+    basis, settled = shared.settlement()
     script, computed = shared.script(document.get("script"), "/script")
     states, before_after = shared.states()
     common: dict[str, Any] = shared.common()
