@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,37 +14,58 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A transformer as the market sees it: a node of the tree of limits.
+    """A transformer, or a line that a scenario limits, as the market sees it: a node of the tree of limits.
 
-    name: the transformer's name, unique in the feeder.  parent: the transformer above it, or None below the external grid.
-    rated_kva: nameplate.
+    name: unique in the feeder.  parent: the branch above it, or None below the external grid.  rated_kva: what it may
+    carry, derated, parallel units together.
     """
 
     name: str
     parent: str | None
     rated_kva: float
+    kind: Literal["transformer", "line"] = "transformer"
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One solved state of the wires.  Powers in kW; flow through a branch is + downstream (import).
+    """One solved state of the wires.  Powers in kW and kvar; flow through a branch is + downstream (import).
 
-    p_kw and v_pu follow ``Feeder.buses``; the branch arrays follow ``Feeder.branches``; line_loading follows
-    ``Feeder.lines``.  Loadings are shares of the rating (1.0 = rated).  Where ``converged`` is false every array is NaN
-    and ``note`` says why: such a state must never be settled on.
+    p_kw and q_kvar (what was served, + into the grid), v_pu and v_degree follow ``Feeder.buses``, in a feeder of three
+    phases with a second axis for these; the branch arrays follow ``Feeder.branches`` (``hv`` is the upper end, ``lv`` the
+    lower), line_loading follows ``Feeder.lines``.  Loadings are shares of the rating (1.0 = rated).
+    unsupplied: buses that have no connection to the external grid; nothing is served there and their voltage is NaN.
+    Where ``converged`` is false every array is NaN and ``note`` says why: such a state must never be settled on.
     """
 
     converged: bool
     p_kw: Floats
+    q_kvar: Floats
     v_pu: Floats
+    v_degree: Floats
     branch_hv_kw: Floats
     branch_lv_kw: Floats
+    branch_lv_kvar: Floats
     branch_loading: Floats
     line_loading: Floats
     slack_kw: float
     losses_kw: float
     residual_kw: float
+    unsupplied: tuple[str, ...] = ()
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivities:
+    """How a solved state answers to a little more injection at each bus (columns, in the order of ``Feeder.buses``).
+
+    v_pu_per_kw, v_pu_per_kvar: of the voltage magnitude at each watched bus (rows).  losses_per_kw, losses_per_kvar: of
+    everything the grid itself takes; −0.05 means that another kW injected there saves 50 W.  0 at buses without supply.
+    """
+
+    v_pu_per_kw: Floats
+    v_pu_per_kvar: Floats
+    losses_per_kw: Floats
+    losses_per_kvar: Floats
 
 
 class Feeder(Protocol):
@@ -58,7 +80,10 @@ class Feeder(Protocol):
     """Names of the buses at which the network has customers, in the network's order; may repeat."""
 
     def node_of(self, bus: str) -> str:
-        """Name of the transformer that feeds this bus.  Raises ``FeederError`` for an unknown bus."""
+        """Name of the branch of the tree that feeds this bus.  Raises ``FeederError`` for an unknown bus."""
 
     def solve(self, p_kw: Floats, q_kvar: Floats) -> Flow:
         """Power flow for injections (+ into the grid) per bus.  Never raises for a grid without a solution."""
+
+    def sensitivities(self, flow: Flow, watched: Sequence[str]) -> Sensitivities:
+        """Exact derivatives of a solved state, voltages for the watched buses only."""
