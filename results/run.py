@@ -31,7 +31,7 @@ from sim.clock import Calendar
 from sim.errors import Fault, RunError, nearest
 from sim.ledger import Posting
 
-FORMAT = 1
+FORMAT = 2
 """Version of the folder's layout; a reader refuses every other one."""
 
 JOURNAL = "journal.jsonl"
@@ -41,6 +41,9 @@ MANIFEST = "run.json"
 Column = Sequence[object] | NDArray[Any]
 Record = dict[str, Any]
 """One line of the journal."""
+
+ADMITTANCES = ("y_ss", "y_se", "y_es", "y_ee")
+"""Terminal admittances of an element; each is two columns of its table."""
 
 _INT, _LONG, _FLOAT, _TEXT, _BOOL = pa.int32(), pa.int64(), pa.float64(), pa.string(), pa.bool_()
 _MONEY = pa.decimal128(18, 4)
@@ -57,6 +60,8 @@ def _table(description: str, *columns: pa.Field) -> pa.Schema:
 
 _INTERVAL = _column("interval", _INT, "", "number of the market interval, from 0")
 _ERA = _column("era", _TEXT, "", "address of the participant")
+_BUS = _column("bus", _TEXT, "", "bus of the feeder")
+_EDITION = _column("edition", _INT, "", "topology of the feeder, counted from 0; another one after every switching")
 _NODE = _column("node", _TEXT, "", "transformer, or the name of the root where prices meet the upstream grid")
 
 TABLES: Mapping[str, pa.Schema] = MappingProxyType(
@@ -67,6 +72,7 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
             _column("kind", _TEXT, "", "household, solar, battery, ev, aggregator, retailer ..."),
             _column("site", _TEXT, "", "connection point shared by the devices behind one meter; empty without one"),
             _column("bus", _TEXT, "", "bus of the feeder; empty for parties without a connection"),
+            _column("phase", _TEXT, "", "phase of the connection; empty where it takes all of them alike"),
             _column("node", _TEXT, "", "transformer that feeds the bus; empty without one"),
             _column("host", _TEXT, "", "participant that speaks for this one; empty where it speaks for itself"),
         ),
@@ -75,8 +81,10 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
             _INTERVAL,
             _column("start", _TEXT, "RFC 3339", "local start of the interval with its offset"),
             _column("status", _TEXT, "", "OK, or PHYSICS_FAILED where the power flow found no solution"),
+            _column("edition", _INT, "", "topology of the feeder that the interval was solved on"),
             _column("policy", _TEXT, "", "clearing policy whose result was used"),
             _column("fallback", _BOOL, "", "whether the policy failed and its stand-in was used"),
+            _column("rounds", _INT, "", "clearings that it took; 1 where the wires agreed to the first, 0 without one"),
             _column("quantity_kw", _FLOAT, "kW", "power traded in the clearing"),
             _column("welfare", _FLOAT, "currency/h", "surplus of all offers at the cleared quantities"),
             _column("certified", _BOOL, "", "whether every promise of the policy was found kept"),
@@ -84,6 +92,14 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
             _column("slack_kw", _FLOAT, "kW", "power drawn from the upstream grid (+ = import)"),
             _column("losses_kw", _FLOAT, "kW", "losses in lines and transformers"),
             _column("residual_kw", _FLOAT, "kW", "slack + injections - losses; 0 where the power flow balances"),
+            _column("unserved_kwh", _FLOAT, "kWh", "demand at buses without supply, positive"),
+            _column(
+                "reference_gap_pu",
+                _FLOAT,
+                "1",
+                "largest voltage difference to the reference power flow; empty where none was made",
+                nullable=True,
+            ),
             _column("rent", _FLOAT, "currency", "congestion rent of the interval"),
             _column("import_price", _FLOAT, _PRICE, "what the retailer charges", nullable=True),
             _column("export_price", _FLOAT, _PRICE, "what the retailer pays", nullable=True),
@@ -104,7 +120,15 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
             _INTERVAL,
             _NODE,
             _column("market_flow_kw", _FLOAT, "kW", "flow the clearing planned"),
+            _column(
+                "assessed_kw",
+                _FLOAT,
+                "kW",
+                "flow at the lower end that the power flow gave for the clearing before it was published",
+                nullable=True,
+            ),
             _column("wire_lv_kw", _FLOAT, "kW", "flow of the power flow, at the low-voltage side"),
+            _column("wire_lv_kvar", _FLOAT, "kvar", "reactive flow of the power flow, at the low-voltage side"),
             _column("wire_hv_kw", _FLOAT, "kW", "flow of the power flow, at the high-voltage side"),
             _column("loading", _FLOAT, "1", "apparent power as a share of the rating"),
             _column("import_limit_kw", _FLOAT, "kW", "limit the market used, downstream; infinite without one"),
@@ -132,6 +156,8 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
             _column("offset_kw", _FLOAT, "kW", "departure from the share that the price alone would give"),
             _column("curtailed_kw", _FLOAT, "kW", "injection held back"),
             _column("delivered_kw", _FLOAT, "kW", "mean power that really flowed"),
+            _column("q_kvar", _FLOAT, "kvar", "mean reactive power that really flowed, + into the grid"),
+            _column("unserved_kw", _FLOAT, "kW", "power that would have flowed if the bus had had supply"),
             _column("energy_wh", _LONG, "Wh", "metered energy of the interval"),
             _column("available_kw", _FLOAT, "kW", "power the device could have injected"),
         ),
@@ -142,16 +168,62 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
             _column("soc", _FLOAT, "1", "state of charge at the interval's end, 0..1; NaN while a vehicle is away"),
         ),
         "voltages": _table(
-            "Voltage of each bus; one row per interval and bus.",
+            "Voltage of each bus; one row per interval, bus and phase.",
             _INTERVAL,
-            _column("bus", _TEXT, "", "bus of the feeder"),
-            _column("v_pu", _FLOAT, "1", "voltage magnitude per unit of the nominal"),
+            _BUS,
+            _column("phase", _TEXT, "", "phase; empty where all are alike"),
+            _column("v_pu", _FLOAT, "1", "voltage magnitude per unit of the nominal; NaN without supply"),
+            _column("v_degree", _FLOAT, "degree", "voltage angle; NaN without supply"),
         ),
         "lines": _table(
             "Loading of each line; one row per interval and line.",
             _INTERVAL,
             _column("line", _TEXT, "", "line of the feeder"),
             _column("loading", _FLOAT, "1", "current as a share of the rating"),
+        ),
+        "buses": _table(
+            "The feeder's buses; one row per edition of its topology and bus.",
+            _EDITION,
+            _BUS,
+            _column("number", _INT, "", "electrical node; buses that closed switches join have the same"),
+            _column("nominal_kv", _FLOAT, "kV", "nominal voltage between phases"),
+            _column("slack", _BOOL, "", "whether an external grid holds the voltage here"),
+            _column("node", _TEXT, "", "transformer or limited line that feeds the bus; empty above all of them"),
+            _column(
+                "x", _FLOAT, "", "place in the plane of the network's own map; empty where it has none", nullable=True
+            ),
+            _column(
+                "y", _FLOAT, "", "place in the plane of the network's own map; empty where it has none", nullable=True
+            ),
+        ),
+        "elements": _table(
+            "What connects electrical nodes; one row per edition, element and sequence system.  Currents count into the "
+            "element: start = y_ss v_start + y_se v_end, end = y_es v_start + y_ee v_end, all per unit.",
+            _EDITION,
+            _column("kind", _TEXT, "", "line, transformer, impedance or shunt"),
+            _column("name", _TEXT, "", "name in the network"),
+            _column("start", _TEXT, "", "bus at the start; empty for a node inside the element"),
+            _column("end", _TEXT, "", "bus at the end; empty for a node inside the element, and for a shunt"),
+            _column("start_number", _INT, "", "electrical node at the start"),
+            _column("end_number", _INT, "", "electrical node at the end; -1 for a shunt"),
+            _column("sequence", _INT, "", "1 in a balanced feeder; 0, 1 and 2 in an unbalanced one"),
+            *(
+                _column(f"{y}_{part}", _FLOAT, "1", f"{what} the admittance {y} on base_kva")
+                for y in ADMITTANCES
+                for part, what in (("re", "real part of"), ("im", "imaginary part of"))
+            ),
+            _column("rated_kva", _FLOAT, "kVA", "apparent power it may carry; NaN without a rating"),
+            _column("base_kva", _FLOAT, "kVA", "what 1 per unit is worth; of each phase in an unbalanced feeder"),
+        ),
+        "bounds": _table(
+            "Limits of the market beside those of nodes, such as voltages; one row per interval and bound.",
+            _INTERVAL,
+            _column("bound", _TEXT, "", "name of the bound"),
+            _column("value", _FLOAT, "of the bound", "what the clearing made of it"),
+            _column("most", _FLOAT, "of the bound", "what it may be at most"),
+            _column(
+                "price_per_unit", _FLOAT, "currency/h", "what another unit would be worth; 0 where it does not bind"
+            ),
         ),
         "postings": _table(
             "Who owes whom; one row per posting, in the order of the journal.",
@@ -291,6 +363,9 @@ class Run:
     states = _Frame()
     voltages = _Frame()
     lines = _Frame()
+    buses = _Frame()
+    elements = _Frame()
+    bounds = _Frame()
     postings = _Frame()
     sessions = _Frame()
 

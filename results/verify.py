@@ -26,6 +26,7 @@ from results.bills import recomputed
 from results.chain import events
 from results.exchange import messages, signatures
 from results.run import JOURNAL, TABLES, Record, Run, digest, table_path
+from results.wires import kirchhoff
 from sim import ledger, tolerances
 from sim.contracts.contract import Status, Turn, transition
 from sim.errors import ContractError, Fault, MessageError, RunError
@@ -495,6 +496,7 @@ INVARIANTS = (
     Invariant("journal", "the journal is the one that was written, to the byte", journal_chain),
     Invariant("tables", "the tables are those that were written, to the byte", table_files),
     Invariant("energy", "wires, devices and meters agree in every interval", energy),
+    Invariant("kirchhoff", "currents sum to zero at every node, and all flows follow from the voltages", kirchhoff),
     Invariant("money", "nobody made or lost money, and the market kept its fee alone", money),
     Invariant("bills", "every member was billed what its contract, its meter and its awards say", bills),
     Invariant("certificates", "every clearing keeps what its policy promises", certificates),

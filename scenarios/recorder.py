@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from agents.rounds import Round, Stage, surplus_per_h
 from agents.twins.ev import EVTwin
-from results.run import TABLES
+from results.run import ADMITTANCES, TABLES
 from scenarios.build import Built, NodeLimits
 from scenarios.names import MARKET, ROOT, TREASURY
 from sim.clock import Interval
 from sim.device import Device
-from sim.feeder import Flow
+from sim.errors import FeederError
+from sim.feeder import Element, Feeder, Flow
 
 _NO_ROUND = Round(Stage.FAILED)
 
@@ -27,6 +28,7 @@ class Recorder:
         self._tables: dict[str, dict[str, list[Any]]] = {
             name: {column: [] for column in schema.names} for name, schema in TABLES.items()
         }
+        self._editions: set[int] = set()
 
     def observe(self, interval: Interval, flow: Flow) -> None:
         """Take down one interval that has been settled."""
@@ -36,13 +38,22 @@ class Recorder:
         self._interval(interval, flow, done)
         self._nodes(interval, flow, done)
         self._setpoints(interval)
-        self._add_all("voltages", interval.index, "bus", self._built.world.feeder.buses, "v_pu", flow.v_pu.tolist())
+        self._bounds(interval, done)
+        self._voltages(interval, flow)
+        feeder = self._built.world.feeder
         self._add_all(
-            "lines", interval.index, "line", self._built.world.feeder.lines, "loading", flow.line_loading.tolist()
+            "lines",
+            interval=[interval.index] * len(feeder.lines),
+            line=feeder.lines,
+            loading=flow.line_loading.tolist(),
         )
+        self._topology()
 
     def tables(self) -> Mapping[str, Mapping[str, list[Any]]]:
         """All tables, complete with what is known only at the end."""
+        gaps = dict(self._built.world.references)
+        intervals = self._tables["intervals"]
+        intervals["reference_gap_pu"] = [gaps.get(index) for index in intervals["interval"]]
         self._participants()
         self._sessions()
         self._postings()
@@ -53,13 +64,10 @@ class Recorder:
         for name, value in values.items():
             columns[name].append(value)
 
-    def _add_all(
-        self, table: str, index: int, key: str, names: tuple[str, ...], column: str, values: list[Any]
-    ) -> None:
+    def _add_all(self, table: str, **values: Sequence[Any]) -> None:
         columns = self._tables[table]
-        columns["interval"] += [index] * len(names)
-        columns[key] += names
-        columns[column] += values
+        for name, many in values.items():
+            columns[name] += many
 
     def _interval(self, interval: Interval, flow: Flow, done: Round) -> None:
         clearing, certificate = done.clearing, done.certificate
@@ -71,8 +79,10 @@ class Recorder:
             interval=interval.index,
             start=self._built.world.calendar.timestamp(interval.start_s),
             status="OK" if flow.converged else "PHYSICS_FAILED",
+            edition=self._built.world.feeder.edition,
             policy="" if clearing is None else clearing.policy,
             fallback=done.fallback,
+            rounds=0 if clearing is None else done.number,
             quantity_kw=0.0 if clearing is None else clearing.quantity_kw,
             welfare=0.0 if clearing is None else clearing.welfare,
             certified=certificate is not None and certificate.certified,
@@ -80,10 +90,14 @@ class Recorder:
             slack_kw=flow.slack_kw,
             losses_kw=flow.losses_kw,
             residual_kw=flow.residual_kw,
+            unserved_kwh=self._unserved_kw() * interval.hours,
             rent=rent * interval.hours,
             import_price=prices[0],
             export_price=prices[1],
         )
+
+    def _unserved_kw(self) -> float:
+        return sum(max(0.0, -device.unserved_kw) for device in self._built.world.devices)
 
     def _nodes(self, interval: Interval, flow: Flow, done: Round) -> None:
         clearing = done.clearing
@@ -102,7 +116,9 @@ class Recorder:
             interval=interval.index,
             node=name,
             market_flow_kw=math.nan if clearing is None else clearing.flow_kw.get(name, math.nan),
+            assessed_kw=done.assessed_kw.get(name),
             wire_lv_kw=float(flow.branch_lv_kw[position]),
+            wire_lv_kvar=float(flow.branch_lv_kvar[position]),
             wire_hv_kw=float(flow.branch_hv_kw[position]),
             loading=float(flow.branch_loading[position]),
             import_limit_kw=math.inf if used is None else used.import_limit_kw,
@@ -111,6 +127,54 @@ class Recorder:
             rated_export_kw=limit.rated_export_kw,
             binding=(clearing.binding.get(name) or "") if clearing is not None else "",
         )
+
+    def _bounds(self, interval: Interval, done: Round) -> None:
+        if done.problem is None or done.clearing is None:
+            return
+        for limit in done.problem.linear:
+            self._add(
+                "bounds",
+                interval=interval.index,
+                bound=limit.name,
+                value=done.clearing.linear_value[limit.name],
+                most=limit.most,
+                price_per_unit=done.clearing.linear_price[limit.name],
+            )
+
+    def _voltages(self, interval: Interval, flow: Flow) -> None:
+        feeder = self._built.world.feeder
+        phases = len(feeder.phases)
+        self._add_all(
+            "voltages",
+            interval=[interval.index] * len(feeder.buses) * phases,
+            bus=[bus for bus in feeder.buses for _ in range(phases)],
+            phase=feeder.phases * len(feeder.buses),
+            v_pu=flow.v_pu.ravel().tolist(),
+            v_degree=flow.v_degree.ravel().tolist(),
+        )
+
+    def _topology(self) -> None:
+        """The feeder as it is now, unless it has been taken down before."""
+        feeder = self._built.world.feeder
+        if feeder.edition in self._editions:
+            return
+        self._editions.add(feeder.edition)
+        places, held = feeder.coordinates() or {}, set(feeder.slack_nodes)
+        for bus, number, kv in zip(feeder.buses, feeder.node_numbers, feeder.nominal_kv, strict=True):
+            x, y = places.get(bus, (None, None))
+            self._add(
+                "buses",
+                edition=feeder.edition,
+                bus=bus,
+                number=number,
+                nominal_kv=kv,
+                slack=number in held,
+                node=_node_of(feeder, bus),
+                x=x,
+                y=y,
+            )
+        for element in feeder.elements():
+            self._add("elements", edition=feeder.edition, base_kva=feeder.base_kva, **_element(element))
 
     def _setpoints(self, interval: Interval) -> None:
         for resource in self._built.resources:
@@ -128,6 +192,8 @@ class Recorder:
                 offset_kw=0.0 if award is None else award.offset_kw,
                 curtailed_kw=0.0 if award is None else award.curtailed_kw,
                 delivered_kw=math.nan if device is None else device.delivered_kw,
+                q_kvar=math.nan if device is None else device.q_kvar,
+                unserved_kw=math.nan if device is None else device.unserved_kw,
                 energy_wh=0 if device is None else device.reading_wh,
                 available_kw=math.nan if device is None else device.twin.available_kw,
             )
@@ -142,8 +208,8 @@ class Recorder:
     def _participants(self) -> None:
         for agent in self._built.world.agents:
             if agent.era not in self._built.sites:
-                self._add("participants", era=agent.era, kind=agent.kind, site="", bus="", node="", host="")
-        self._add("participants", era=TREASURY, kind="government", site="", bus="", node="", host="")
+                self._add("participants", era=agent.era, kind=agent.kind, site="", bus="", phase="", node="", host="")
+        self._add("participants", era=TREASURY, kind="government", site="", bus="", phase="", node="", host="")
         for resource in self._built.resources:
             if resource.device is None:
                 continue
@@ -153,6 +219,7 @@ class Recorder:
                 kind=resource.kind,
                 site=self._built.sites[resource.era],
                 bus=resource.device.bus,
+                phase=resource.device.phase,
                 node=resource.place.node,
                 host="" if resource.place.host == MARKET else resource.place.host,
             )
@@ -188,3 +255,26 @@ class Recorder:
                 amount=posting.amount,
                 currency=posting.currency,
             )
+
+
+def _node_of(feeder: Feeder, bus: str) -> str:
+    try:
+        return feeder.node_of(bus)
+    except FeederError:
+        return ""  # above every branch, or without supply
+
+
+def _element(element: Element) -> Mapping[str, Any]:
+    y = {name: complex(getattr(element, name)) for name in ADMITTANCES}
+    return {
+        "kind": element.kind,
+        "name": element.name,
+        "start": element.start,
+        "end": element.end,
+        "start_number": element.start_node,
+        "end_number": element.end_node,
+        "sequence": element.sequence,
+        "rated_kva": element.rated_kva,
+        **{f"{name}_re": value.real for name, value in y.items()},
+        **{f"{name}_im": value.imag for name, value in y.items()},
+    }

@@ -4,13 +4,14 @@
     retailer ── grid ───┤
                         └── tx-2: house-2, ev-2, battery-2
 
-tx-1 is small: its export limit holds at noon, its import limit in the evening.  Flows below a transformer lose
-0.05 kW + 0.0004 P², and houses take a little more or less than they said.  A test that wants a run with something wrong
+tx-1 is small: its export limit holds at noon, its import limit in the evening.  A transformer takes 0.05 kW idle, it and the
+cables to the sites have impedances, and houses take a little more or less than they said, and reactive power.  A test that wants a run with something wrong
 passes ``edit``, which may change any record or column before the journal is sealed and the tables are hashed.
 """
 
 from __future__ import annotations
 
+import cmath
 import functools
 import itertools
 import json
@@ -52,6 +53,11 @@ SITES = {
 }
 OFFICES = {"retailer": "retailer", "market": "market", "grid-operator": "utility", "treasury": "government"}
 RATED_KVA = {"tx-1": 16.0, "tx-2": 25.0}
+BASE_KVA = 100.0
+IDLE_PU = 0.05 / BASE_KVA
+TRANSFORMER_PU = 0.04 + 0.08j
+CABLE_PU = 0.01 + 0.005j
+HOUSE_Q = 0.1
 MARGIN = 0.98
 IMPORT_PRICE, EXPORT_PRICE = 0.30, 0.06
 CAPACITY_KWH = {"ev-1": 80.0, "ev-2": 50.0, "battery-2": 15.0}
@@ -201,12 +207,13 @@ class _Day:
     def draft(self) -> Draft:
         self.made.journal.append({"kind": "run", "scenario": "two-streets", "seed": 7, "policy": "locational"})
         for era, (kind, node) in SITES.items():
-            self.made.row("participants", era, kind, f"site-{era}", f"bus-{era}", node, "")
+            self.made.row("participants", era, kind, f"site-{era}", f"bus-{era}", "", node, "")
             self._message(-600, "init", era, "init")
             self._message(-590, "on_init", era, "init", self._contract(era, "PENDING"))
         for era, kind in OFFICES.items():
-            self.made.row("participants", era, kind, "", "", "", "")
+            self.made.row("participants", era, kind, "", "", "", "", "")
         self._message(-400, "confirm", "stranger", "confirm", refused=True)
+        self._feeder()
         for interval in range(self.calendar.count):
             self._play(interval)
         for era in SITES:
@@ -214,6 +221,40 @@ class _Day:
         self.made.journal.append({"kind": "commit", "interval": self.calendar.count})
         self._sessions()
         return self.made
+
+    def _feeder(self) -> None:
+        row, eras = self.made.row, {node: [e for e, (_, n) in SITES.items() if n == node] for node in RATED_KVA}
+        row("buses", 0, "bus-grid", 0, 20.0, True, "", 0.0, 0.0)
+        for street, (node, rated) in enumerate(RATED_KVA.items()):
+            number = 1 + 4 * street
+            row("buses", 0, f"bus-{node}", number, 0.4, False, node, 1.0, 1.0 - 2 * street)
+            self._element("transformer", node, ("bus-grid", 0), (f"bus-{node}", number), TRANSFORMER_PU, rated)
+            row(
+                "elements",
+                0,
+                "shunt",
+                f"idle-{node}",
+                "bus-grid",
+                "",
+                0,
+                -1,
+                1,
+                IDLE_PU,
+                *[0.0] * 7,
+                math.nan,
+                BASE_KVA,
+            )
+            for place, era in enumerate(eras[node], start=1):
+                row("buses", 0, f"bus-{era}", number + place, 0.4, False, node, 1.0 + place, 1.0 - 2 * street)
+                ends = (f"bus-{node}", number), (f"bus-{era}", number + place)
+                self._element("line", f"line-{era}", *ends, CABLE_PU, 20.0)
+
+    def _element(
+        self, kind: str, name: str, start: tuple[str, int], end: tuple[str, int], z_pu: complex, rated: float
+    ) -> None:
+        y = 1 / z_pu
+        parts = [part for value in (y, -y, -y, y) for part in (value.real, value.imag)]
+        self.made.row("elements", 0, kind, name, start[0], end[0], start[1], end[1], 1, *parts, rated, BASE_KVA)
 
     def _play(self, interval: int) -> None:
         start_s, gate = self.calendar.interval(interval).start_s, f"gate-{interval}"
@@ -228,12 +269,12 @@ class _Day:
         for era in offering:
             self._message(start_s - 30, "on_confirm", era, f"confirm-{interval}", self._award(interval, awards[era]))
         delivered_kw = {era: award["setpointKW"] * self._obedience(interval, era) for era, award in awards.items()}
-        flow = _flow(interval, {era: delivered_kw[era] for era in awards if era in SITES})
+        flow, v_pu = _flow(interval, {era: delivered_kw[era] for era in awards if era in SITES})
         self.made.journal.append(flow)
         for era in offering:
             self._message(start_s + self.calendar.interval_s, "on_status", era, f"status-{interval}")
         rent = self._settle(interval, awards, delivered_kw)
-        self._tables(interval, request, result, delivered_kw, flow, rent)
+        self._tables(interval, request, result, delivered_kw, flow, v_pu, rent)
         self.made.journal += [{"kind": "seal", "interval": interval}, {"kind": "commit", "interval": interval}]
 
     def _obedience(self, interval: int, era: str) -> float:
@@ -317,13 +358,14 @@ class _Day:
         result: Record,
         delivered_kw: Mapping[str, float],
         flow: Record,
+        v_pu: Mapping[str, complex],
         rent: float,
     ) -> None:
         row, start_s = self.made.row, self.calendar.interval(interval).start_s
         row(
-            "intervals", interval, self.calendar.timestamp(start_s), "OK", "locational", False,
+            "intervals", interval, self.calendar.timestamp(start_s), "OK", 0, "locational", False, 1,
             result["clearingQuantityKW"], result["welfare"], True, 0,
-            flow["slackKW"], flow["lossesKW"], flow["residualKW"], rent, IMPORT_PRICE, EXPORT_PRICE,
+            flow["slackKW"], flow["lossesKW"], flow["residualKW"], 0.0, None, rent, IMPORT_PRICE, EXPORT_PRICE,
         )  # fmt: skip
         for node in result["gridNodes"]:
             row("prices", interval, node["era"], node.get("locationalPrice"), node["locationalPriceAdder"])
@@ -338,15 +380,18 @@ class _Day:
         for era, soc in self.soc.items():
             away = era.startswith("ev") and start_s < ARRIVAL_S
             row("states", interval, era, math.nan if away else soc)
+        for bus, v in v_pu.items():
+            row("voltages", interval, bus, "", abs(v), math.degrees(cmath.phase(v)))
         for era, (_, node) in SITES.items():
-            row("voltages", interval, f"bus-{era}", 1.0 - 0.003 * flow["branches"][node]["lvKW"])
-            row("lines", interval, f"line-{era}", abs(delivered_kw.get(era, 0.0)) / 20)
+            current_pu = (v_pu[f"bus-{era}"] - v_pu[f"bus-{node}"]) / CABLE_PU
+            row("lines", interval, f"line-{era}", abs(current_pu) * BASE_KVA / 20)
 
     def _node_row(self, interval: int, node: Record, branch: Record) -> None:
         rated, limit = RATED_KVA[node["era"]], MARGIN * RATED_KVA[node["era"]]
         self.made.row(
-            "nodes", interval, node["era"], node["flowKW"], branch["lvKW"], branch["hvKW"], branch["loading"],
-            limit, limit, rated - 0.05 - 0.0004 * rated**2, rated, node["binding"] or "",
+            "nodes", interval, node["era"], node["flowKW"], None, branch["lvKW"], branch["lvKVAR"], branch["hvKW"],
+            branch["loading"],
+            limit, limit, rated - 0.05 - TRANSFORMER_PU.real / BASE_KVA * rated**2, rated, node["binding"] or "",
         )  # fmt: skip
 
     def _setpoint_row(self, interval: int, award: Record, delivered_kw: float, available_kw: float) -> None:
@@ -355,7 +400,8 @@ class _Day:
             self.soc[era] = min(1.0, max(0.0, self.soc[era] - delivered_kw * self.hours / CAPACITY_KWH[era]))
         self.made.row(
             "setpoints", interval, era, award["setpointKW"], award.get("price"), award.get("offsetKW", 0.0),
-            award.get("curtailedKW", 0.0), delivered_kw, self._metered_wh(era, delivered_kw), available_kw,
+            award.get("curtailedKW", 0.0), delivered_kw, house_kvar(era, delivered_kw), 0.0,
+            self._metered_wh(era, delivered_kw), available_kw,
         )  # fmt: skip
 
     def _metered_wh(self, era: str, delivered_kw: float) -> int:
@@ -448,20 +494,34 @@ def curve(interpolation: str, *points: tuple[float, float]) -> Record:
     }
 
 
-def _flow(interval: int, delivered_kw: Mapping[str, float]) -> Record:
-    """The feeder's answer: every transformer loses 0.05 kW + 0.0004 P²."""
+def house_kvar(era: str, p_kw: float) -> float:
+    """Houses take reactive power with their active power; nobody else does."""
+    return HOUSE_Q * p_kw if "house" in era else 0.0
+
+
+def _flow(interval: int, delivered_kw: Mapping[str, float]) -> tuple[Record, dict[str, complex]]:
+    """The feeder's answer, and the voltages: currents and voltages in turn until both stand still."""
+    s_pu = {era: complex(kw, house_kvar(era, kw)) / BASE_KVA for era, kw in delivered_kw.items()}
+    v = dict.fromkeys(["bus-grid", *(f"bus-{name}" for name in (*RATED_KVA, *SITES))], 1 + 0j)
+    up_pu = dict.fromkeys(RATED_KVA, 0j)
+    for _ in range(60):
+        i_pu = {era: (s_pu.get(era, 0j) / v[f"bus-{era}"]).conjugate() for era in SITES}
+        up_pu = {name: sum(i for era, i in i_pu.items() if SITES[era][1] == name) for name in RATED_KVA}
+        v |= {f"bus-{name}": 1 + TRANSFORMER_PU * i for name, i in up_pu.items()}
+        v |= {f"bus-{era}": v[f"bus-{SITES[era][1]}"] + CABLE_PU * i for era, i in i_pu.items()}
     branches = {}
     for name, rated in RATED_KVA.items():
-        lv_kw = -sum(p_kw for era, p_kw in delivered_kw.items() if SITES[era][1] == name)
-        hv_kw = lv_kw + 0.05 + 0.0004 * lv_kw**2
-        branches[name] = {"hvKW": hv_kw, "lvKW": lv_kw, "loading": max(abs(hv_kw), abs(lv_kw)) / rated}
-    slack_kw = sum(branch["hvKW"] for branch in branches.values())
-    losses_kw = sum(branch["hvKW"] - branch["lvKW"] for branch in branches.values())
-    residual_kw = slack_kw + sum(delivered_kw.values()) - losses_kw
-    return {
+        hv, lv = -up_pu[name].conjugate() * BASE_KVA, -v[f"bus-{name}"] * up_pu[name].conjugate() * BASE_KVA
+        branches[name] = {"hvKW": hv.real, "lvKW": lv.real, "lvKVAR": lv.imag, "loading": abs(hv) / rated}
+    slack_kw = sum(branch["hvKW"] + IDLE_PU * BASE_KVA for branch in branches.values())
+    heat_pu = sum(TRANSFORMER_PU.real * abs(i) ** 2 for i in up_pu.values())
+    heat_pu += sum(CABLE_PU.real * abs(i) ** 2 for i in i_pu.values())
+    losses_kw = (heat_pu + 2 * IDLE_PU) * BASE_KVA
+    record = {
         "kind": "flow", "interval": interval, "converged": True, "note": "", "slackKW": slack_kw,
-        "lossesKW": losses_kw, "residualKW": residual_kw, "branches": branches,
+        "lossesKW": losses_kw, "residualKW": slack_kw + sum(delivered_kw.values()) - losses_kw, "branches": branches,
     }  # fmt: skip
+    return record, v
 
 
 def _exact(value: float) -> Decimal:
@@ -533,8 +593,11 @@ def without_power_flow(interval: int) -> Edit:
         for column in ("slack_kw", "losses_kw", "residual_kw"):
             intervals[column][interval] = math.nan
         for row in [row for row, number in enumerate(nodes["interval"]) if number == interval]:
-            for column in ("wire_lv_kw", "wire_hv_kw", "loading"):
+            for column in ("wire_lv_kw", "wire_lv_kvar", "wire_hv_kw", "loading"):
                 nodes[column][row] = math.nan
+        voltages = draft.tables["voltages"]
+        for row in [row for row, number in enumerate(voltages["interval"]) if number == interval]:
+            voltages["v_pu"][row] = voltages["v_degree"][row] = math.nan
         flow = draft.records("flow")[interval]
         flow |= {"converged": False, "note": "diverged", "slackKW": None, "lossesKW": None, "residualKW": None}
 
