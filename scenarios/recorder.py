@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agents.rounds import Round, Stage, surplus_per_h
 from agents.twins.ev import EVTwin
@@ -15,7 +15,10 @@ from scenarios.names import MARKET, ROOT, TREASURY
 from sim.clock import Interval
 from sim.device import Device
 from sim.errors import FeederError
-from sim.feeder import Element, Feeder, Flow
+from sim.feeder import Feeder, Flow
+
+if TYPE_CHECKING:
+    from sim.feeder import Element
 
 _NO_ROUND = Round(Stage.FAILED)
 
