@@ -158,7 +158,7 @@ class _Building:
                     continue
                 kv[lower] = self._lower_kv(path, kv[bus], transformer_type)
                 order.append(lower)
-        fed = [*kv, *(part[2] for parts in below.values() for part in parts)]
+        fed = {*kv, *(part[2] for parts in below.values() for part in parts)}
         for upper, parts in below.items():
             if upper in fed:
                 continue  # told of the part that should feed it

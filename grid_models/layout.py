@@ -29,9 +29,9 @@ def radial(
         parent = above[bus]
         begins[bus], depth[bus] = begins[parent], depth[parent] + 1
         begins[parent] += leaves[bus]
-        angle = 2 * math.pi * (begins[bus] + leaves[bus] / 2) / total
+        angle = math.pi * ((2 * begins[bus] + leaves[bus]) / total - 1)
         radius = depth[bus] + several
-        places[bus] = (radius * math.cos(angle), radius * math.sin(angle))
+        places[bus] = (round(radius * math.cos(angle), 6), round(radius * math.sin(angle), 6))
     lowest = min((y for _, y in places.values()), default=0.0) - 1
     loose = [bus for bus in buses if bus not in places]
     return places | {bus: (float(number), lowest) for number, bus in enumerate(loose)}

@@ -102,27 +102,133 @@ PositiveDraw = Annotated[
 HourOfDay = Annotated[Annotated[Normal | Uniform, Field(discriminator="distribution")], AfterValidator(_hours)]
 
 
-class Limits(Model):
-    """What a transformer may carry, as shares of its rating in kVA, and what is kept free.
+class BranchLimits(Model):
+    """What one transformer or line may carry where it differs from the rest; what is left out is as for all."""
 
-    The market's limits in kW at the low-voltage side follow from these and the transformer's own losses.  margin is kept
-    free for line losses, reactive power of the customers and wrong forecasts.
+    import_share: NonNegative | None = None
+    export_share: NonNegative | None = None
+    margin: Annotated[float, Field(ge=0, lt=1)] | None = None
+    power_factor: Annotated[float, Field(gt=0, le=1)] | None = None
+    side: Literal["lv", "hv"] | None = None
+    derating: Annotated[float, Field(gt=0, le=1)] | None = None
+
+
+class LimitedLine(BranchLimits):
+    """A line that is a node of the tree of limits, under its own name or another.
+
+    The name is needed where the line's own has characters that a participant's may not have.
+    """
+
+    line: Annotated[str, Field(min_length=1)]
+    name: Name | None = None
+
+    @property
+    def node(self) -> str:
+        """What the node is called."""
+        return self.name or self.line
+
+
+Listed = Annotated[tuple[LimitedLine, ...], Field(exclude_if=lambda stated: not stated)]
+
+
+class Limits(Model):
+    """What transformers and limited lines may carry, as shares of their rating in kVA, and what is kept free.
+
+    The market's limits in kW follow from these and the branch's own losses.  margin is kept free for line losses, reactive
+    power of the customers and wrong forecasts.  side: where the market's limit is metered, below the branch (lv) or above it
+    (hv).  derating: share of the nameplate that may be used, on top of what the network itself derates.  transformers: what
+    differs, by name; of three windings ``NAME mv`` and ``NAME lv``.  lines: those that are limited at all.
     """
 
     import_share: NonNegative = 1.0
     export_share: NonNegative = 1.0
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.05
     power_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
+    side: Annotated[Literal["lv", "hv"], Field(exclude_if=lambda stated: stated == "lv")] = "lv"
+    derating: Annotated[float, Field(gt=0, le=1, exclude_if=lambda stated: stated == 1)] = 1.0
+    transformers: Annotated[dict[str, BranchLimits], Field(exclude_if=lambda stated: not stated)] = {}
+    lines: Listed = ()
+
+    @model_validator(mode="after")
+    def _lines_differ(self) -> Self:
+        for what, stated in (
+            ("line", [line.line for line in self.lines]),
+            ("name", [line.node for line in self.lines]),
+        ):
+            repeated = sorted({value for value in stated if stated.count(value) > 1})
+            if repeated:
+                raise ValueError(f"lines: several have the {what} {', '.join(repeated)}")
+        return self
+
+    def nodes(self) -> dict[str, str]:
+        """The limited lines by name, with the name of the node of each."""
+        return {line.line: line.node for line in self.lines}
+
+    def limits_of(self, name: str) -> Limits:
+        """What holds for one branch, by the name of its node: nothing more specific stands in it."""
+        own: BranchLimits | None = next((line for line in self.lines if line.node == name), self.transformers.get(name))
+        shared = ("import_share", "export_share", "margin", "power_factor", "side", "derating")
+        stated = {key: getattr(own, key, None) for key in shared}
+        return Limits(**{key: getattr(self, key) if value is None else value for key, value in stated.items()})
+
+
+class SourceSpec(Model):
+    """The external grid of a described feeder, in kV and per unit of it; short_circuit_mva: default without limit."""
+
+    bus: Name = "grid"
+    kv: Positive
+    v_pu: Annotated[float, Field(gt=0.5, lt=1.5)] = 1.0
+    short_circuit_mva: Positive | None = None
+
+
+class DescribedTransformer(Model):
+    """Equal units in parallel of a pandapower standard type; from: default the source's bus."""
+
+    type: str
+    upper: Annotated[Name | None, Field(alias="from")] = None
+    lower: Annotated[Name, Field(alias="to")]
+    parallel: Annotated[int, Field(ge=1, le=100)] = 1
+
+
+class DescribedLine(Model):
+    """Equal cables or overhead lines in parallel of a pandapower standard type; to: default a bus of the line's own name."""
+
+    type: str
+    start: Annotated[Name, Field(alias="from")]
+    end: Annotated[Name | None, Field(alias="to")] = None
+    km: Positive
+    parallel: Annotated[int, Field(ge=1, le=100)] = 1
+
+
+class DescribedChain(Model):
+    """Buses in a row, km apart, called by the chain's name and a number from 1 on."""
+
+    type: str
+    start: Annotated[Name, Field(alias="from")]
+    buses: Annotated[int, Field(ge=1, le=10_000)]
+    km: Positive
+    parallel: Annotated[int, Field(ge=1, le=100)] = 1
+
+
+class DescribedFeeder(Model):
+    """A radial feeder in words.  sites: buses at which customers stand, default every bus that a line leads to."""
+
+    source: SourceSpec
+    transformers: dict[Name, DescribedTransformer] = {}
+    lines: dict[Name, DescribedLine] = {}
+    chains: dict[Name, DescribedChain] = {}
+    sites: tuple[Name, ...] | None = None
 
 
 class FeederSpec(Model):
-    """The wires: a feeder by name or by path of a pandapower JSON file.
+    """The wires: a feeder by name, by SimBench code, by path of a pandapower JSON file, or described here.
 
     transformer_type: a pandapower standard type to put in the place of the feeder's transformer.  profiles: data set that
     households and roofs follow.
     """
 
     name: str
+    described: Annotated[DescribedFeeder | None, Field(exclude_if=lambda stated: stated is None)] = None
     profiles: str = "simbench-semiurb4"
     transformer_type: str | None = None
     limits: Limits = Limits()
