@@ -47,7 +47,8 @@ class Header:
 class Energy:
     """Where the energy came from and went, by kind of participant, in kWh; every number is positive.
 
-    shed_kwh: withdrawals that the market had to cut although their curves offered no price for it.
+    shed_kwh: withdrawals that the market had to cut although their curves offered no price for it.  unserved_kwh: demand
+    at buses without supply.
     self_consumption: share of the solar energy used on the feeder while it was made.  autarky: share of the withdrawn
     energy that this covers.  Both are sums of the smaller of the two per interval, and NaN where the whole is zero.
     """
@@ -61,8 +62,8 @@ class Energy:
     self_consumption: float
     autarky: float
     shed_kwh: float
+    unserved_kwh: float
     losses_kwh: float
-    residual_max_w: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class Transformer:
 
     rated: the full limit, without the margin that the market keeps.  A flow counts as over only beyond it by more than
     ``tolerances.LOADING`` of it.  loading: of the nameplate, which is the limit only where the limit's share is 1.
+    market_gap_kw: largest distance of the flow on the wires from the one that was cleared; NaN where nothing was.
     """
 
     node: str
@@ -97,6 +99,23 @@ class Transformer:
     over_export_kwh: float
     binding_forward: int
     binding_reverse: int
+    market_gap_kw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Physics:
+    """What the wires answered.
+
+    repeated: intervals that were cleared more than once, because the power flow of an outcome broke a limit.
+    repeated_fallbacks: those of them in which the fallback served in the end.  compared: power flows of which the reference
+    made its own, and reference_gap_pu the largest voltage difference; NaN where none was made.
+    """
+
+    repeated: int
+    repeated_fallbacks: int
+    compared: int
+    reference_gap_pu: float
+    residual_max_w: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +135,20 @@ class Vehicles:
 
 
 @dataclass(frozen=True, slots=True)
-class Voltages:
-    """Extremes over all buses and intervals, and the minutes each bus spent outside the band, added up."""
+class Extreme:
+    """A voltage that no other goes beyond, with its bus and local time; NaN and empty where there is none."""
 
-    lowest_pu: float
-    highest_pu: float
+    v_pu: float
+    bus: str
+    moment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Voltages:
+    """Extremes over all buses, phases and intervals, and the minutes each bus spent outside the band, added up."""
+
+    lowest: Extreme
+    highest: Extreme
     outside_bus_min: float
 
 
@@ -160,6 +188,7 @@ class Summary:
     prices: tuple[NodePrice, ...]
     parted_hours: float
     transformers: tuple[Transformer, ...]
+    physics: Physics
     vehicles: Vehicles
     voltages: Voltages
     money: Money
@@ -177,6 +206,7 @@ def summarise(run: Run) -> Summary:
         prices=tuple(_node_price(node, rows) for node, rows in run.prices.groupby("node", sort=False)),
         parted_hours=parted(run).sum() * run.hours,
         transformers=tuple(_transformer(node, rows, run.hours) for node, rows in run.nodes.groupby("node", sort=False)),
+        physics=_physics(run),
         vehicles=_vehicles(run.sessions),
         voltages=_voltages(run),
         money=_money(run),
@@ -233,8 +263,8 @@ def _energy(run: Run) -> Energy:
         self_consumption=share(used_kwh, made_kwh),
         autarky=share(used_kwh, needed_kwh),
         shed_kwh=metered["curtailed_kw"].clip(lower=0).sum() * run.hours,
+        unserved_kwh=intervals["unserved_kwh"].sum(),
         losses_kwh=intervals["losses_kw"].sum() * run.hours,
-        residual_max_w=_largest(intervals["residual_kw"].abs() * 1000),
     )
 
 
@@ -282,6 +312,7 @@ def _transformer(node: object, rows: pd.DataFrame, hours: float) -> Transformer:
         over_export_kwh=over_export.sum() * hours,
         binding_forward=int((rows["binding"] == "FORWARD").sum()),
         binding_reverse=int((rows["binding"] == "REVERSE").sum()),
+        market_gap_kw=_largest((rows["wire_lv_kw"] - rows["market_flow_kw"]).abs()),
     )
 
 
@@ -298,10 +329,36 @@ def _vehicles(sessions: pd.DataFrame) -> Vehicles:
     )
 
 
+def _physics(run: Run) -> Physics:
+    intervals = run.intervals
+    again = intervals["rounds"] > 1
+    return Physics(
+        repeated=int(again.sum()),
+        repeated_fallbacks=int((again & intervals["fallback"]).sum()),
+        compared=int(intervals["reference_gap_pu"].count()),
+        reference_gap_pu=intervals["reference_gap_pu"].max(),
+        residual_max_w=_largest(intervals["residual_kw"].abs() * 1000),
+    )
+
+
 def _voltages(run: Run) -> Voltages:
-    v_pu = run.voltages["v_pu"]
+    rows = run.voltages
     low, high = VOLTAGE_BAND_PU
-    return Voltages(v_pu.min(), v_pu.max(), ((v_pu < low) | (v_pu > high)).sum() * run.hours * 60)
+    outside = rows[(rows["v_pu"] < low) | (rows["v_pu"] > high)].drop_duplicates(["interval", "bus"])
+    known = rows[rows["v_pu"].notna()]
+    return Voltages(
+        lowest=_extreme(run, known, int(known["v_pu"].argmin()) if len(known) else None),
+        highest=_extreme(run, known, int(known["v_pu"].argmax()) if len(known) else None),
+        outside_bus_min=len(outside) * run.hours * 60,
+    )
+
+
+def _extreme(run: Run, rows: pd.DataFrame, place: int | None) -> Extreme:
+    if place is None:
+        return Extreme(float("nan"), "", "")
+    row = rows.iloc[place]
+    start_s = run.calendar.interval(int(row["interval"])).start_s
+    return Extreme(float(row["v_pu"]), str(row["bus"]), f"{run.calendar.local(start_s):%a %H:%M}")
 
 
 def _money(run: Run) -> Money:

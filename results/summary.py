@@ -31,7 +31,7 @@ WIDTH = 100
 """Columns of the text."""
 LABEL = 11
 """Columns of a block's name."""
-ROWS = 6
+ROWS = 5
 """Nodes that a table of the text shows before it counts the rest."""
 LIST_LINES = 3
 """Lines that a list of the text may take."""
@@ -43,6 +43,7 @@ def render(summary: Summary) -> str:
         ("energy", _energy_lines(summary.energy)),
         ("prices", _price_lines(summary)),
         ("wires", _transformer_lines(summary.transformers)),
+        ("physics", _physics_lines(summary)),
         ("vehicles", _vehicle_lines(summary.vehicles)),
         ("voltage", _voltage_lines(summary.voltages)),
         (f"money {summary.header.currency}", _money_lines(summary.money)),
@@ -81,9 +82,9 @@ def _energy_lines(energy: Energy) -> Iterator[str]:
             f"solar: {energy.pv_curtailed_kwh:,.1f} of {energy.pv_available_kwh:,.1f} kWh curtailed · "
             f"self-consumption {_percent(energy.self_consumption)} · autarky {_percent(energy.autarky)}"
         )
-    if energy.shed_kwh:
-        yield f"demand: {energy.shed_kwh:,.1f} kWh cut that no curve had offered"
-    yield f"largest residual of the power flow {energy.residual_max_w:.3f} W"
+    missing = {"cut that no curve had offered": energy.shed_kwh, "without supply": energy.unserved_kwh}
+    if any(missing.values()):
+        yield "demand: " + " · ".join(f"{kwh:,.1f} kWh {how}" for how, kwh in missing.items() if kwh)
 
 
 def _price_lines(summary: Summary) -> Iterator[str]:
@@ -125,6 +126,21 @@ def _transformer_line(item: Transformer) -> str:
     )
 
 
+def _physics_lines(summary: Summary) -> Iterator[str]:
+    physics = summary.physics
+    gaps = {item.node: item.market_gap_kw for item in summary.transformers if not np.isnan(item.market_gap_kw)}
+    if gaps:
+        node = max(gaps, key=lambda name: gaps[name])
+        again = f"intervals cleared again: {physics.repeated} (fallback {physics.repeated_fallbacks})"
+        yield f"market and wires up to {gaps[node]:.1f} kW apart ({short(node, 12)}) · {again}"
+    compared = (
+        f"compared with the reference {physics.compared} times: at most {physics.reference_gap_pu:.1e} pu apart"
+        if physics.compared
+        else "never compared with the reference"
+    )
+    yield f"largest residual {physics.residual_max_w:.3f} W · {compared}"
+
+
 def _vehicle_lines(vehicles: Vehicles) -> Iterator[str]:
     if not vehicles.sessions:
         yield "no sessions"
@@ -139,10 +155,12 @@ def _vehicle_lines(vehicles: Vehicles) -> Iterator[str]:
 
 def _voltage_lines(voltages: Voltages) -> Iterator[str]:
     low, high = VOLTAGE_BAND_PU
-    yield (
-        f"{voltages.lowest_pu:.3f} to {voltages.highest_pu:.3f} pu · "
-        f"{voltages.outside_bus_min:,.0f} bus-minutes outside {low} to {high}"
-    )
+    if not voltages.lowest.bus:
+        yield "none: no interval has a power flow"
+        return
+    ends = (("lowest", voltages.lowest), ("highest", voltages.highest))
+    yield " · ".join(f"{what} {end.v_pu:.3f} pu at {short(end.bus, 16)}, {end.moment}" for what, end in ends)
+    yield f"{voltages.outside_bus_min:,.0f} bus-minutes outside {low} to {high} pu"
 
 
 def _money_lines(money: Money) -> Iterator[str]:

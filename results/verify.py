@@ -43,6 +43,9 @@ LISTED = 10
 METER_WH = 1.0
 """How far a meter may have drifted from the delivered power since the run began [Wh]: a meter shows whole Wh."""
 
+REFERENCE_PU = 1e-6
+"""How far any voltage may be from that of the reference power flow, where both were made [per unit]."""
+
 FEE = "fee"
 """The term that a market keeps; everything else it only passes on."""
 
@@ -191,10 +194,18 @@ def energy(run: Run) -> Audit:
     """Every interval has a power flow that balances to 1 W with what devices delivered, and meters count just that."""
     solved = run.intervals[run.intervals["status"] == "OK"].set_index("interval")
     drift_wh = _meter_drift_wh(run)
-    findings = (*_unsolved_faults(run), *_flow_faults(run), *_balance_faults(run, solved), *_meter_faults(drift_wh))
+    findings = (
+        *_unsolved_faults(run),
+        *_flow_faults(run),
+        *_balance_faults(run, solved),
+        *_supply_faults(run, solved),
+        *_reference_faults(solved),
+        *_meter_faults(drift_wh),
+    )
     residual_w = solved["residual_kw"].abs().max() * 1000
     checked = (
         f"{len(run.intervals)} intervals, {len(solved)} solved, largest residual {residual_w:.3g} W; "
+        f"{solved['reference_gap_pu'].count()} compared with the reference; "
         f"{len(drift_wh)} meters, at most {drift_wh.max():.3g} Wh from what was delivered"
     )
     return Audit(checked, findings)
@@ -237,6 +248,36 @@ def _balance_faults(run: Run, solved: pd.DataFrame) -> Iterator[Fault]:
     ):
         for interval, kw in values[~(values.abs() <= tolerances.BALANCE_KW)].items():
             yield Fault(f"interval {interval}", f"{what} is {kw * 1000:.6g} W, and at most 1 W is allowed")
+
+
+def _supply_faults(run: Run, solved: pd.DataFrame) -> Iterator[Fault]:
+    """Where somebody was served without supply, or was not served with it, and sums of that which the table tells otherwise."""
+    voltages = run.voltages[run.voltages["v_pu"].isna()].drop_duplicates(["interval", "bus"])
+    rows = _connected(run).merge(run.participants[["era", "bus"]], on="era")
+    rows = rows[rows["interval"].isin(solved.index)]
+    keys = pd.MultiIndex.from_frame(rows[["interval", "bus"]])
+    dark = keys.isin(pd.MultiIndex.from_frame(voltages[["interval", "bus"]]))
+    served = rows["delivered_kw"].ne(0) | rows["q_kvar"].ne(0)
+    for row in rows[dark & served].itertuples():
+        where = f"interval {row.interval} {row.era}"
+        yield Fault(
+            where, f"delivered {row.delivered_kw:g} kW and {row.q_kvar:g} kvar at {row.bus}, which had no supply"
+        )
+    for row in rows[~dark & rows["unserved_kw"].ne(0)].itertuples():
+        where = f"interval {row.interval} {row.era}"
+        yield Fault(where, f"{row.unserved_kw:g} kW are said to be unserved at {row.bus}, which had supply")
+    missing_kw = (-rows["unserved_kw"]).clip(lower=0).groupby(rows["interval"]).sum()
+    sums_kwh = (missing_kw * run.hours).reindex(solved.index, fill_value=0.0)
+    for interval, told, kwh in zip(solved.index, solved["unserved_kwh"], sums_kwh, strict=True):
+        if not abs(told - kwh) <= tolerances.POWER_KW:
+            yield Fault(f"interval {interval}", f"{told:g} kWh are said to be unserved; its participants miss {kwh:g}")
+
+
+def _reference_faults(solved: pd.DataFrame) -> Iterator[Fault]:
+    gaps = solved["reference_gap_pu"].dropna()
+    for interval, gap in gaps[gaps > REFERENCE_PU].items():
+        what = f"power flow and reference are {gap:.3g} pu apart, and at most {REFERENCE_PU:g} is allowed"
+        yield Fault(f"interval {interval}", what)
 
 
 def _connected(run: Run) -> pd.DataFrame:

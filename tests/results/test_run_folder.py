@@ -45,11 +45,11 @@ def test_every_column_of_every_table_says_what_it_means_and_in_which_unit() -> N
 
 
 def test_every_power_and_energy_column_has_the_unit_that_its_name_ends_with() -> None:
-    units = {"kw": "kW", "wh": "Wh", "kwh": "kWh", "s": "s", "pu": "1"}
+    units = {"kw": "kW", "kvar": "kvar", "kva": "kVA", "kv": "kV", "wh": "Wh", "kwh": "kWh", "s": "s", "pu": "1"}
     for schema in TABLES.values():
         for field in schema:
-            stem, _, suffix = field.name.rpartition("_")
-            if stem.endswith("per"):
+            suffix = field.name.rpartition("_")[2]
+            if field.name.endswith("per_kwh"):
                 assert field.metadata[b"unit"] == b"currency/kWh"
             elif suffix in units:
                 assert field.metadata[b"unit"].decode() == units[suffix]
@@ -125,8 +125,8 @@ def test_a_run_that_was_interrupted_while_writing_is_not_a_run(
     [
         ("{", "run.json is not JSON"),
         ("[]", "run.json is not an object"),
-        ('{"format": 2, "complete": true}', "run.json has format 2, and this version reads 1"),
-        ('{"format": 1}', "run.json does not say that the run is complete"),
+        ('{"format": 1, "complete": true}', "run.json has format 1, and this version reads 2"),
+        ('{"format": 2}', "run.json does not say that the run is complete"),
     ],
 )
 def test_a_manifest_that_vouches_for_nothing_is_refused(folder: Path, content: str, complaint: str) -> None:

@@ -23,21 +23,23 @@ def test_the_text_of_the_small_run(day: Run) -> None:
     expected = """\
 two-streets: policy locational, seed 7
 8 intervals of 180 min from Tue 2025-06-03 00:00 Europe/Berlin
-energy     imported 119.3 kWh · exported 92.2 kWh · losses 3.7 kWh (1.3 % of all supply)
+energy     imported 119.4 kWh · exported 92.0 kWh · losses 4.0 kWh (1.4 % of all supply)
            withdrawn  household 111.0 · ev 64.5 · battery 15.0 kWh
            injected   solar 146.1 · battery 21.0 kWh
            solar: 9.4 of 155.5 kWh curtailed · self-consumption 35.8 % · autarky 27.5 %
-           largest residual of the power flow 0.000 W
 prices     EUR/kWh                         lowest      mean   highest   lowest adder  highest adder
            grid                            0.0600    0.2075    0.3000        +0.0000        +0.0000
            tx-1                            0.0000    0.2080    0.3643        -0.0600        +0.0643
            tx-2                            0.0600    0.2075    0.3000        +0.0000        +0.0000
            nodes part for 6 h
 wires      kW, peak of limit          import       export  loading        over, in/out bound fwd/rev
-           tx-1                    16.1/15.8    15.7/16.0  101.5 %   180/0 min 0.7 kWh           1/1
+           tx-1                    16.1/15.8    15.7/16.0  101.6 %   180/0 min 0.8 kWh           1/1
            tx-2                     9.2/24.7     1.0/25.0   37.0 %     0/0 min 0.0 kWh           0/0
+physics    market and wires up to 0.4 kW apart (tx-1) · intervals cleared again: 0 (fallback 0)
+           largest residual 0.000 W · never compared with the reference
 vehicles   2 sessions, 2 finished · served 64.5 of 84.0 kWh · unserved 19.5 kWh in 1
-voltage    0.952 to 1.047 pu · 0 bus-minutes outside 0.9 to 1.1
+voltage    lowest 0.992 pu at bus-house-1, Tue 18:00 · highest 1.008 pu at bus-solar-1, Tue 12:00
+           0 bus-minutes outside 0.9 to 1.1 pu
 money EUR  net        household (2) -35.10 · ev (2) -24.19 · market (1) +1.42 ·
                       government (1) +3.79 · battery (1) +4.40 · solar (1) +8.60 ·
                       utility (1) +11.75 · retailer (1) +29.33
@@ -84,8 +86,8 @@ def test_self_consumption_counts_sun_and_load_of_the_same_interval_only(edited: 
 
 def test_a_member_of_an_aggregator_is_counted_once(edited: Edited) -> None:
     def pool(draft: Draft) -> None:
-        draft.row("participants", "pool", "aggregator", "", "", "", "")
-        draft.row("setpoints", 0, "pool", -1.0, None, 0.0, 0.0, math.nan, -999000, math.nan)
+        draft.row("participants", "pool", "aggregator", "", "", "", "", "")
+        draft.row("setpoints", 0, "pool", -1.0, None, 0.0, 0.0, math.nan, math.nan, math.nan, -999000, math.nan)
 
     assert "aggregator" not in summarise(edited(pool)).energy.withdrawn_kwh
 
@@ -138,7 +140,42 @@ def test_voltages_outside_the_band_are_counted_by_bus_and_minute(edited: Edited)
 
     voltages = summarise(edited(sag)).voltages
     assert voltages.outside_bus_min == 2 * 180
-    assert (voltages.lowest_pu, voltages.highest_pu) == (0.8999, 1.1001)
+    assert (voltages.lowest.v_pu, voltages.highest.v_pu) == (0.8999, 1.1001)
+    assert (voltages.lowest.bus, voltages.highest.moment) == ("bus-tx-1", "Tue 00:00")
+
+
+def test_a_voltage_is_outside_once_however_many_phases_are(edited: Edited) -> None:
+    def sag(draft: Draft) -> None:
+        for phase in "AB":
+            draft.row("voltages", 7, "bus-house-1", phase, 0.85, 0.0)
+
+    assert summarise(edited(sag)).voltages.outside_bus_min == 180
+
+
+def test_what_the_wires_answered_is_counted(edited: Edited) -> None:
+    def repeat(draft: Draft) -> None:
+        intervals, nodes = draft.tables["intervals"], draft.tables["nodes"]
+        intervals["rounds"] = [1, 1, 3, 1, 2, 1, 2, 1]
+        intervals["fallback"][:3] = [True, False, True]
+        intervals["reference_gap_pu"][:2] = [2e-10, 3.04e-9]
+        intervals["unserved_kwh"][5] = 1.25
+        nodes["wire_lv_kw"][3] = nodes["market_flow_kw"][3] - 4.0
+
+    run = edited(repeat)
+    physics = summarise(run).physics
+    assert (physics.repeated, physics.repeated_fallbacks, physics.compared) == (3, 1, 2)
+    lines = lines_of(run)
+    assert "physics    market and wires up to 4.0 kW apart (tx-2) · intervals cleared again: 3 (fallback 1)" in lines
+    assert any(line.endswith("W · compared with the reference 2 times: at most 3.0e-09 pu apart") for line in lines)
+    assert any(line.strip() == "demand: 1.2 kWh without supply" for line in lines)
+
+
+def test_a_run_without_any_power_flow_has_no_voltage(edited: Edited) -> None:
+    def none(draft: Draft) -> None:
+        for interval in range(8):
+            without_power_flow(interval)(draft)
+
+    assert "voltage    none: no interval has a power flow" in lines_of(edited(none))
 
 
 # --- money and vehicles -----------------------------------------------------------------------------------------------
@@ -218,21 +255,26 @@ def crowded(draft: Draft) -> None:
                     column.append(value)
     for number in range(30):
         era, term = f"a-party-with-a-long-name-{number}", f"a term with a long name {number}"
-        draft.row("participants", era, f"a kind with a long name {number}", "", "", "", "")
+        draft.row("participants", era, f"a kind with a long name {number}", "", "", "", "", "")
         draft.row("postings", 7, "c", term, era, "treasury", Decimal(123456), "EUR")
     names = [f"an_action_with_a_long_name_{number}" for number in range(40)]
     draft.manifest["messages"] = {name: {"ack": 123456, "nack": 7} for name in names}
     draft.manifest["durations"] = dict.fromkeys(names, 123.4)
     draft.manifest["name"] = "a scenario with a name " * 9
     draft.tables["intervals"]["fallback"][0] = True
+    draft.tables["intervals"]["unserved_kwh"][0] = 123456.7
+    draft.tables["intervals"]["reference_gap_pu"][0] = 1e-10
+    draft.tables["setpoints"]["curtailed_kw"][0] = 123456.7
+    draft.row("sessions", "ev-2", 0, 999_999, 123456.7, 123456.7, 0.0, False)
+    draft.manifest["unsettledContracts"] = ["one"]
 
 
 def test_the_text_fits_a_terminal_however_large_the_run(edited: Edited) -> None:
     lines = lines_of(edited(crowded))
     assert len(lines) <= 45
     assert max(map(len, lines)) <= 100
-    assert any("and 37 nodes with smaller adders" in line for line in lines)
-    assert any("and 36 transformers with less load" in line for line in lines)
+    assert any("and 38 nodes with smaller adders" in line for line in lines)
+    assert any("and 37 transformers with less load" in line for line in lines)
 
 
 def test_names_that_differ_at_their_ends_stay_apart(edited: Edited) -> None:

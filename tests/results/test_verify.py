@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -44,9 +45,11 @@ def test_a_sound_run_is_found_sound_and_the_report_says_what_was_looked_at(day: 
     assert render(verify(day)).splitlines() == [
         f"{day.path}: sound",
         f"ok   journal: {day.manifest['journalBytes']:,} bytes under 9 commits",
-        "ok   tables: 10 files against their hashes",
-        "ok   energy: 8 intervals, 8 solved, largest residual 1.78e-12 W; "
+        "ok   tables: 13 files against their hashes",
+        "ok   energy: 8 intervals, 8 solved, largest residual 4.11e-12 W; 0 compared with the reference; "
         "6 meters, at most 0.499 Wh from what was delivered",
+        "ok   kirchhoff: 8 intervals of 9 nodes, at most 4.52e-09 VA unexplained at one; "
+        "16 flows through limits follow from the voltages",
         "ok   money: 112 postings of 10 parties; beside its fee the market keeps at most 0.0100",
         "ok   bills: 0 of 112 postings computed again, of 0 contracts",  # this run tells nobody its terms
         "ok   certificates: 8 clearings certified again; 40 promised conditions",
@@ -139,16 +142,16 @@ def test_a_missing_journal_is_a_finding_and_not_a_crash(folder: Path) -> None:
 
 
 def test_a_changed_table_is_found(folder: Path) -> None:
-    path = table_path(folder, "voltages")
+    path = table_path(folder, "lines")
     path.write_bytes(path.read_bytes() + b" ")
     assert found(Run(folder)) == {
-        "tables": ["voltages: is not the table that was written: its hash differs from the manifest's"]
+        "tables": ["lines: is not the table that was written: its hash differs from the manifest's"]
     }
 
 
 def test_a_missing_table_is_found(folder: Path) -> None:
-    table_path(folder, "voltages").unlink()
-    assert found(Run(folder)) == {"tables": ["voltages: table is missing"]}
+    table_path(folder, "lines").unlink()
+    assert found(Run(folder)) == {"tables": ["lines: table is missing"]}
 
 
 def test_a_table_that_an_invariant_needs_and_lacks_is_its_finding_too(folder: Path) -> None:
@@ -189,7 +192,8 @@ def test_energy_from_nowhere_is_found_in_watts(edited: Edited) -> None:
         setpoints["energy_wh"][0] += 4  # 1.5 W for 3 h: the meter agrees with the device, and only the wires know
 
     assert found(edited(conjure)) == {
-        "energy": ["interval 0: slack + delivered - losses is 1.5 W, and at most 1 W is allowed"]
+        "energy": ["interval 0: slack + delivered - losses is 1.5 W, and at most 1 W is allowed"],
+        "kirchhoff": ["interval 0: at bus-house-1 1.5 W and 3.58755e-10 var enter that do not leave"],
     }
 
 
@@ -225,6 +229,63 @@ def test_a_run_without_any_power_flow_is_reported_in_full(edited: Edited) -> Non
             without_power_flow(interval)(draft)
 
     assert len(found(edited(none))["energy"]) == 8
+
+
+def blackout(draft: Draft) -> None:
+    """The second street loses its supply for an interval in the evening; its house asks in vain."""
+    dark = {"bus-tx-2", "bus-house-2", "bus-ev-2", "bus-battery-2"}
+    voltages, setpoints = draft.tables["voltages"], draft.tables["setpoints"]
+    for row, (interval, bus) in enumerate(zip(voltages["interval"], voltages["bus"], strict=True)):
+        if interval == 6 and bus in dark:
+            voltages["v_pu"][row] = voltages["v_degree"][row] = math.nan
+    for row, (interval, era) in enumerate(zip(setpoints["interval"], setpoints["era"], strict=True)):
+        if interval == 6 and f"bus-{era}" in dark:
+            setpoints["unserved_kw"][row] = setpoints["delivered_kw"][row]
+            setpoints["delivered_kw"][row] = setpoints["q_kvar"][row] = 0.0
+            draft.tables["intervals"]["unserved_kwh"][6] += max(0.0, -3 * setpoints["unserved_kw"][row])
+
+
+def supply_findings(run: Run) -> list[str]:
+    """Without those that only say that a run was edited."""
+    return [finding for finding in found(run)["energy"] if "kW" in finding and "slack" not in finding]
+
+
+def test_whoever_has_no_supply_is_served_nothing_and_says_what_it_missed(edited: Edited) -> None:
+    assert supply_findings(edited(blackout)) == []
+
+
+def test_power_at_a_bus_without_supply_is_found(edited: Edited) -> None:
+    def conjure(draft: Draft) -> None:
+        blackout(draft)
+        row = next(k for k, kw in enumerate(draft.tables["setpoints"]["unserved_kw"]) if kw)
+        draft.tables["setpoints"]["delivered_kw"][row] = -2.0
+
+    assert supply_findings(edited(conjure)) == [
+        "interval 6 house-2: delivered -2 kW and 0 kvar at bus-house-2, which had no supply"
+    ]
+
+
+def test_power_that_is_missed_with_supply_is_found_and_so_is_a_wrong_sum(edited: Edited) -> None:
+    def complain(draft: Draft) -> None:
+        draft.tables["setpoints"]["unserved_kw"][0] = -2.0
+
+    assert found(edited(complain)) == {
+        "energy": [
+            "interval 0 house-1: -2 kW are said to be unserved at bus-house-1, which had supply",
+            "interval 0: 0 kWh are said to be unserved; its participants miss 6",
+        ]
+    }
+
+
+def test_a_power_flow_that_the_reference_contradicts_is_found(edited: Edited) -> None:
+    def compare(draft: Draft) -> None:
+        draft.tables["intervals"]["reference_gap_pu"][2:5] = [0.0, 1e-6, 1.1e-6]
+
+    run = edited(compare)
+    assert found(run) == {
+        "energy": ["interval 4: power flow and reference are 1.1e-06 pu apart, and at most 1e-06 is allowed"]
+    }
+    assert "; 3 compared with the reference; " in verify(run).audits["energy"].checked
 
 
 @pytest.mark.parametrize(
