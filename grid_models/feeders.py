@@ -1,9 +1,13 @@
-"""Feeders by name, and what households and roofs really drew and gave there."""
+"""Feeders by name, by SimBench code or from a file, and what households and roofs really drew and gave there."""
 
 from __future__ import annotations
 
+import importlib
 import json
+import logging
 import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.errors import FeederError, nearest
+from sim.errors import Fault, FeederError, nearest
 from sim.feeder import Floats
 
 if TYPE_CHECKING:
@@ -23,21 +27,85 @@ DATA = Path(__file__).parent / "data"
 STORED = ("simbench-semiurb4",)
 """Data sets of this project: a folder each, with the network, its profiles, their licence and their source."""
 
-BENCHMARKS = {
-    "cigre-lv": "create_cigre_network_lv",
-    "ieee-european-lv": "ieee_european_lv_asymmetric",
-    "kerber-dorfnetz": "create_kerber_dorfnetz",
-    "kerber-landnetz-freileitung-1": "create_kerber_landnetz_freileitung_1",
-    "kerber-landnetz-freileitung-2": "create_kerber_landnetz_freileitung_2",
-    "kerber-landnetz-kabel-1": "create_kerber_landnetz_kabel_1",
-    "kerber-landnetz-kabel-2": "create_kerber_landnetz_kabel_2",
-    "kerber-vorstadtnetz-1": "create_kerber_vorstadtnetz_kabel_1",
-    "kerber-vorstadtnetz-2": "create_kerber_vorstadtnetz_kabel_2",
+
+def _dickert(feeders_range: str) -> Mapping[str, object]:
+    return {"feeders_range": feeders_range, "linetype": "cable", "customer": "multiple", "case": "average"}
+
+
+BENCHMARKS: Mapping[str, tuple[str, Mapping[str, object]]] = {
+    "case33bw": ("case33bw", {}),
+    "cigre-lv": ("create_cigre_network_lv", {}),
+    "cigre-mv": ("create_cigre_network_mv", {}),
+    "cigre-mv-der": ("create_cigre_network_mv", {"with_der": "all"}),
+    "cigre-mv-pv-wind": ("create_cigre_network_mv", {"with_der": "pv_wind"}),
+    "dickert-long": ("create_dickert_lv_network", _dickert("long")),
+    "dickert-middle": ("create_dickert_lv_network", _dickert("middle")),
+    "dickert-short": ("create_dickert_lv_network", _dickert("short")),
+    "example-multivoltage": ("example_multivoltage", {}),
+    "example-simple": ("example_simple", {}),
+    "four-loads-with-branches": ("four_loads_with_branches_out", {}),
+    "ieee-european-lv": ("ieee_european_lv_asymmetric", {}),
+    "kerber-dorfnetz": ("create_kerber_dorfnetz", {}),
+    "kerber-extrem-dorfnetz": ("kb_extrem_dorfnetz", {}),
+    "kerber-extrem-dorfnetz-trafo": ("kb_extrem_dorfnetz_trafo", {}),
+    "kerber-extrem-landnetz-freileitung": ("kb_extrem_landnetz_freileitung", {}),
+    "kerber-extrem-landnetz-freileitung-trafo": ("kb_extrem_landnetz_freileitung_trafo", {}),
+    "kerber-extrem-landnetz-kabel": ("kb_extrem_landnetz_kabel", {}),
+    "kerber-extrem-landnetz-kabel-trafo": ("kb_extrem_landnetz_kabel_trafo", {}),
+    "kerber-extrem-vorstadtnetz-1": ("kb_extrem_vorstadtnetz_1", {}),
+    "kerber-extrem-vorstadtnetz-2": ("kb_extrem_vorstadtnetz_2", {}),
+    "kerber-extrem-vorstadtnetz-trafo-1": ("kb_extrem_vorstadtnetz_trafo_1", {}),
+    "kerber-extrem-vorstadtnetz-trafo-2": ("kb_extrem_vorstadtnetz_trafo_2", {}),
+    "kerber-landnetz-freileitung-1": ("create_kerber_landnetz_freileitung_1", {}),
+    "kerber-landnetz-freileitung-2": ("create_kerber_landnetz_freileitung_2", {}),
+    "kerber-landnetz-kabel-1": ("create_kerber_landnetz_kabel_1", {}),
+    "kerber-landnetz-kabel-2": ("create_kerber_landnetz_kabel_2", {}),
+    "kerber-vorstadtnetz-1": ("create_kerber_vorstadtnetz_kabel_1", {}),
+    "kerber-vorstadtnetz-2": ("create_kerber_vorstadtnetz_kabel_2", {}),
+    "lv-schutterwald": ("lv_schutterwald", {}),
+    "mv-oberrhein": ("mv_oberrhein", {}),
+    "mv-oberrhein-substations": ("mv_oberrhein", {"include_substations": True}),
+    "panda-four-loads": ("panda_four_load_branch", {}),
+    "simple-four-bus": ("simple_four_bus_system", {}),
+    "simple-mv-open-ring": ("simple_mv_open_ring_net", {}),
+    "synthetic-lv-rural-1": ("create_synthetic_voltage_control_lv_network", {"network_class": "rural_1"}),
+    "synthetic-lv-rural-2": ("create_synthetic_voltage_control_lv_network", {"network_class": "rural_2"}),
+    "synthetic-lv-suburb-1": ("create_synthetic_voltage_control_lv_network", {"network_class": "suburb_1"}),
+    "synthetic-lv-village-1": ("create_synthetic_voltage_control_lv_network", {"network_class": "village_1"}),
+    "synthetic-lv-village-2": ("create_synthetic_voltage_control_lv_network", {"network_class": "village_2"}),
 }
-"""Low-voltage networks that come with pandapower, and the functions of ``pandapower.networks`` that build them."""
+"""Networks that come with pandapower: the function of ``pandapower.networks`` that builds each, and what it is given."""
+
+SIMBENCH = "simbench:"
+"""What a SimBench code stands behind: ``simbench:1-LV-rural1--0-sw``."""
+
+OTHER_FORMATS = {
+    ".xlsx": "from_excel",
+    ".xls": "from_excel",
+    ".p": "from_pickle",
+    ".pkl": "from_pickle",
+    ".pickle": "from_pickle",
+    ".sqlite": "from_sqlite",
+}
+"""Files that pandapower reads and we do not (a pickle runs what it holds), with the function that does."""
 
 STEP_S = 900
 """Length of one profile value in seconds."""
+
+STUMBLES = (AttributeError, LookupError, TypeError, ValueError, ImportError, UserWarning)
+"""What pandapower raises at networks that it cannot work with."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """A pandapower network with its customers, before it is made a feeder.
+
+    notes: what it holds that acts otherwise here than its author may expect.
+    """
+
+    name: str
+    net: Any
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,24 +156,69 @@ def names() -> tuple[str, ...]:
     return tuple(sorted((*STORED, *BENCHMARKS)))
 
 
-def load(name_or_path: str, *, transformer_type: str | None = None) -> PandapowerFeeder:
-    """The feeder of this name, or of a network file that ``pandapower.to_json`` wrote.
+def load(
+    name_or_path: str, *, transformer_type: str | None = None, limits: Mapping[str, str] | None = None
+) -> PandapowerFeeder:
+    """The feeder that ``read`` reads, without its customers; the buses at which they stood are ``site_buses``.
+
+    limits: the lines that are nodes of the tree of limits, by name, with the name of each node.
+    Raises ``FeederError`` as ``read`` does, and for a network whose power flow could not be trusted.
+    """
+    return feeder_of(read(name_or_path, transformer_type=transformer_type), limits)
+
+
+def read(name_or_path: str, *, transformer_type: str | None = None) -> Network:
+    """The network of this name, of a SimBench code behind ``simbench:``, or of a file that ``pandapower.to_json`` wrote.
 
     transformer_type: name of a pandapower standard type that takes the place of the single supply transformer, such as
     ``0.25 MVA 20/0.4 kV``, to make a street short of capacity or give it plenty.
 
-    Loading takes the customers out of the network; the buses at which they stood are ``site_buses``.  A network file can
-    make pandapower import modules that it names, so load files that you trust.
-    Raises ``FeederError`` for an unknown name or type, a file that is no pandapower network, and a network on which no
-    market can be run.
+    A network file can make pandapower import modules that it names, so read files that you trust.
+    Raises ``FeederError`` for an unknown name, code or type and a file that is no pandapower network.
     """
+    told: list[str] = []
     if name_or_path in names():
-        return _feeder(name_or_path, _by_name(name_or_path), transformer_type)
+        name, net = name_or_path, _by_name(name_or_path)
+    elif name_or_path.startswith(SIMBENCH):
+        name, net = name_or_path, _by_code(name_or_path.removeprefix(SIMBENCH))
+    else:
+        name = Path(name_or_path).stem
+        with _stumbling(name_or_path):
+            net = _by_path(name_or_path, told)
+    from grid_models import network  # noqa: PLC0415  (pandapower takes seconds to import)
+
+    with _stumbling(name_or_path):
+        network.typed(net)
+        if transformer_type is not None:
+            network.change_transformer(net, name, transformer_type)
+        return Network(name, net, (*told, *network.notes(net)))
+
+
+def feeder_of(network: Network, limits: Mapping[str, str] | None = None) -> PandapowerFeeder:
+    """The feeder of a network, which is used up.  Raises ``FeederError`` with everything wrong with it."""
+    from grid_models.powerflow import PandapowerFeeder  # noqa: PLC0415
+
+    with _stumbling(network.name):
+        return PandapowerFeeder(network.name, network.net, **({"limits": limits} if limits else {}))
+
+
+def limitable(network: Network) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the lines of a network, and of its transformers as nodes of a tree."""
+    from grid_models import network as rules  # noqa: PLC0415
+
+    net = network.net
+    keys: list[rules.Key] = [("trafo", int(index)) for index in net.trafo.index]
+    keys += [("trafo3w", int(index), side) for index in net.trafo3w.index for side in ("mv", "lv")]
+    return rules.unique_names(net.line, "line"), tuple(rules.branch_names(net, keys).values())
+
+
+@contextmanager
+def _stumbling(source: str) -> Iterator[None]:
+    """pandapower's own errors as ours: they are about the network that somebody gave."""
     try:
-        return _feeder(Path(name_or_path).stem, _by_path(name_or_path), transformer_type)
-    except (AttributeError, LookupError, TypeError, ValueError, ImportError, UserWarning) as error:
-        text = f"pandapower cannot work with it: {type(error).__name__}: {error}"
-        raise FeederError(name_or_path, text) from error
+        yield
+    except STUMBLES as error:
+        raise FeederError(source, f"pandapower cannot work with it: {type(error).__name__}: {error}") from error
 
 
 def profiles(name: str) -> Profiles:
@@ -146,12 +259,42 @@ def _by_name(name: str) -> Any:
     state = random.getstate()
     random.seed(0)
     try:
-        return getattr(networks, BENCHMARKS[name])()
+        function, arguments = BENCHMARKS[name]
+        with _quiet():
+            return getattr(networks, function)(**arguments)
     finally:
         random.setstate(state)
 
 
-def _by_path(text: str) -> Any:
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without pandapower's advice on how to solve faster: some networks are solved once while they are built."""
+    logger = logging.getLogger("pandapower")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _by_code(code: str) -> Any:
+    source = f"{SIMBENCH}{code}"
+    try:
+        simbench = importlib.import_module("simbench")
+    except ImportError as error:
+        fault = Fault(source, "needs the package simbench, which is not installed", "pip install 'degsim[simbench]'")
+        raise FeederError(source, (fault,)) from error
+    known = simbench.collect_all_simbench_codes()
+    if code not in known:
+        raise FeederError(source, f"SimBench has no such network, {nearest(code, known)}")
+    with _stumbling(source):
+        net = simbench.get_simbench_net(code)
+    net.pop("profiles", None)  # hundreds of megabytes that no power flow needs
+    return net
+
+
+def _by_path(text: str, told: list[str]) -> Any:
     import pandapower as pp  # noqa: PLC0415
 
     path = Path(text)
@@ -159,6 +302,10 @@ def _by_path(text: str) -> Any:
         if path.suffix == ".json":
             raise FeederError(text, "there is no such file")
         raise FeederError(text, f"is neither a feeder nor a pandapower network file, {nearest(text, names())}")
+    reader = OTHER_FORMATS.get(path.suffix.lower())
+    if reader is not None:
+        fault = Fault(text, f"is a {path.suffix} file; only pandapower JSON is read", _rewriting(path, reader))
+        raise FeederError(text, (fault,))
     try:
         content = path.read_text(encoding="utf-8")
         head = json.loads(content)
@@ -166,13 +313,33 @@ def _by_path(text: str) -> Any:
         raise FeederError(text, f"is not JSON: {error}") from error
     if not isinstance(head, dict) or head.get("_class") != "pandapowerNet":
         raise FeederError(text, "is not a pandapower network; write one with pandapower.to_json(net, path)")
-    return pp.from_json_string(content)
+    told += _conversion(text, head)
+    return pp.from_json_string(content, convert=True)
 
 
-def _feeder(name: str, net: Any, transformer_type: str | None) -> PandapowerFeeder:
-    from grid_models import network  # noqa: PLC0415  (pandapower takes seconds to import)
-    from grid_models.powerflow import PandapowerFeeder  # noqa: PLC0415
+def _rewriting(path: Path, reader: str) -> str:
+    return f"import pandapower as pp; pp.to_json(pp.{reader}({path.name!r}), {path.stem + '.json'!r})"
 
-    if transformer_type is not None:
-        network.change_transformer(net, name, transformer_type)
-    return PandapowerFeeder(name, net)
+
+def _conversion(text: str, head: Mapping[str, Any]) -> list[str]:
+    """What is said of a file in another format version than pandapower's; raises where it cannot be converted."""
+    import pandapower as pp  # noqa: PLC0415
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415  (comes with pandapower)
+
+    content = head.get("_object")
+    found = content.get("format_version", content.get("version")) if isinstance(content, dict) else None
+    if found is None:
+        return []
+    ours = pp.__format_version__
+    try:
+        version = Version(str(found))
+    except InvalidVersion:
+        fault = Fault("format_version", f"{found!r} is no version; pandapower reads up to {ours}", _WRITE_ANEW)
+        raise FeederError(text, (fault,)) from None
+    if version > Version(ours):
+        fault = Fault("format_version", f"is {found}, pandapower {pp.__version__} reads up to {ours}", _WRITE_ANEW)
+        raise FeederError(text, (fault,))
+    return [] if version == Version(ours) else [f"was written in format {found}; pandapower converted it to {ours}"]
+
+
+_WRITE_ANEW = "write it anew with this version's pandapower.to_json"

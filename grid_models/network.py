@@ -1,36 +1,34 @@
-"""A pandapower network made ready for a market: customers taken out, names made unique, transformers put in a tree."""
+"""A pandapower network made ready for a market: customers taken out, names made unique, branches put in a tree."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict, deque
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pandapower as pp
+import pandas as pd
 from pandapower import topology
 
+from grid_models import checks
 from sim.errors import Fault, FeederError, nearest
 
 CONSUMERS = ("load", "asymmetric_load", "motor")
 PRODUCERS = ("sgen", "asymmetric_sgen", "storage", "gen")
 
-UNSUPPORTED = {
-    "trafo3w": "describe each pair of windings as a transformer of its own",
-    "dcline": "take it out of service",
-    "svc": "take it out of service",
-    "ssc": "take it out of service",
-    "tcsc": "take it out of service",
-    "vsc": "take it out of service",
-}
-"""Elements whose power the market could not attribute, each with what to do instead."""
-
-BRANCHES = ("line", "trafo", "impedance")
+BRANCHES = ("line", "trafo", "trafo3w", "impedance")
 """Tables whose ``pl_mw`` are losses."""
 
 GRID_LOADS = ("shunt", "ward", "xward")
 """Tables that draw power for the grid's own purposes; it is paid like a loss."""
+
+Key = tuple[str, int] | tuple[str, int, str]
+"""A branch of the tree: ``("trafo", index)``, ``("line", index)``, or ``("trafo3w", index, "mv" or "lv")``."""
+
+LISTED = 10
+"""So many culprits are named before the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,33 +43,83 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """Which transformer feeds what, as pandapower indices.
+    """Which branch feeds what.  Buses are pandapower indices.
 
-    parents: the transformer above each transformer that carries power, or None below the external grid.
-    fed_by: the transformer that feeds each bus; None for a bus above all of them, no entry for an unsupplied bus.
+    parents: the branch above each branch that carries power, or None below the external grid.
+    fed_by: the branch that feeds each bus; None for a bus above all of them, no entry for an unsupplied bus.
+    ends: upper and lower bus of each branch that carries power.
+    fault: why this is no tree of limits, or None.  With a fault the rest still names branches and supplied buses, but of a
+    loop only one way is told.
     """
 
-    parents: dict[int, int | None]
-    fed_by: dict[int, int | None]
+    parents: dict[Key, Key | None]
+    fed_by: dict[int, Key | None]
+    ends: dict[Key, tuple[int, int]]
+    fault: Fault | None = None
 
 
 def check(net: Any, source: str) -> None:
-    """Raise ``FeederError``, all faults at once, for a network that no market can be run on."""
-    faults = [
-        Fault(f"net.{table}", "is not supported in service", remedy)
-        for table, remedy in UNSUPPORTED.items()
-        if table in net and net[table].in_service.any()
-    ]
-    for table, column in sorted(pp.toolbox.element_bus_tuples()):
-        if len(net[table]) and not net[table][column].isin(net.bus.index).all():
-            faults.append(Fault(f"net.{table}.{column}", "names buses that do not exist"))
-    if not net.ext_grid.in_service.any():
-        faults.append(Fault("net.ext_grid", "there is no external grid in service", "pandapower.create_ext_grid"))
-    if not net.trafo.in_service.any():
-        remedy = "add one with pandapower.create_transformer; the market's limits are those of transformers"
-        faults.append(Fault("net.trafo", "there is no transformer in service", remedy))
+    """Raise ``FeederError``, all faults at once, for a network whose power flow could not be trusted."""
+    faults = list(checks.faults(net))
+    if not faults:
+        faults = list(_unsupplied_customers(net))
     if faults:
         raise FeederError(source, tuple(faults))
+
+
+def _unsupplied_customers(net: Any) -> Iterator[Fault]:
+    supplied = supply(net, "").fed_by
+    names = dict(zip(net.bus.index, unique_names(net.bus, "bus"), strict=True))
+    for table in (*CONSUMERS, *PRODUCERS):
+        rows = net[table][net[table].in_service.astype(bool)]
+        dark = rows[~rows.bus.isin(supplied)]
+        if len(dark):
+            kw: dict[int, float] = defaultdict(float)
+            for bus, p_kw in zip(dark.bus, checks.power_kw(dark), strict=True):
+                kw[int(bus)] += float(p_kw)
+            listed = listing([f"{names[bus]} ({kw[bus]:.1f} kW)" for bus in kw])
+            what = f"stand at buses out of service or not connected to the external grid: {listed}"
+            yield Fault(f"net.{table}", what, "close a switch, put the bus into service, or take these out of service")
+
+
+def listing(culprits: Collection[str]) -> str:
+    """The first ``LISTED`` of them, and how many more there are."""
+    shown = list(culprits)[:LISTED]
+    return ", ".join(shown) + (f" and {len(culprits) - LISTED} more" if len(culprits) > LISTED else "")
+
+
+def typed(net: Any) -> None:
+    """Give columns of numbers the type of numbers: some data sets carry them as objects, which arithmetic stumbles over."""
+    for table, columns in checks.NUMBERS.items():
+        for column in columns:
+            if column in net[table] and net[table][column].dtype == object:
+                net[table][column] = pd.to_numeric(net[table][column], errors="coerce").astype(float)
+
+
+def notes(net: Any) -> tuple[str, ...]:
+    """What the network holds that will not act as its author may expect; to be asked before customers are taken out."""
+    return tuple(_notes(net))
+
+
+def _notes(net: Any) -> Iterator[str]:
+    if "controller" in net and len(net.controller):
+        kinds = Counter(type(controller).__name__ for controller in net.controller.object)
+        listed = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        yield f"controllers of the network are not run ({listed}); tap changers and Volt-var are named in the scenario"
+    shares = [column for column in net.load if column.startswith("const_")]
+    dependent = int((net.load[shares] != 0).any(axis=1).sum())
+    if dependent:
+        yield f"{dependent} voltage-dependent loads are customers like others, who bring their own power"
+    if net.gen.in_service.any():
+        yield f"{int(net.gen.in_service.sum())} generators are customers like others and hold no voltage"
+    for table, kind in (("bus", "buses"), ("line", "lines"), ("trafo", "transformers")):
+        often = Counter(name for name in net[table]["name"] if isinstance(name, str) and name.strip())
+        repeated = [name for name, count in often.items() if count > 1]
+        if repeated:
+            yield f"several {kind} have one name and are told apart by number: {listing(repeated)}"
+    unrated = int((net.line.in_service.astype(bool) & (net.line.max_i_ka == checks.UNRATED_KA)).sum())
+    if unrated:
+        yield f"{unrated} lines have no rating ({checks.UNRATED_KA:g} kA)"
 
 
 def take_customers(net: Any) -> tuple[int, ...]:
@@ -103,51 +151,183 @@ def unique_names(table: Any, kind: str) -> tuple[str, ...]:
     return names if len(set(names)) == len(names) else tuple(f"{kind} {i}" for i in table.index)
 
 
-def supply(net: Any, source: str) -> Supply:
-    """The tree of transformers below the external grid.
+def supply(net: Any, source: str, limited_lines: Collection[str] = ()) -> Supply:
+    """The tree of limits below the external grid: transformers, and the lines that are named.
 
-    Raises ``FeederError`` where the grid reaches no transformer, where two ways lead to the same buses, and where a
-    transformer is fed from its low-voltage side: a tree of limits needs one way down, and "import" one direction.
+    limited_lines: names as ``unique_names`` gives them.  Each parts what is connected into an upper and a lower side.
+    Raises ``FeederError`` for a name that no line has.  A network that is no tree comes back with its fault, because power
+    flow needs none.
     """
-    area = _areas(net)
-    feeds: dict[int, int | None] = {area[bus]: None for bus in net.ext_grid.bus[net.ext_grid.in_service] if bus in area}
-    waiting = [(int(i), area[hv], area[lv]) for i, hv, lv in _carrying_transformers(net) if hv in area and lv in area]
-    parents: dict[int, int | None] = {}
-    found = True
-    while found:
-        found = False
-        for entry in tuple(waiting):
-            index, upper, lower = entry
-            if upper not in feeds and lower not in feeds:
-                continue
-            if upper not in feeds or lower in feeds:
-                raise FeederError(source, (_not_a_tree(index, upper in feeds),))
-            parents[index], feeds[lower], found = feeds[upper], index, True
-            waiting.remove(entry)
-    if not parents:
-        raise FeederError(source, "no transformer is connected to the external grid; close a switch or add a line")
-    return Supply(parents, {bus: feeds[number] for bus, number in area.items() if number in feeds})
+    lines = _line_indices(net, source, limited_lines)
+    area = _areas(net, lines)
+    gates = {key: (area[a], area[b]) for key, (a, b) in _gates(net, lines, area).items() if a in area and b in area}
+    roots = dict.fromkeys(area[bus] for bus in net.ext_grid.bus[net.ext_grid.in_service.astype(bool)] if bus in area)
+    walk = _Walk(gates, list(roots))
+    ends = dict(_ends(net, walk, area))
+    fed_by = {bus: walk.feeds[number] for bus, number in area.items() if number in walk.feeds and bus >= 0}
+    return Supply(walk.parents, fed_by, ends, _fault(net, walk, lines))
 
 
-def _not_a_tree(index: int, fed_from_above: bool) -> Fault:
-    if not fed_from_above:
-        return Fault(f"net.trafo[{index}]", "is fed from its low-voltage side", "exchange hv_bus and lv_bus")
-    remedy = "open a switch, or describe parallel units as one row with `parallel`"
-    return Fault(f"net.trafo[{index}]", "leads to buses that are fed another way too", remedy)
+class _Walk:
+    """The way down from the external grid, area by area; every branch is crossed once.
+
+    feeds: the branch through which each area is reached.  loops: branches that lead to an area that was reached already.
+    reversed: branches that are fed from their lower side.
+    """
+
+    def __init__(self, gates: dict[Key, tuple[int, int]], roots: list[int]) -> None:
+        self.gates = gates
+        self.feeds: dict[int, Key | None] = dict.fromkeys(roots)
+        self.parents: dict[Key, Key | None] = {}
+        self.uppers: dict[Key, int] = {}
+        self.loops: list[Key] = []
+        self.reversed: list[Key] = []
+        at: dict[int, list[Key]] = {}
+        for key, sides in gates.items():
+            for side in dict.fromkeys(sides):
+                at.setdefault(side, []).append(key)
+        waiting = deque(roots)
+        while waiting:
+            here = waiting.popleft()
+            for key in at.get(here, ()):
+                if key not in self.parents:
+                    self._cross(key, here, waiting)
+
+    def _cross(self, key: Key, here: int, waiting: deque[int]) -> None:
+        first, second = self.gates[key]
+        there = second if here == first else first
+        self.parents[key] = self.feeds[here]
+        self.uppers[key] = here
+        if there in self.feeds:
+            self.loops.append(key)
+            return
+        if key[0] != "line" and here != first:
+            self.reversed.append(key)
+        self.feeds[there] = key
+        waiting.append(there)
+
+    def loop(self, key: Key) -> list[Key]:
+        """The other branches of the loop that this one closes."""
+        ways = [self._way_up(area) for area in self.gates[key]]
+        return [step for way, other in (ways, ways[::-1]) for step in way if step not in other]
+
+    def _way_up(self, area: int) -> list[Key]:
+        way: list[Key] = []
+        step = self.feeds[area]
+        while step is not None:
+            way.append(step)
+            step = self.parents[step]
+        return way
 
 
-def _areas(net: Any) -> dict[int, int]:
-    """Number of the galvanically connected area of each bus in service."""
+def _fault(net: Any, walk: _Walk, lines: Collection[int]) -> Fault | None:
+    if walk.loops:
+        return _not_radial(net, walk)
+    if walk.reversed:
+        table, index, *_ = walk.reversed[0]
+        return Fault(f"net.{table}[{index}]", "is fed from its low-voltage side", "exchange hv_bus and lv_bus")
+    idle = [index for index in lines if ("line", index) not in walk.parents]
+    if idle:
+        names = dict(zip(net.line.index, unique_names(net.line, "line"), strict=True))
+        listed = listing([names[index] for index in idle])
+        what = f"are limited but open, out of service or without supply: {listed}"
+        return Fault("net.line", what, "close them or take their limits out")
+    if not walk.parents:
+        what = "no transformer and no limited line is connected to the external grid; a market needs one to limit"
+        remedy = "name a line in feeder.limits.lines, close a switch, or use pandapower.create_transformer"
+        return Fault("net.trafo", what, remedy)
+    return None
+
+
+def _not_radial(net: Any, walk: _Walk) -> Fault:
+    key = walk.loops[0]
+    names = branch_names(net, walk.parents)
+    others = [names[step] for step in walk.loop(key)]
+    loop = f"a loop with {listing(others)}" if others else "a ring of lines, or joins two external grids"
+    more = f" (and {len(walk.loops) - 1} more like it)" if len(walk.loops) > 1 else ""
+    what = f"{names[key]} leads to buses that are fed another way too: it closes {loop}{more}"
+    remedy = (
+        "a tree of limits needs one way down to every bus: open a switch, describe parallel units as one row with"
+        " `parallel`, or use the feeder for power flow only"
+    )
+    return Fault(f"net.{key[0]}[{key[1]}]", what, remedy)
+
+
+def branch_names(net: Any, keys: Iterable[Key]) -> dict[Key, str]:
+    """A name for each branch, unique among them; a three-winding transformer's are ``NAME mv`` and ``NAME lv``."""
+    tables = {
+        table: dict(zip(net[table].index, unique_names(net[table], kind), strict=True))
+        for table, kind in (("trafo", "transformer"), ("line", "line"), ("trafo3w", "transformer"))
+    }
+    plain = {key: " ".join((tables[key[0]][key[1]], *key[2:])) for key in keys}
+    often = Counter(plain.values())
+    return {key: name if often[name] == 1 else f"{name} ({key[0]} {key[1]})" for key, name in plain.items()}
+
+
+def _line_indices(net: Any, source: str, names: Collection[str]) -> tuple[int, ...]:
+    index = {name: int(i) for i, name in zip(net.line.index, unique_names(net.line, "line"), strict=True)}
+    unknown = [name for name in names if name not in index]
+    if unknown:
+        raise FeederError(source, tuple(Fault("limits.lines", f"no line {n!r}", nearest(n, index)) for n in unknown))
+    return tuple(sorted(index[name] for name in names))
+
+
+def _areas(net: Any, limited: Collection[int]) -> dict[int, int]:
+    """Number of the area of each bus in service: what is connected without a branch of the tree.
+
+    The star point of a three-winding transformer is a bus of its own, -1 less its index, connected with the upper winding.
+    """
     graph = topology.create_nxgraph(net, include_trafos=False, include_trafo3ws=False)
+    for index in limited:
+        start, end = net.line.at[index, "from_bus"], net.line.at[index, "to_bus"]
+        if graph.has_edge(start, end, ("line", index)):
+            graph.remove_edge(start, end, ("line", index))
+    buses = net.bus.index[net.bus.in_service.astype(bool)]
+    stars = {-1 - int(i): int(hv) for i, hv in net.trafo3w.hv_bus[net.trafo3w.in_service.astype(bool)].items()}
     area: dict[int, int] = {}
-    for bus in net.bus.index[net.bus.in_service.astype(bool)]:
+    for bus in buses:
         if bus not in area:
-            area.update(dict.fromkeys(topology.connected_component(graph, bus), int(bus)))
+            area.update(dict.fromkeys(map(int, topology.connected_component(graph, bus)), int(bus)))
+    opened = _opened(net, "t3")
+    for star, hv in stars.items():
+        if hv in area:
+            area[star] = star if (-1 - star, hv) in opened else area[hv]
     return area
 
 
-def _carrying_transformers(net: Any) -> list[tuple[int, int, int]]:
-    return list(net.trafo.loc[_closed(net, "trafo", "t"), ["hv_bus", "lv_bus"]].itertuples(name=None))
+def _gates(net: Any, limited: Collection[int], area: Collection[int]) -> dict[Key, tuple[int, int]]:
+    """Upper and lower bus of each branch that is in service and closed; of a line, its first and its second."""
+    gates: dict[Key, tuple[int, int]] = {}
+    closed = _closed(net, "line", "l")
+    for index in limited:
+        if closed.at[index]:
+            gates["line", index] = int(net.line.at[index, "from_bus"]), int(net.line.at[index, "to_bus"])
+    for index, hv, lv in net.trafo.loc[_closed(net, "trafo", "t"), ["hv_bus", "lv_bus"]].itertuples(name=None):
+        gates["trafo", int(index)] = int(hv), int(lv)
+    opened = _opened(net, "t3")
+    for index, trafo in net.trafo3w[net.trafo3w.in_service.astype(bool)].iterrows():
+        for side in ("lv", "mv"):
+            lower = int(trafo[f"{side}_bus"])
+            if (index, lower) not in opened:
+                gates["trafo3w", int(index), side] = -1 - int(index), lower
+    return gates
+
+
+def _ends(net: Any, walk: _Walk, area: dict[int, int]) -> Iterator[tuple[Key, tuple[int, int]]]:
+    for key in walk.parents:
+        table, index, *side = key
+        if table == "line":
+            first, second = (int(net.line.at[index, end]) for end in ("from_bus", "to_bus"))
+            yield key, (first, second) if area[first] == walk.uppers[key] else (second, first)
+        else:
+            lower = int(net[table].at[index, f"{side[0] if side else 'lv'}_bus"])
+            yield key, (int(net[table].at[index, "hv_bus"]), lower)
+
+
+def _opened(net: Any, switch_kind: str) -> set[tuple[int, int]]:
+    """Element and bus of each open switch of this kind."""
+    rows = net.switch[(net.switch.et == switch_kind) & ~net.switch.closed.astype(bool)]
+    return {(int(element), int(bus)) for element, bus in zip(rows.element, rows.bus, strict=True)}
 
 
 def _closed(net: Any, table: str, switch_kind: str) -> Any:
@@ -172,7 +352,10 @@ def edges(net: Any, names: dict[int, str]) -> tuple[Edge, ...]:
     between_buses = (net.switch.et == "b") & net.switch.closed.astype(bool)
     kinds = (
         ("line", net.line, "from_bus", "to_bus", _closed(net, "line", "l")),
+        ("line", net.impedance, "from_bus", "to_bus", net.impedance.in_service.astype(bool)),
         ("transformer", net.trafo, "hv_bus", "lv_bus", _closed(net, "trafo", "t")),
+        ("transformer", net.trafo3w, "hv_bus", "mv_bus", _joined(net, "hv_bus", "mv_bus")),
+        ("transformer", net.trafo3w, "hv_bus", "lv_bus", _joined(net, "hv_bus", "lv_bus")),
         ("switch", net.switch, "bus", "element", between_buses),
     )
     return tuple(
@@ -181,6 +364,13 @@ def edges(net: Any, names: dict[int, str]) -> tuple[Edge, ...]:
         for name, start, end, on in zip(unique_names(table, kind), table[first], table[second], used, strict=True)
         if on and start in names and end in names
     )
+
+
+def _joined(net: Any, *sides: str) -> list[bool]:
+    """Which three-winding transformers are in service and closed at all of these sides."""
+    opened = _opened(net, "t3")
+    rows = net.trafo3w[["in_service", *sides]].itertuples(name=None)
+    return [bool(on) and not any((index, bus) in opened for bus in buses) for index, on, *buses in rows]
 
 
 def change_transformer(net: Any, source: str, type_name: str) -> None:

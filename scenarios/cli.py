@@ -102,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     directory.add_argument("run", type=Path, metavar="RUN")
     directory.add_argument("--port", type=int, default=0, metavar="N", help="default: any that is free")
+    _add_feeder(commands)
     known = _command(commands, "list", _list, "list what can be named in a scenario or a command")
     known.add_argument("kind", nargs="?", metavar="KIND")
     schema = _command(
@@ -109,6 +110,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     schema.add_argument("--out", type=Path, metavar="DIR", help="default: the scenario's schema to standard output")
     return parser
+
+
+def _add_feeder(commands: Any) -> None:
+    feeder = _command(commands, "feeder", _feeder, "show a feeder: its tree of limits, impedances, counts")
+    feeder.add_argument("name", metavar="NAME|FILE", help="see degsim list feeders; also a scenario, with its limits")
+    feeder.add_argument("--buses", action="store_true", help="every bus as its customers see it")
+    feeder.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    feeder.add_argument("--draw", type=Path, metavar="FILE.png|svg", help="draw it as well")
+    feeder.add_argument("--transformer-type", metavar="T", help="a standard type in the place of its transformer")
 
 
 def _command(commands: Any, name: str, function: Any, help_text: str) -> argparse.ArgumentParser:
@@ -245,6 +255,21 @@ def _draw(run: Any, names: Sequence[str], interval: int | None, form: str) -> No
 
     for name in names:
         _say(str(save(run, name, run.path / "plots", form, interval)))
+
+
+def _feeder(options: argparse.Namespace) -> int:
+    from scenarios.feeder import show  # noqa: PLC0415
+
+    show(
+        options.name,
+        _out,
+        _say,
+        with_buses=options.buses,
+        as_json=options.json,
+        picture=options.draw,
+        transformer_type=options.transformer_type,
+    )
+    return OK
 
 
 def _list(options: argparse.Namespace) -> int:
