@@ -1,7 +1,10 @@
 """A market problem and its clearing: what goes into a policy and what comes out, whatever the policy.
 
 The grid is a tree of nodes; each node but the root hangs below a parent through a transformer with a limit in each
-direction.  Offers sit at nodes.  Power is + = injection; the flow of a node is + = import from its parent.
+direction.  Offers sit at nodes.  Power is + = injection; the flow of a node is + = import from its parent.  What a tree
+cannot say (a voltage, a line of a mesh) is a linear limit beside it: a weighted sum of set-points that may not be more.
+
+A participant's own price is its node's, plus its known adder, less price × weight of every linear limit.
 
 A clearing always exists, because as a last resort every withdrawal may drop to zero at the price cap and every injection
 at the price floor.  Without a cap or floor the last resort has no price.
@@ -11,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -33,12 +36,14 @@ class Offer:
 
     baseline_kw: what it would do if nobody coordinated; if not given, the most it could: a load takes all it can, a
     generator gives all it can, and what could do both rests.
+    adder_per_kwh: what its own price lies above its node's, known before the market clears (losses that it saves).
     """
 
     era: str
     node: str
     curve: OfferCurve
     baseline_kw: float | None = None
+    adder_per_kwh: float = 0.0
 
     @property
     def uncoordinated_kw(self) -> float:
@@ -61,6 +66,39 @@ class Limit:
     parent: str | None = None
     import_limit_kw: float = math.inf
     export_limit_kw: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class LinearLimit:
+    """``Σ weight · set-point <= most``: a voltage (pu per kW), or a line of a mesh (its share of each injection).
+
+    weight: by era, 0 for whom it does not name.  most: in the unit of weight × kW.
+    """
+
+    name: str
+    weight: Mapping[str, float]
+    most: float
+
+    @property
+    def tolerance(self) -> float:
+        """How far its sum may be off, in its own unit: what ``POWER_KW`` of the heaviest set-point makes."""
+        return POWER_KW * self.scale
+
+    @property
+    def scale(self) -> float:
+        """The largest weight without its sign; 1 if there is none."""
+        return max((abs(weight) for weight in self.weight.values()), default=0.0) or 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """All limits as rows of ``matrix @ set-points <= most``: import of every node, then export, then the linear limits.
+
+    The root's rows are there and hold nothing back (``most`` is infinite).
+    """
+
+    matrix: Floats
+    most: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,8 +137,9 @@ class Problem:
 
     limits: the nodes; without any there is one, named by the offers.  k: where in a range of prices that all clear the
     price is chosen, 0 lowest to 1 highest.  price_floor, price_cap: last-resort prices.  slack: era of the supplier that
-    takes what the others leave, at the root.
-    Raises ``MarketError`` with every fault; its place is ``offers/3`` or ``limits/2``.
+    takes what the others leave, at the root.  linear: limits beside the tree; they need a price floor and a price cap,
+    for what has to be cut to keep them would have no price.
+    Raises ``MarketError`` with every fault; its place is ``offers/3``, ``limits/2`` or ``linear/1/weight/ev-7``.
     """
 
     offers: tuple[Offer, ...]
@@ -109,11 +148,12 @@ class Problem:
     price_floor: float = -math.inf
     price_cap: float = math.inf
     slack: str | None = None
+    linear: tuple[LinearLimit, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.limits:
             object.__setattr__(self, "limits", (Limit(self.offers[0].node if self.offers else DEFAULT_NODE),))
-        faults = (*_price_faults(self), *_limit_faults(self.limits), *_offer_faults(self))
+        faults = (*_price_faults(self), *_limit_faults(self.limits), *_offer_faults(self), *_linear_faults(self))
         if faults:
             raise MarketError("market", faults)
 
@@ -142,6 +182,32 @@ class Problem:
         """For each offer, whether it is the slack's."""
         return np.array([offer.era == self.slack for offer in self.offers], dtype=bool)
 
+    @cached_property
+    def adder_per_kwh(self) -> Floats:
+        """For each offer, its known adder."""
+        return np.array([offer.adder_per_kwh for offer in self.offers], dtype=float)
+
+    @cached_property
+    def weights(self) -> Floats:
+        """For each linear limit and each offer, its weight."""
+        rows = [[limit.weight.get(offer.era, 0.0) for offer in self.offers] for limit in self.linear]
+        return np.array(rows, dtype=float).reshape(len(self.linear), len(self.offers))
+
+    @cached_property
+    def rows(self) -> Rows:
+        """All limits, of the tree and beside it, as one system of inequalities."""
+        tree = self.tree
+        inside = np.array([tree.below(node) for node in range(len(tree.names))], dtype=float)
+        most = [limit.most for limit in self.linear]
+        return Rows(
+            np.concatenate((-inside, inside, self.weights)), np.concatenate((-tree.lower_kw, tree.upper_kw, most))
+        )
+
+    def exceeded(self, setpoint_kw: Floats) -> bool:
+        """Whether these set-points exceed any linear limit."""
+        values = (self.weights @ setpoint_kw).tolist()
+        return any(value > limit.most + limit.tolerance for limit, value in zip(self.linear, values, strict=True))
+
     def curtailed_kw(self, setpoint_kw: Floats) -> Floats:
         """By how much each set-point lies beyond the range of its curve; + = less is withdrawn than it ever offered."""
         curtailed: Floats = setpoint_kw - np.clip(setpoint_kw, self.stack.min_kw, self.stack.max_kw)
@@ -168,6 +234,8 @@ class Clearing:
     curtailed_kw: set-point minus the nearest power of its own curve; + = a withdrawal was cut.
     flow_kw: by node, + = import from its parent.  binding: by node, which limit held somebody back.
     quantity_kw: traded, half the sum of all set-points without their signs.  welfare: currency per hour.
+    linear_price: by linear limit, what one unit more of it would be worth [currency/h], >= 0.  linear_value: by linear
+    limit, its weighted sum of the set-points.
     """
 
     policy: str
@@ -182,6 +250,8 @@ class Clearing:
     quantity_kw: float
     welfare: float
     notes: tuple[str, ...] = ()
+    linear_price: Mapping[str, float] = field(default_factory=dict)
+    linear_value: Mapping[str, float] = field(default_factory=dict)
 
 
 ClearingPolicy: TypeAlias = Callable[[Problem], Clearing]
@@ -209,6 +279,7 @@ def record(
     held: Sequence[Direction | None],
     offset_kw: Floats | None = None,
     notes: tuple[str, ...] = (),
+    linear_price: Floats | None = None,
 ) -> Clearing:
     """The clearing with these set-points and prices, in the order of the problem's offers and of its tree's nodes."""
     tree, eras = problem.tree, [offer.era for offer in problem.offers]
@@ -227,7 +298,13 @@ def record(
         quantity_kw=float(np.abs(setpoint_kw).sum() / 2),
         welfare=problem.welfare(setpoint_kw),
         notes=(*notes, *_curtailment_notes(curtailed), *_root_notes(problem)),
+        linear_price=_by_limit(problem, np.zeros(len(problem.linear)) if linear_price is None else linear_price),
+        linear_value=_by_limit(problem, problem.weights @ setpoint_kw),
     )
+
+
+def _by_limit(problem: Problem, values: Floats) -> dict[str, float]:
+    return {limit.name: value for limit, value in zip(problem.linear, (values + 0.0).tolist(), strict=True)}
 
 
 def _adders(tree: Tree, price: Sequence[float | None]) -> Iterator[float]:
@@ -260,6 +337,9 @@ def _price_faults(problem: Problem) -> Iterator[Fault]:
         yield Fault("k", f"{problem.k:g} is not within 0..1")
     if not problem.price_floor <= problem.price_cap:
         yield Fault("price_floor", f"{problem.price_floor:g} is above the price cap {problem.price_cap:g}")
+    for name in ("price_floor", "price_cap"):
+        if problem.linear and math.isinf(getattr(problem, name)):
+            yield Fault(name, "is missing", "what is cut to keep a linear limit is priced at the price floor and cap")
 
 
 def _limit_faults(limits: Sequence[Limit]) -> Iterator[Fault]:
@@ -305,6 +385,8 @@ def _offer_faults(problem: Problem) -> Iterator[Fault]:
             yield Fault(f"offers/{index}/curve", what, "keep to the price floor and cap")
         if offer.baseline_kw is not None and not math.isfinite(offer.baseline_kw):
             yield Fault(f"offers/{index}/baseline_kw", f"{offer.era}: {offer.baseline_kw} is not a power")
+        if not math.isfinite(offer.adder_per_kwh):
+            yield Fault(f"offers/{index}/adder_per_kwh", f"{offer.era}: {offer.adder_per_kwh} is not a price")
     yield from _slack_faults(problem, seen)
 
 
@@ -320,9 +402,29 @@ def _slack_faults(problem: Problem, eras: set[str]) -> Iterator[Fault]:
     if problem.slack not in eras:
         yield Fault("slack", f"{problem.slack} has not offered", nearest(problem.slack, eras))
     roots = {limit.node for limit in problem.limits if limit.parent is None}
-    for offer in problem.offers:
+    for index, offer in enumerate(problem.offers):
         if offer.era == problem.slack and offer.node not in roots:
             yield Fault("slack", f"{offer.era} is at {offer.node}: the supplier of the rest belongs at the root")
+        if offer.era == problem.slack and offer.adder_per_kwh:
+            yield Fault(f"offers/{index}/adder_per_kwh", f"{offer.era} is the slack: its price is the root's")
+
+
+def _linear_faults(problem: Problem) -> Iterator[Fault]:
+    eras, seen = {offer.era for offer in problem.offers}, set[str]()
+    for index, limit in enumerate(problem.linear):
+        where = f"linear/{index}"
+        if limit.name in seen:
+            yield Fault(where, f"limit {limit.name} was given before")
+        seen.add(limit.name)
+        if not limit.most > -math.inf:
+            yield Fault(f"{where}/most", f"{limit.name}: {limit.most:g} is not a limit")
+        for era, weight in limit.weight.items():
+            if era not in eras:
+                yield Fault(f"{where}/weight/{era}", f"{limit.name}: {era} has not offered", nearest(era, eras))
+            elif era == problem.slack:
+                yield Fault(f"{where}/weight/{era}", f"{limit.name}: {era} is the slack, which only follows")
+            if not math.isfinite(weight):
+                yield Fault(f"{where}/weight/{era}", f"{limit.name}: {weight:g} is not a weight")
 
 
 def _parents_first(limits: Sequence[Limit]) -> list[Limit]:

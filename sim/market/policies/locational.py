@@ -13,35 +13,176 @@ limit inside a zone, the same market is held a second time, for places in a queu
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from sim import curves
-from sim.curves import SAME_KW, Crossing, Flags, Floats, Ints, OfferCurve, Plateau
+from sim.curves import SAME_KW, Crossing, CurveStack, Flags, Floats, Ints, OfferCurve, Plateau
+from sim.errors import Fault, MarketError
+from sim.market import programme
 from sim.market.problem import Clearing, Direction, Problem, Tree, record
 from sim.tolerances import POWER_KW, PRICE_PER_KWH
 
 
 def clear(problem: Problem) -> Clearing:
-    """The clearing that maximises welfare within all limits, with a price at every node."""
-    tree = problem.tree
-    market = _hold(tree, _offered(problem), _Bounds(tree.lower_kw, tree.upper_kw), _price_rule(problem))
-    low, high = problem.stack.span(market.price[tree.offer_node])
-    setpoint, held = _share(tree, _plateau(problem, low, high, market.price[tree.offer_node]), market)
-    price = _published(tree, market, setpoint, problem.curtailed_kw(setpoint))
-    paid = [price[node] for node in tree.offer_node.tolist()]
-    left_a_choice = (high - low > POWER_KW) & ~problem.is_slack & np.array([p is not None for p in paid], dtype=bool)
+    """The clearing that maximises welfare, with known adders counted as value, within all limits; a price at every node.
+
+    A linear limit that the optimum on the tree keeps anyway costs nothing.  Otherwise linear programmes find the price of
+    each (one at a vertex of all that would do, the same for every order of the offers); it is from then on a known adder,
+    and everything else is as on the tree, ``k`` included.
+    Raises ``MarketError`` that names the linear limits which nothing could keep.
+    """
+    outcome = _on_tree(problem)
+    if problem.exceeded(outcome.setpoint_kw):
+        outcome = _within_linear_limits(problem)
+    return _recorded(problem, outcome)
+
+
+def _recorded(problem: Problem, outcome: _Outcome) -> Clearing:
+    node_price = outcome.node_price
+    at_node = [node_price[node] for node in problem.tree.offer_node.tolist()]
+    own = [p if p is None or not a else p + a for p, a in zip(at_node, outcome.adder.tolist(), strict=True)]
+    low, high = outcome.low_kw, outcome.high_kw
+    left_a_choice = (high - low > POWER_KW) & ~problem.is_slack & np.array([p is not None for p in own], dtype=bool)
     return record(
         problem,
         "locational",
-        setpoint,
-        node_price=price,
-        participant_price=paid,
-        held=held,
-        offset_kw=np.where(left_a_choice, np.clip(setpoint, low, high) - low, 0.0),
+        outcome.setpoint_kw,
+        node_price=node_price,
+        participant_price=own,
+        held=outcome.held,
+        offset_kw=np.where(left_a_choice, np.clip(outcome.setpoint_kw, low, high) - low, 0.0),
+        linear_price=outcome.linear_price,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Outcome:
+    """A market cleared.  adder: by offer, what its price lies above its node's.  low_kw, high_kw: what its curve leaves
+    open at its price, the last resort aside.  named: by node, the price, whether or not there is anything to trade at it;
+    None where nobody named one."""
+
+    setpoint_kw: Floats
+    held: tuple[Direction | None, ...]
+    node_price: list[float | None]
+    named: list[float | None]
+    adder: Floats
+    low_kw: Floats
+    high_kw: Floats
+    linear_price: Floats
+
+
+def _on_tree(problem: Problem) -> _Outcome:
+    """The optimum within the limits of the tree."""
+    tree, adder = problem.tree, problem.adder_per_kwh
+    market = _hold(tree, _by_node(problem, adder), _Bounds(tree.lower_kw, tree.upper_kw), _price_rule(problem, adder))
+    price = market.price[tree.offer_node]
+    # Curves are asked as they were added up: moved to the price of the node.
+    stack = CurveStack(_moved(problem, adder)) if adder.any() else problem.stack
+    low, high = stack.span(price)
+    setpoint, held = _share(tree, _plateau(problem, low, high, price + adder), market)
+    return _outcome(problem, market, setpoint, held, adder, low, high)
+
+
+def _within_linear_limits(problem: Problem) -> _Outcome:
+    """The optimum within all limits: the linear ones are priced by programmes, and shares kept within them by another."""
+    tree = problem.tree
+    places = _Places.of(problem)
+    linear_price = places.linear_price(problem)
+    adder = problem.adder_per_kwh - linear_price @ problem.weights
+    market = _hold(tree, _by_node(problem, adder), _Bounds(tree.lower_kw, tree.upper_kw), _price_rule(problem, adder))
+    own = market.price[tree.offer_node] + adder
+    low, high = problem.stack.low(own - _SAME_PRICE), problem.stack.high(own + _SAME_PRICE)
+    setpoint, held = places.share(problem, _plateau(problem, low, high, own), market, linear_price)
+    return _outcome(problem, market, setpoint, held, adder, low, high, linear_price)
+
+
+def _outcome(
+    problem: Problem,
+    market: _Held,
+    setpoint: Floats,
+    held: tuple[Direction | None, ...],
+    adder: Floats,
+    low: Floats,
+    high: Floats,
+    linear_price: Floats | None = None,
+) -> _Outcome:
+    named = [price if ok else None for price, ok in zip(market.price.tolist(), market.named.tolist(), strict=True)]
+    known = _published(problem.tree, market, setpoint, problem.curtailed_kw(setpoint))
+    price = [p if ok else None for p, ok in zip(named, known.tolist(), strict=True)]
+    prices = np.zeros(len(problem.linear)) if linear_price is None else linear_price
+    return _Outcome(setpoint, held, price, named, adder, low, high, prices)
+
+
+_SAME_PRICE = PRICE_PER_KWH / 2
+"""Prices that linear programmes found are known to this; what a curve does within it, it may do at that price."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Places:
+    """Places of the grid that every limit treats alike: one node, one set of weights.  The offers of one are one.
+
+    place: of each offer.  matrix: all limits (``Problem.rows``), one column per place.
+    """
+
+    place: Ints
+    count: int
+    matrix: Floats
+
+    @classmethod
+    def of(cls, problem: Problem) -> _Places:
+        """The places in an order that does not depend on that of the offers."""
+        keys = np.column_stack((problem.tree.offer_node, problem.weights.T))
+        _, first, place = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        return cls(place.reshape(-1).astype(np.intp), len(first), problem.rows.matrix[:, first])
+
+    def linear_price(self, problem: Problem) -> Floats:
+        """What one unit more of each linear limit is worth."""
+        offered = _offered(problem, problem.adder_per_kwh, self.place, self.count)
+        curves_ = [curves.aggregate(here) for here in offered]
+        most = problem.rows.most
+        solution = programme.solve(curves_, programme.System(self.matrix, most, np.zeros(len(most), bool)), _FINE)
+        if solution is None:
+            raise self._unmet(problem, curves_)
+        price = solution.row_price[-len(problem.linear) :]
+        scale = np.array([limit.scale for limit in problem.linear])
+        return np.where(price * scale > PRICE_PER_KWH, price, 0.0)
+
+    def _unmet(self, problem: Problem, offered: Sequence[OfferCurve]) -> MarketError:
+        """The tree's limits can always be kept, by doing nothing; so it is the linear ones that cannot."""
+        system = programme.System(self.matrix, problem.rows.most, np.zeros(len(problem.rows.most), bool))
+        beyond = programme.excess(offered, system)[-len(problem.linear) :].tolist()
+        faults = tuple(
+            Fault(f"linear/{index}/most", f"{limit.name} cannot be kept: it is exceeded by {by:g} at least")
+            for index, (limit, by) in enumerate(zip(problem.linear, beyond, strict=True))
+            if by > limit.tolerance / 1000
+        )
+        return MarketError("market", faults or "the limits cannot be kept together")
+
+    def share(
+        self, problem: Problem, plateau: Plateau, market: _Held, linear_price: Floats
+    ) -> tuple[Floats, tuple[Direction | None, ...]]:
+        """Set-points where prices leave a choice: the market held again, for places in a queue (``Plateau.as_curves``)."""
+        held = np.array([[one == way for one in market.held] for way in ("FORWARD", "REVERSE")])
+        exact = np.concatenate((*held, linear_price > 0))
+        system = programme.System(self.matrix, problem.rows.most, exact)
+        queues = plateau.as_curves(self.place, self.count)
+        solution = programme.solve(queues, system, _FINE)
+        if solution is None:
+            raise MarketError("market", "no set-points on the curves keep the linear limits at the prices found")
+        binding = _directions(solution.row_price, len(market.held))
+        both = (by_price or by_share for by_price, by_share in zip(market.held, binding, strict=True))
+        return plateau.split(self.place, solution.powers), tuple(both)
+
+
+_FINE = PRICE_PER_KWH / 10
+
+
+def _directions(row_price: Floats, nodes: int) -> Iterator[Direction | None]:
+    for forward, reverse in zip(row_price[:nodes].tolist(), row_price[nodes : 2 * nodes].tolist(), strict=True):
+        yield "FORWARD" if forward > POWER_KW else "REVERSE" if reverse > POWER_KW else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +252,19 @@ def _local(
     return above, None
 
 
-def _price_rule(problem: Problem) -> _Rule:
-    """Between the lowest and the highest price that anybody, or the price floor and cap, has named."""
+def _price_rule(problem: Problem, adder: Floats) -> _Rule:
+    """Between the lowest and the highest price that anybody, or the price floor and cap, has named.
+
+    The last resort is at the price floor and cap of the participant; its node is an adder below.
+    """
+    floor, cap = problem.price_floor, problem.price_cap
+    offsets = {0.0, *adder.tolist()}
+    floors, caps = ({_at_node(end, offset) for offset in offsets} for end in (floor, cap))
 
     def rule(crossing: Crossing) -> _Chosen:
-        lo, hi = max(crossing.price_lo, problem.price_floor), min(crossing.price_hi, problem.price_cap)
-        if lo < hi and (lo, hi) == (problem.price_floor, problem.price_cap):
+        lo = max(crossing.price_lo, min(floor, crossing.price_hi))
+        hi = min(crossing.price_hi, max(cap, crossing.price_lo))
+        if lo < hi and lo in floors and hi in caps:
             return _Chosen(_somewhere(lo, hi), named=False)
         price = curves.price_between(lo, hi, problem.k)
         return _Chosen(lo, named=False) if price is None else _Chosen(price, named=True)
@@ -136,20 +284,38 @@ def _somewhere(lo: float, hi: float) -> float:
     return lo + 1 if math.isfinite(lo) else hi - 1 if math.isfinite(hi) else 0.0
 
 
-def _offered(problem: Problem) -> list[list[OfferCurve]]:
-    """By node: the curves of its offers, and its last resort at the price cap and floor."""
-    tree, stack = problem.tree, problem.stack
-    by_node: list[list[OfferCurve]] = [[] for _ in tree.names]
-    for node, offer in zip(tree.offer_node.tolist(), problem.offers, strict=True):
-        by_node[node].append(offer.curve)
-    withdrawal = np.bincount(tree.offer_node, -stack.max_kw.clip(None, 0), minlength=len(by_node)).tolist()
-    injection = np.bincount(tree.offer_node, stack.min_kw.clip(0, None), minlength=len(by_node)).tolist()
-    for node, (cut_up, cut_down) in enumerate(zip(withdrawal, injection, strict=True)):
-        if cut_up and math.isfinite(problem.price_cap):
-            by_node[node].append(_step(problem.price_cap, 0.0, cut_up))
-        if cut_down and math.isfinite(problem.price_floor):
-            by_node[node].append(_step(problem.price_floor, -cut_down, 0.0))
-    return by_node
+def _by_node(problem: Problem, adder: Floats) -> list[list[OfferCurve]]:
+    return _offered(problem, adder, problem.tree.offer_node, len(problem.tree.names))
+
+
+def _offered(problem: Problem, adder: Floats, group: Ints, count: int) -> list[list[OfferCurve]]:
+    """By group: the curves of its offers at the price of their node, and their last resort at the price cap and floor."""
+    by_group: list[list[OfferCurve]] = [[] for _ in range(count)]
+    cut_up: dict[tuple[int, float], float] = {}
+    cut_down: dict[tuple[int, float], float] = {}
+    places = zip(group.tolist(), adder.tolist(), strict=True)
+    for place, curve in zip(places, _moved(problem, adder), strict=True):
+        by_group[place[0]].append(curve)
+        cut_up[place] = cut_up.get(place, 0.0) - min(curve.max_kw, 0.0)
+        cut_down[place] = cut_down.get(place, 0.0) + max(curve.min_kw, 0.0)
+    for (index, offset), kw in cut_up.items():
+        if kw and math.isfinite(problem.price_cap):
+            by_group[index].append(_step(_at_node(problem.price_cap, offset), 0.0, kw))
+    for (index, offset), kw in cut_down.items():
+        if kw and math.isfinite(problem.price_floor):
+            by_group[index].append(_step(_at_node(problem.price_floor, offset), -kw, 0.0))
+    return by_group
+
+
+def _moved(problem: Problem, adder: Floats) -> list[OfferCurve]:
+    """The curves of all offers as their nodes see them: a price at the node is that plus the adder to them."""
+    pairs = zip(problem.offers, adder.tolist(), strict=True)
+    return [curves.shift(offer.curve, -by) if by else offer.curve for offer, by in pairs]
+
+
+def _at_node(price: float, adder: float) -> float:
+    """What the node's price is where somebody with this adder has this price, as ``curves.shift`` keeps it."""
+    return round(price - adder, curves.PRICE_DECIMALS) if adder else price
 
 
 def _step(price: float, below_kw: float, above_kw: float) -> OfferCurve:
@@ -193,13 +359,13 @@ def _zone_targets(tree: Tree, market: _Held, bounds: _Bounds) -> Floats:
     return target
 
 
-def _published(tree: Tree, market: _Held, setpoint: Floats, curtailed: Floats) -> list[float | None]:
-    """Prices of the nodes; none where nobody named one, or where nothing is traded or cut."""
+def _published(tree: Tree, market: _Held, setpoint: Floats, curtailed: Floats) -> Flags:
+    """The nodes with a price: nobody may have named one, and where nothing is traded or cut there is none."""
     count, zone = len(tree.names), market.zone
     moved = np.bincount(zone[tree.offer_node], np.abs(setpoint) + np.abs(curtailed), minlength=count)
     flow = np.abs(tree.power_kw(setpoint))
     for node, parent in enumerate(tree.parent):
         if market.held[node]:
             moved[[node, zone[parent]]] += flow[node]
-    known = market.named & (moved[zone] > POWER_KW)
-    return [price if ok else None for price, ok in zip(market.price.tolist(), known.tolist(), strict=True)]
+    known: Flags = market.named & (moved[zone] > POWER_KW)
+    return known
