@@ -93,10 +93,12 @@ def applied() -> Iterator[None]:
         yield
 
 
-def canvas(rows: int = 1, height: float = 4.4, ratios: Sequence[float] | None = None) -> tuple[Figure, list[Axes]]:
-    """A figure of stacked panels that share their x axis; height in inches."""
+def canvas(
+    rows: int = 1, height: float = 4.4, ratios: Sequence[float] | None = None, shared: bool = True
+) -> tuple[Figure, list[Axes]]:
+    """A figure of stacked panels, which share their x axis unless told otherwise; height in inches."""
     figure = Figure(figsize=(9.0, height), layout="constrained")
-    panels = figure.subplots(rows, 1, sharex=True, squeeze=False, height_ratios=ratios)
+    panels = figure.subplots(rows, 1, sharex=shared, squeeze=False, height_ratios=ratios)
     return figure, list(panels[:, 0])
 
 
@@ -104,11 +106,15 @@ def headline(figure: Figure, claim: str, run: Run, remark: str = "") -> None:
     """What the picture shows, as a sentence, over which run it shows; the panels keep clear of it."""
     manifest = run.manifest
     source = f"{manifest['name']} · policy {manifest['policy']} · seed {manifest['seed']}"
-    below = " · ".join(part for part in (remark, source) if part)
-    title = textwrap.wrap(claim, 90)
+    title(figure, claim, " · ".join(part for part in (remark, source) if part))
+
+
+def title(figure: Figure, claim: str, below: str) -> None:
+    """A sentence over the panels, with a smaller line under it; the panels keep clear of both."""
+    lines = textwrap.wrap(claim, 90)
     height_in = figure.get_figheight()
-    down_in = 0.12 + 0.2 * len(title)
-    figure.text(0.012, 1 - 0.1 / height_in, "\n".join(title), fontsize=11.5, fontweight="bold", va="top")
+    down_in = 0.12 + 0.2 * len(lines)
+    figure.text(0.012, 1 - 0.1 / height_in, "\n".join(lines), fontsize=11.5, fontweight="bold", va="top")
     figure.text(0.012, 1 - down_in / height_in, text.short(below, 120), fontsize=8.5, color=MUTED, va="top")
     figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - (down_in + 0.2) / height_in))
 

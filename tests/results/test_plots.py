@@ -55,7 +55,7 @@ def below_zero(draft: Draft) -> None:
 
 def many_nodes(draft: Draft) -> None:
     """Twelve more transformers that follow the first, each to its own degree."""
-    for table, scaled in (("prices", (2, 3)), ("nodes", (2, 3, 5))):
+    for table, scaled in (("prices", (2, 3)), ("nodes", (2, 4, 5, 6, 7))):
         columns = draft.tables[table]
         rows = [row for row in zip(*columns.values(), strict=True) if row[1] == "tx-1"]
         for number, row in itertools.product(range(3, 15), rows):
