@@ -6,6 +6,7 @@ import importlib
 import json
 import logging
 import random
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -268,12 +269,14 @@ def _by_name(name: str) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without pandapower's advice on how to solve faster: some networks are solved once while they are built."""
+    """Without pandapower's advice to its own authors: some of its networks are old, or solved once while they are built."""
     logger = logging.getLogger("pandapower")
     before = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logger.setLevel(before)
 
@@ -288,7 +291,7 @@ def _by_code(code: str) -> Any:
     known = simbench.collect_all_simbench_codes()
     if code not in known:
         raise FeederError(source, f"SimBench has no such network, {nearest(code, known)}")
-    with _stumbling(source):
+    with _stumbling(source), _quiet():
         net = simbench.get_simbench_net(code)
     net.pop("profiles", None)  # hundreds of megabytes that no power flow needs
     return net

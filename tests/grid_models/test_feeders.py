@@ -1,6 +1,8 @@
+import json
 import random
 import subprocess
 import sys
+import types
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import numpy as np
 import pandapower as pp
 import pytest
 
-from grid_models import feeders
+from grid_models import feeders, network
 from sim.errors import FeederError
 
 STREET = "simbench-semiurb4"
@@ -27,6 +29,27 @@ def test_importing_feeders_does_not_wait_for_pandapower():
 def test_the_known_names_are_sorted():
     assert feeders.names() == tuple(sorted(feeders.names()))
     assert {STREET, "cigre-lv", "kerber-dorfnetz", "kerber-vorstadtnetz-1"} <= set(feeders.names())
+
+
+@pytest.mark.parametrize("name", feeders.names())
+def test_every_known_name_is_a_sound_network_whose_customers_are_supplied(name):
+    read = feeders.read(name)
+    network.check(read.net, name)
+    assert len(network.take_customers(read.net)) > 0
+    fault = network.supply(read.net, name).fault
+    assert (fault is None) == (name != "case33bw")
+
+
+def test_a_medium_voltage_feeder_with_its_substations_is_a_tree_of_two_levels():
+    tree = network.supply(feeders.read("mv-oberrhein-substations").net, "")
+    roots = {key for key, parent in tree.parents.items() if parent is None}
+    assert (len(tree.parents), len(roots)) == (143, 2)
+    assert {tree.parents[key] for key in tree.parents if key not in roots} == roots
+
+
+def test_building_a_network_leaves_the_log_level_as_it_was_and_says_nothing(caplog):
+    feeders.read("kerber-extrem-dorfnetz")
+    assert caplog.records == []
 
 
 def test_a_mistyped_name_is_answered_with_the_nearest():
@@ -48,6 +71,38 @@ def test_the_street_is_what_its_notes_say(street):
     assert [(branch.parent, branch.rated_kva) for branch in street.branches] == [(None, 400.0)]
     numbers = street.net.line[["length_km", "r_ohm_per_km", "x_ohm_per_km", "c_nf_per_km", "max_i_ka"]]
     assert {str(dtype) for dtype in numbers.dtypes} == {"float64"}
+
+
+# --- by SimBench code --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def simbench(monkeypatch, net):
+    """A stand-in for the package: two codes, one network with what its own networks carry."""
+    net["profiles"] = {"load": "hundreds of megabytes"}
+    net.trafo["vector_group"] = None
+    net.line["max_i_ka"] = net.line.max_i_ka.astype(object)
+    codes = ["1-LV-rural1--0-sw", "1-MV-urban--0-sw"]
+    made = types.SimpleNamespace(collect_all_simbench_codes=lambda: codes, get_simbench_net=lambda code: net)
+    monkeypatch.setitem(sys.modules, "simbench", made)
+
+
+def test_a_simbench_code_is_a_feeder(simbench):
+    read = feeders.read("simbench:1-LV-rural1--0-sw")
+    assert read.name == "simbench:1-LV-rural1--0-sw"
+    assert "profiles" not in read.net
+    assert read.net.line.max_i_ka.dtype == np.float64
+
+
+def test_an_unknown_simbench_code_is_answered_with_the_nearest(simbench):
+    with pytest.raises(FeederError, match=r"did you mean 1-LV-rural1--0-sw\?"):
+        feeders.read("simbench:1-LV-rural1-0-sw")
+
+
+def test_without_simbench_its_codes_are_answered_with_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "simbench", None)
+    with pytest.raises(FeederError, match=r"not installed \(pip install 'degsim\[simbench\]'\)"):
+        feeders.read("simbench:1-LV-rural1--0-sw")
 
 
 # --- by path -----------------------------------------------------------------------------------------------------
@@ -79,6 +134,44 @@ def test_a_file_that_is_no_network_says_so(tmp_path, content, message):
         feeders.load(str(path))
 
 
+def versioned(path, net, version):
+    pp.to_json(net, str(path))
+    document = json.loads(path.read_text())
+    document["_object"] |= {"format_version": version, "version": version}
+    path.write_text(json.dumps(document))
+    return str(path)
+
+
+def test_a_file_of_a_newer_pandapower_is_refused_with_both_versions(tmp_path, net):
+    with pytest.raises(FeederError) as caught:
+        feeders.read(versioned(tmp_path / "new.json", net, "99.1.0"))
+    (fault,) = caught.value.faults
+    assert fault.where == "format_version"
+    assert "is 99.1.0, pandapower" in fault.what
+    assert f"up to {pp.__format_version__}" in fault.what
+    assert "to_json" in fault.remedy
+
+
+def test_a_file_of_an_older_pandapower_is_converted_and_says_so(tmp_path, net):
+    read = feeders.read(versioned(tmp_path / "old.json", net, "3.0.0"))
+    assert read.notes == (f"was written in format 3.0.0; pandapower converted it to {pp.__format_version__}",)
+    network.check(read.net, "old")
+
+
+def test_a_file_whose_version_is_none_is_refused(tmp_path, net):
+    with pytest.raises(FeederError, match="'soon' is no version"):
+        feeders.read(versioned(tmp_path / "odd.json", net, "soon"))
+
+
+@pytest.mark.parametrize(
+    ("name", "reader"), [("a.xlsx", "from_excel"), ("a.P", "from_pickle"), ("a.pkl", "from_pickle")]
+)
+def test_other_formats_are_refused_with_how_to_write_json(tmp_path, name, reader):
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(FeederError, match=rf"only pandapower JSON is read.*pp.{reader}\('{name}'\), 'a.json'"):
+        feeders.read(str(tmp_path / name))
+
+
 def test_bytes_that_are_no_text_are_not_json(tmp_path):
     path = tmp_path / "file.json"
     path.write_bytes(b"\xff\xfe\x00")
@@ -92,18 +185,67 @@ def test_a_missing_file_and_a_directory_are_not_there(tmp_path):
             feeders.load(str(path))
 
 
-def test_a_file_without_a_transformer_is_told_what_to_do(tmp_path, net):
-    net.trafo = net.trafo.iloc[:0]
-    pp.to_json(net, str(tmp_path / "bare.json"))
-    with pytest.raises(FeederError, match=r"bare: net.trafo: there is no transformer in service.*create_transformer"):
-        feeders.load(str(tmp_path / "bare.json"))
+def test_every_fault_of_a_file_is_told_before_anything_is_solved(tmp_path, net):
+    net.trafo["df"] = 0.0
+    net.line.loc[0, "length_km"] = 0.0
+    pp.to_json(net, str(tmp_path / "odd.json"))
+    with pytest.raises(FeederError) as caught:
+        feeders.load(str(tmp_path / "odd.json"))
+    assert [fault.where for fault in caught.value.faults] == ["net.line.length_km", "net.trafo.df"]
 
 
 def test_a_network_that_pandapower_stumbles_over_is_reported_with_its_reason(tmp_path, net):
-    net.trafo["df"] = 0.0
+    del net.trafo["vk_percent"]
     pp.to_json(net, str(tmp_path / "odd.json"))
-    with pytest.raises(FeederError, match="pandapower cannot work with it: UserWarning: Rating factor df"):
+    with pytest.raises(FeederError, match="pandapower cannot work with it: "):
         feeders.load(str(tmp_path / "odd.json"))
+
+
+# --- many buses --------------------------------------------------------------------------------------------------
+
+
+def test_a_town_of_five_thousand_buses_is_one_tree_of_ninety_one_transformers():
+    """110 kV ─ main ─ ten cables of nine substations each, a village of Kerber's below every one"""
+    net = town(cables=10, substations=9)
+    assert len(net.bus) > 5000
+    feeder = feeders.feeder_of(feeders.Network("town", net))
+    assert len(feeder.branches) == 91
+    assert {branch.parent for branch in feeder.branches} == {None, "main"}
+    assert len({feeder.node_of(bus) for bus in feeder.site_buses}) == 90
+    at_home = np.isin(feeder.buses, feeder.site_buses) * -0.5
+    flow = feeder.solve(at_home, np.zeros(len(feeder.buses)))
+    assert flow.converged
+    assert flow.slack_kw == pytest.approx(-at_home.sum() + flow.losses_kw, abs=1e-3)
+
+
+def town(cables, substations):
+    net = pp.create_empty_network()
+    pp.create_ext_grid(net, pp.create_bus(net, 110.0, name="110 kV"))
+    busbar = pp.create_bus(net, 10.0, name="busbar")
+    pp.create_transformer(net, 0, busbar, "25 MVA 110/10 kV", name="main")
+    village = feeders.read("kerber-extrem-landnetz-kabel-trafo").net
+    for cable in range(cables):
+        before = busbar
+        for number in range(substations):
+            here = pp.create_bus(net, 10.0, name=f"substation {cable}.{number}")
+            pp.create_line(net, before, here, 0.4, "NA2XS2Y 1x240 RM/25 6/10 kV", name=f"cable {cable}.{number}")
+            graft(net, here, village, f"{cable}.{number}")
+            before = here
+    return net
+
+
+def graft(net, upper, village, prefix):
+    """A copy of a low-voltage network below a bus, without its own medium voltage."""
+    low = village.bus.index[village.bus.vn_kv < 1]
+    copies = dict(
+        zip(low, pp.create_buses(net, len(low), 0.4, name=[f"{prefix} bus {bus}" for bus in low]), strict=True)
+    )
+    lower = copies[int(village.trafo.lv_bus.iloc[0])]
+    pp.create_transformer(net, upper, lower, "0.4 MVA 10/0.4 kV", name=f"village {prefix}")
+    ends = [[copies[bus] for bus in village.line[end]] for end in ("from_bus", "to_bus")]
+    names = [f"{prefix} line {line}" for line in village.line.index]
+    pp.create_lines(net, *ends, village.line.length_km.tolist(), "NAYY 4x150 SE", name=names)
+    pp.create_loads(net, [copies[bus] for bus in village.load.bus], p_mw=0.001)
 
 
 # --- another transformer -----------------------------------------------------------------------------------------
