@@ -105,6 +105,7 @@ class Overview:
 
 def overview(
     feeder: PandapowerFeeder,
+    net: Any,
     source: str,
     limits_kw: LimitsKw,
     limited_lines: Collection[str] = (),
@@ -112,15 +113,16 @@ def overview(
 ) -> Overview:
     """Everything about a feeder as it stands; one that has no tree of limits has everything but that.
 
-    limits_kw: what the market may let through a branch.  limited_lines: the lines that the feeder was given as nodes.
+    net: the pandapower network that the feeder was made of.  limits_kw: what the market may let through a branch.
+    limited_lines: the lines that the feeder was given as nodes.
     """
-    supply = network.supply(feeder.net, feeder.name, limited_lines)
-    buses = tuple(_buses(feeder, has_tree=supply.fault is None))
+    supply = network.supply(net, feeder.name, limited_lines)
+    buses = tuple(_buses(feeder, net, has_tree=supply.fault is None))
     levels = Counter(bus.kv for bus in buses)
     return Overview(
         name=feeder.name,
         source=source,
-        counts=_counts(feeder, unsupplied=sum(math.isnan(bus.idle_pu) for bus in buses)),
+        counts=_counts(feeder, net, unsupplied=sum(math.isnan(bus.idle_pu) for bus in buses)),
         levels=tuple(Level(kv, count) for kv, count in sorted(levels.items(), reverse=True)),
         nodes=() if supply.fault else tuple(_nodes(feeder.branches, buses, limits_kw)),
         no_tree=str(supply.fault or ""),
@@ -129,26 +131,25 @@ def overview(
     )
 
 
-def places(feeder: PandapowerFeeder) -> dict[str, tuple[float, float]]:
+def places(feeder: PandapowerFeeder, net: Any) -> dict[str, tuple[float, float]]:
     """Where to draw each bus: where the network says, or all of them in circles where it leaves one out."""
     known = feeder.coordinates() or {}
     if len(known) == len(feeder.buses):
         return known
-    names = _names(feeder)
-    grids = feeder.net.ext_grid[feeder.net.ext_grid.in_service.astype(bool)]
+    names = _names(net)
+    grids = net.ext_grid[net.ext_grid.in_service.astype(bool)]
     roots = [names[int(bus)] for bus in grids.bus if int(bus) in names]
     return layout.radial(feeder.buses, [(edge.start, edge.end) for edge in feeder.edges()], roots)
 
 
-def _names(feeder: PandapowerFeeder) -> dict[int, str]:
-    """Name of each bus in service by its index."""
-    buses = feeder.net.bus
+def _names(net: Any) -> dict[int, str]:
+    """Name of each bus in service by its index, in the order of a feeder's buses."""
+    buses = net.bus
     named = zip(buses.index, network.unique_names(buses, "bus"), buses.in_service.astype(bool), strict=True)
     return {int(index): name for index, name, is_used in named if is_used}
 
 
-def _counts(feeder: PandapowerFeeder, unsupplied: int) -> Counts:
-    net = feeder.net
+def _counts(feeder: PandapowerFeeder, net: Any, unsupplied: int) -> Counts:
     lines = net.line[net.line.in_service.astype(bool)]
     closed = net.switch.closed.astype(bool)
     return Counts(
@@ -165,14 +166,13 @@ def _counts(feeder: PandapowerFeeder, unsupplied: int) -> Counts:
     )
 
 
-def _buses(feeder: PandapowerFeeder, *, has_tree: bool) -> Iterator[Bus]:
-    net = feeder.net
+def _buses(feeder: PandapowerFeeder, net: Any, *, has_tree: bool) -> Iterator[Bus]:
     nothing = np.zeros(len(feeder.buses))
     idle_pu = _per_bus(feeder.solve(nothing, nothing).v_pu)
     impedance = np.asarray(feeder.impedance_ohm())
     km = _distances_km(net)
     customers = Counter(feeder.site_buses)
-    for row, (index, name) in enumerate(_names(feeder).items()):
+    for row, (index, name) in enumerate(_names(net).items()):
         kv, z = float(net.bus.vn_kv.at[index]), complex(impedance[row])
         yield Bus(
             name=name,

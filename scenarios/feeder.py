@@ -138,6 +138,7 @@ def show(
     feeder = feeders.feeder_of(network, spec.limits.nodes())
     found = overview(
         feeder,
+        network.net,
         _source(name, spec),
         lambda branch: limits_kw(feeder, spec.limits, branch),
         tuple(spec.limits.nodes()),
@@ -148,7 +149,7 @@ def show(
     else:
         out("\n".join(_text(found, with_buses=with_buses)))
     if picture is not None:
-        _draw(feeder, places(feeder), picture)
+        _draw(feeder, places(feeder, network.net), picture)
         say(str(picture))
 
 
