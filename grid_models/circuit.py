@@ -218,9 +218,9 @@ def _largest(values: Complexes) -> Floats:
 
 
 _TURN: Final = np.exp(2j * np.pi / 3)
-TO_PHASES: Final = np.array([[1, 1, 1], [1, _TURN**2, _TURN], [1, _TURN, _TURN**2]])
+TO_PHASES: Final[Complexes] = np.array([[1, 1, 1], [1, _TURN**2, _TURN], [1, _TURN, _TURN**2]])
 """Fortescue's matrix: phases A, B, C from zero, positive and negative sequence."""
-TO_SEQUENCES: Final = TO_PHASES.conj() / 3
+TO_SEQUENCES: Final[Complexes] = TO_PHASES.conj() / 3
 
 
 def to_phases(per_sequence: Complexes) -> Complexes:

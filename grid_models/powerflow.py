@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import pandapower as pp
 from numpy.typing import NDArray
 from pandapower.pypower.idx_bus import VA, VM
-from pandapower.pypower.makeYbus import branch_vectors
-from scipy.sparse.linalg import splu  # type: ignore[import-untyped]
 
 from grid_models import network
+from grid_models.circuit import Complexes
+from grid_models.compiled import UNSUPPLIED, Compiled, compile_balanced, polar
 from grid_models.network import Edge
 from grid_models.twoport import TwoPort
 from sim.errors import FeederError, nearest
-from sim.feeder import Branch, Floats, Flow
-from sim.tolerances import BALANCE_KW, POWER_FLOW_MVA, POWER_KW
+from sim.feeder import Branch, Floats, Flow, Sensitivities
+from sim.tolerances import BALANCE_KW, POWER_FLOW_MVA
 
 OPTIONS: Final = {
     "algorithm": "nr",
@@ -25,295 +28,509 @@ OPTIONS: Final = {
     "tolerance_mva": POWER_FLOW_MVA,
     "trafo_model": "t",
     "trafo_loading": "current",
+    "init": "dc",
     "numba": False,
     "lightsim2grid": False,
 }
 """Said in full, so that neither an installed accelerator nor a new default changes a result."""
 
-RECYCLE: Final = {"bus_pq": True, "trafo": False, "gen": False}
-"""What changes between two states: only injections."""
-
-RETRIES: Final = ("dc", "flat")
-"""Other starts, tried with more iterations before a state is called unsolvable."""
-
-RETRY_ITERATIONS: Final = 30
-
-START_ITERATIONS: Final = 50
-"""An ordinary load takes 6 to 10, one at the edge of what the grid can carry 30; the rest is left to Newton."""
-
-START_CHANGE_PU: Final = 1e-12
+RETRIES: Final[tuple[Mapping[str, object], ...]] = (
+    {},
+    {"init": "flat", "max_iteration": 30},
+    {"init": "flat", "algorithm": "iwamoto_nr", "max_iteration": 60},
+)
+"""How Newton's method tries what the fixed point does not settle: from the linear flow, from a flat start, and damped."""
 
 DIVERGENCE: Final = (pp.LoadflowNotConverged, ArithmeticError, RuntimeError, np.linalg.LinAlgError)
 """How Newton's method ends without a solution: by saying so, or in a factorisation of what diverged."""
 
-Complexes = NDArray[np.complex128]
 
+@dataclass(frozen=True, slots=True)
+class Element:
+    """Something that currents pass, between two nodes or from one to earth, in one sequence.
 
-def _inject(net: Any, p_kw: Floats, q_kvar: Floats) -> None:
-    """Injections into pandapower: the static generator of each bus counts generation positive, as we do.
-
-    A negative one withdraws; a pair of load and generator gives the same flows and costs a second table.
-    """
-    net.sgen["p_mw"] = p_kw / 1e3
-    net.sgen["q_mvar"] = q_kvar / 1e3
-
-
-class _Start:
-    """Voltages to begin Newton's method with, from the injections and the idle grid alone.
-
-    Repeats ``V = Z (conj(S / V) - Y_held V_held)``, the currents of the injections through the factorised admittance
-    matrix, from the idle grid on.  At ordinary load this lands on the solution and Newton's method, hundreds of times
-    dearer a step because it builds sparse matrices, has only to confirm it.  Where it does not contract, the idle grid
-    is the start.
+    ``i_s = y_ss v_s + y_se v_e`` and ``i_e = y_es v_s + y_ee v_e``, per unit, counted into the element.  start, end: names of
+    buses, empty for an inner node; a shunt has no end, and its node there is -1.
     """
 
-    def __init__(self, net: Any, buses: list[int]) -> None:
-        """net: solved without customers.  buses: pandapower indices in the order of the injections."""
-        solved = net._ppc["internal"]
-        self._pq = solved["pq"]
-        rows, held = solved["Ybus"].tocsr()[self._pq], np.r_[solved["ref"], solved["pv"]]
-        self._factor = splu(rows[:, self._pq].tocsc())
-        self._held_current: Complexes = rows[:, held] @ solved["V"][held]
-        self._idle: Complexes = solved["V"].copy()
-        self._rows = net._pd2ppc_lookups["bus"][buses]
-        self._base_kva = net.sn_mva * 1e3
+    kind: str
+    name: str
+    start: str
+    end: str
+    start_node: int
+    end_node: int
+    sequence: int
+    y_ss: complex
+    y_se: complex
+    y_es: complex
+    y_ee: complex
+    rated_kva: float
 
-    def polar(self, p_kw: Floats, q_kvar: Floats) -> Floats:
-        """Magnitude [per unit] and angle [degrees], one row for each supplied node."""
-        power = np.zeros(len(self._idle), dtype=complex)
-        v_pu = self._idle.copy()
-        with np.errstate(all="ignore"):  # absurd injections overflow, and then the idle grid is the start
-            np.add.at(power, self._rows, p_kw + 1j * q_kvar)
-            v_pu[self._pq] = self._fixed_point(power[self._pq].conj() / self._base_kva)
-        return np.column_stack((np.abs(v_pu), np.degrees(np.angle(v_pu))))
 
-    def _fixed_point(self, conj_power: Complexes) -> Complexes:
-        v_pu: Complexes = self._idle[self._pq]
-        for _ in range(START_ITERATIONS):
-            before = v_pu
-            v_pu = self._factor.solve(conj_power / before.conj() - self._held_current)
-            if np.abs(v_pu - before).max() <= START_CHANGE_PU:
-                return v_pu
-        idle: Complexes = self._idle[self._pq]
-        return idle
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A branch of the tree in the circuit: its row among the ends, and whether its upper end is the start."""
+
+    branch: Branch
+    row: int
+    starts_above: bool
 
 
 class PandapowerFeeder:
     """A pandapower network as the market's feeder (``sim.feeder.Feeder``).
 
     The network is taken over: its customers are removed and one static generator per bus stands in for whatever is
-    connected there.  Every state is solved by pandapower's Newton method from a start that depends on its injections
-    alone, never on what was solved before; the same injections give the same bytes.  Switches, taps and lines are read
-    once; to change them, change the network and build a new feeder.
+    connected there.  It stays the model of record: it is compiled into a circuit, and compiled again when it changes.
+    Every state is found from the idle network, never from what was solved before; the same injections give the same bytes.
 
-    net: the pandapower network; its ``res_`` tables hold the last solved state and are empty after an unsolved one.
-    solves: power flows asked for; retries: extra attempts that these needed.
+    phases: ``("",)``.  edition: number of the circuit in use.  solves: power flows asked for; retries: how many of them
+    needed Newton's method.  notes: what about this network is done another way than usual.
     """
 
-    def __init__(self, name: str, net: Any) -> None:
-        """Raises ``FeederError`` for a network without an external grid or transformer, or one that is no tree."""
+    phases: tuple[str, ...] = ("",)
+
+    def __init__(self, name: str, net: Any, *, limits: Mapping[str, str] | None = None) -> None:
+        """limits: lines that are nodes of the tree of limits, by name, with the name of each node.
+
+        Raises ``FeederError``, all faults at once, for a network on which no power flow can be run, and for lines that do
+        not exist.
+        """
         self.name = name
-        self.net = net
+        self.edition = 0
         self.solves = 0
         self.retries = 0
+        self._net = net
         network.check(net, name)
         sites = network.take_customers(net)
         in_service = net.bus.in_service.to_numpy(dtype=bool)
-        self._bus_rows = np.flatnonzero(in_service)
         names = dict(zip(net.bus.index, network.unique_names(net.bus, "bus"), strict=True))
         self._names: dict[int, str] = {int(i): names[i] for i in net.bus.index[in_service]}
         self.buses: tuple[str, ...] = tuple(self._names.values())
+        self.nominal_kv: tuple[float, ...] = tuple(net.bus.vn_kv[list(self._names)].astype(float))
         self.site_buses: tuple[str, ...] = tuple(self._names[bus] for bus in sites if bus in self._names)
         self._line_rows = np.flatnonzero(net.line.in_service.to_numpy(dtype=bool))
         lines = network.unique_names(net.line, "line")
         self.lines: tuple[str, ...] = tuple(lines[row] for row in self._line_rows)
-        self._take_branches()
         pp.create_sgens(net, list(self._names), p_mw=0.0, q_mvar=0.0)
         net.user_pf_options = {}  # a network file may carry options that would silently replace ours
+        self._limits = dict(limits or {})
+        self._last = self._idle = (np.zeros(self._shape), np.zeros(self._shape))
+        self._editions: list[Compiled] = []
         self._compile()
-        self._dark = self._unsupplied()
-        self._start = _Start(net, list(self._names))
-        self._two_ports = {branch.name: self._two_port(branch) for branch in self.branches}
+        self._supply = network.supply(net, name, self._limits)
+        self._placed = self._tree()
 
-    def _take_branches(self) -> None:
-        trafo = self.net.trafo
-        tree = network.supply(self.net, self.name)
-        called = dict(zip(trafo.index, network.unique_names(trafo, "transformer"), strict=True))
-        above = {index: None if parent is None else called[parent] for index, parent in tree.parents.items()}
-        kva = (trafo.sn_mva * trafo.parallel * trafo.df * 1e3).to_dict()
-        self._branch_rows = np.array([trafo.index.get_loc(i) for i in sorted(above)], dtype=np.intp)
-        self.branches = tuple(Branch(called[i], above[i], float(kva[i])) for i in sorted(above))
-        self._node_of = {self._names[bus]: called.get(i) for bus, i in tree.fed_by.items()}
+    # what it is
+
+    @property
+    def net(self) -> Any:
+        """The pandapower network, its ``res_`` tables holding the state that was solved last (empty without a solution)."""
+        _newton(self._net, *self._last)
+        return self._net
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What about this network is done in another way than usual."""
+        if self._compiled.controlled.size:
+            return (
+                "something beside the external grids holds a voltage (xward): pandapower solves every state, slowly",
+            )
+        return ()
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """The tree of limits.  Raises ``FeederError`` where the network is none."""
+        if self._supply.fault is not None:
+            raise FeederError(self.name, (self._supply.fault,))
+        return tuple(placed.branch for placed in self._placed)
+
+    @property
+    def node_numbers(self) -> tuple[int, ...]:
+        """Electrical node of each bus; -1 without supply."""
+        return tuple(self._compiled.node.tolist())
+
+    @property
+    def slack_nodes(self) -> tuple[int, ...]:
+        """Nodes of the external grids."""
+        return tuple(self._compiled.circuit.slack.tolist())
+
+    @property
+    def base_kva(self) -> float:
+        """Power of 1 per unit, per phase."""
+        return self._compiled.circuit.base_kva
 
     def node_of(self, bus: str) -> str:
-        """Name of the transformer that feeds this bus.
+        """Name of the branch that feeds this bus.
 
-        Raises ``FeederError`` for an unknown or unsupplied bus and for one above every transformer.
+        Raises ``FeederError`` for an unknown or unsupplied bus, for one above every branch, and where there is no tree.
         """
-        node: str | None = self._node_of.get(bus)
-        if node is not None:
-            return node
+        if self._supply.fault is not None:
+            raise FeederError(self.name, (self._supply.fault,))
         if bus not in self.buses:
             raise FeederError(self.name, f"has no bus {bus!r}, {nearest(bus, self.buses)}")
-        why = "lies above every transformer" if bus in self._node_of else "is not connected to the external grid"
+        node = self._fed_by.get(bus)
+        if node is not None:
+            return node
+        why = "lies above every branch with a limit" if bus in self._fed_by else "is not connected to the external grid"
         raise FeederError(self.name, f"bus {bus!r} {why}")
 
     def two_port(self, branch: str) -> TwoPort:
-        """Terminal equations of a transformer.  Raises ``FeederError`` for an unknown one."""
-        if branch not in self._two_ports:
-            raise FeederError(self.name, f"has no transformer {branch!r}, {nearest(branch, self._two_ports)}")
-        return self._two_ports[branch]
+        """Terminal equations of a branch of the tree.  Raises ``FeederError`` for an unknown one."""
+        placed = next((placed for placed in self._placed if placed.branch.name == branch), None)
+        if placed is None:
+            known = [placed.branch.name for placed in self._placed]
+            raise FeederError(self.name, f"has no transformer or limited line {branch!r}, {nearest(branch, known)}")
+        circuit, row = self._compiled.circuit, placed.row
+        ends, at = circuit.ends, circuit.phases // 2  # the positive sequence
+        ss, se, es, ee = (complex(y[row, at]) for y in (ends.y_ss, ends.y_se, ends.y_es, ends.y_ee))
+        upper, lower, ratings = ends.start, ends.end, (ends.rating_s, ends.rating_e)
+        if not placed.starts_above:
+            ss, se, es, ee, upper, ratings = ee, es, se, ss, lower, ratings[::-1]
+        rated_kva = placed.branch.rated_kva
+        return TwoPort(
+            y_hh=ss,
+            y_hl=se,
+            y_lh=es,
+            y_ll=ee,
+            v_hv_pu=float(np.abs(circuit.idle[0, upper[row]])),
+            hv_kva_per_pu=float(ratings[0][row]) * rated_kva,
+            lv_kva_per_pu=float(ratings[1][row]) * rated_kva,
+            base_kva=circuit.base_kva * circuit.phases,
+        )
 
     def coordinates(self) -> dict[str, tuple[float, float]] | None:
         """Places of the buses that have one (longitude and latitude, or any plane); None when no bus has."""
-        return network.coordinates(self.net, self._names)
+        return network.coordinates(self._net, self._names)
 
     def edges(self) -> tuple[Edge, ...]:
         """What connects the buses, to draw the feeder."""
-        return network.edges(self.net, self._names)
+        return network.edges(self._net, self._names)
+
+    def impedance_ohm(self) -> Complexes:
+        """Impedance that each bus sees towards the external grid, at its own voltage; NaN without supply."""
+        circuit, node = self._compiled.circuit, self._compiled.node
+        per_unit = circuit.sequences[circuit.phases // 2].impedance()
+        ohm = np.array(self.nominal_kv) ** 2 * 1e3 / (circuit.base_kva * circuit.phases)
+        return np.where(node == UNSUPPLIED, np.nan, per_unit[node] * ohm)
+
+    def elements(self) -> tuple[Element, ...]:
+        """Everything that currents pass in the circuit of this edition."""
+        return tuple(elements_of(self._net, self._compiled, self._names))
+
+    # power flow
 
     def solve(self, p_kw: Floats, q_kvar: Floats) -> Flow:
         """Power flow for injections (+ into the grid) per bus, in the order of ``buses``.
 
-        A state without a solution, with an input that is not finite, with an unsupplied bus, or whose powers do not
-        balance within ``BALANCE_KW`` comes back with ``converged`` false and the reason in ``note``.  Raises
-        ``FeederError`` only for arrays of the wrong length, which no grid is to blame for.
+        Nothing is served at buses without supply; they are listed.  A state without a solution, with an input that is not
+        finite, or whose powers do not balance within ``BALANCE_KW`` comes back with ``converged`` false and the reason in
+        ``note``.  Raises ``FeederError`` only for arrays of the wrong shape, which no grid is to blame for.
         """
-        self.solves += 1
+        return self.solve_many(np.asarray(p_kw, dtype=float)[None], np.asarray(q_kvar, dtype=float)[None])[0]
+
+    def solve_many(self, p_kw: Floats, q_kvar: Floats) -> tuple[Flow, ...]:
+        """Power flows of many states at once: as ``solve``, with a first axis for the states, and the same to the byte."""
         request = np.array(p_kw, dtype=float), np.array(q_kvar, dtype=float)
-        if any(part.shape != (len(self.buses),) for part in request):
-            shapes = " and ".join(str(part.shape) for part in request)
-            raise FeederError(self.name, f"needs one p and q for each of {len(self.buses)} buses, got {shapes}")
-        note = self._refusal(*request) or self._run(*request)
-        if not note:
-            flow = self._flow(request[0])
-            note = self._doubt(*request, flow)
-            if not note:
-                return flow
-        pp.toolbox.clear_result_tables(self.net)
-        self._compiled = False  # recycling needs the tables that were just cleared
-        return self._failed(note)
+        if any(part.shape[1:] != self._shape for part in request) or request[0].shape != request[1].shape:
+            shapes = " and ".join(str(part.shape[1:]) for part in request)
+            raise FeederError(self.name, f"needs one p and q for each of {self._shape} buses, got {shapes}")
+        self.solves += len(request[0])
+        self._last = request[0][-1].copy(), request[1][-1].copy()
+        bad = ~np.isfinite(request[0]) | ~np.isfinite(request[1])
+        for part in request:
+            part[bad] = 0.0
+            part[:, ~self._compiled.supplied] = 0.0
+        power = self._powers(*request)
+        solution = self._compiled.circuit.solve(power)
+        notes = [self._refusal(wrong) for wrong in bad]
+        v = solution.v
+        for state in np.flatnonzero(~solution.settled | bool(self._compiled.controlled.size)).tolist():
+            if not notes[state]:
+                v[:, :, state], notes[state] = self._retry(request[0][state], request[1][state])
+        return self._flows(*request, power, v, notes)
 
-    def _refusal(self, p_kw: Floats, q_kvar: Floats) -> str:
-        if self._dark:
-            return f"not connected to the external grid: {self._dark}"
-        bad = self._listed(~(np.isfinite(p_kw) & np.isfinite(q_kvar)))
-        return f"injection is not finite at {bad}" if bad else ""
+    def sensitivities(self, flow: Flow, watched: Sequence[str]) -> Sensitivities:
+        """Exact derivatives of a solved state, by the adjoint: no dearer than power flows, whatever the number of buses.
 
-    def _unsupplied(self) -> str:
-        """Buses without voltage; pandapower reports an island as solved and serves it nothing."""
-        return self._listed(np.isnan(self.net.res_bus.vm_pu.to_numpy(dtype=float)[self._bus_rows]))
-
-    def _listed(self, chosen: NDArray[np.bool_]) -> str:
-        return ", ".join(bus for bus, is_chosen in zip(self.buses, chosen, strict=True) if is_chosen)
-
-    def _compile(self) -> None:
-        """Solve the idle grid, whose structures every later state recycles.  Raises ``FeederError`` if it cannot be."""
-        self.net._ppc = None  # nothing to recycle: build all structures anew
-        _inject(self.net, np.zeros(len(self.buses)), np.zeros(len(self.buses)))
-        if not _newton(self.net, init="dc", recycle=RECYCLE, **OPTIONS):
-            raise FeederError(self.name, "has no solution even without customers; pandapower.diagnostic may say why")
-        self._compiled = True
-
-    def _run(self, p_kw: Floats, q_kvar: Floats) -> str:
-        """Solve from the stored start, else from others; why it could not be, or an empty text."""
-        if not self._compiled:
-            self._compile()
-        _inject(self.net, p_kw, q_kvar)
-        start = self._start.polar(p_kw, q_kvar)
-        self.net._ppc["bus"][: len(start), VM : VA + 1] = start
-        return "" if _newton(self.net, recycle=RECYCLE) else self._retry()
-
-    def _retry(self) -> str:
-        self._compiled = False  # a retry builds its own structures
-        for init in RETRIES:
-            self.retries += 1
-            if _newton(self.net, init=init, max_iteration=RETRY_ITERATIONS, **OPTIONS):
-                return ""
-        starts = ", ".join(("idle", *RETRIES))
-        return f"no power flow solution (Newton from {starts}): more power than the grid can carry"
-
-    def _flow(self, p_kw: Floats) -> Flow:
-        net = self.net
-        line_loading = net.res_line.loading_percent.to_numpy(dtype=float)[self._line_rows] / 100
-        trafo = net.res_trafo.iloc[self._branch_rows]
-        slack_kw = float(np.nansum(net.res_ext_grid.p_mw)) * 1e3
-        losses_kw = _losses_kw(net)
-        return Flow(
-            converged=True,
-            p_kw=p_kw,
-            v_pu=net.res_bus.vm_pu.to_numpy(dtype=float)[self._bus_rows],
-            branch_hv_kw=trafo.p_hv_mw.to_numpy(dtype=float) * 1e3,
-            branch_lv_kw=trafo.p_lv_mw.to_numpy(dtype=float) * -1e3,
-            branch_loading=trafo.loading_percent.to_numpy(dtype=float) / 100,
-            line_loading=np.nan_to_num(line_loading, posinf=np.inf),  # an open line, or one without a rating: 0
-            slack_kw=slack_kw,
-            losses_kw=losses_kw,
-            residual_kw=slack_kw + float(np.nansum(net.res_sgen.p_mw)) * 1e3 - losses_kw,
+        Raises ``FeederError`` for a state without a solution, a bus that is unknown or without supply, and a network in
+        which something beside the external grids holds a voltage.
+        """
+        compiled, circuit = self._compiled, self._compiled.circuit
+        if not flow.converged or compiled.controlled.size:
+            why = flow.note or self.notes[0]
+            raise FeederError(self.name, f"has no sensitivities: {why}")
+        for bus in watched:
+            if bus not in self.buses or bus in flow.unsupplied:
+                raise FeederError(self.name, f"has no bus {bus!r} with supply to watch")
+        power = self._powers(flow.p_kw[None], flow.q_kvar[None])
+        v = circuit.solve(power).v[:, :, 0]
+        outputs = [self._magnitude_at(v, compiled.node[self.buses.index(bus)]) for bus in watched]
+        by_p, by_q = circuit.gradient(v, power[:, :, 0], [*outputs, self._slack_power()])
+        by_p[-1] += ~np.isin(np.arange(circuit.nodes), circuit.slack)  # what the slack does not save, was lost
+        per_kw, per_kvar = (self._by_bus(part) / circuit.base_kva for part in (by_p, by_q))
+        return Sensitivities(
+            v_pu_per_kw=per_kw[:-1],
+            v_pu_per_kvar=per_kvar[:-1],
+            losses_per_kw=per_kw[-1] * circuit.base_kva,
+            losses_per_kvar=per_kvar[-1] * circuit.base_kva,
         )
 
-    def _doubt(self, p_kw: Floats, q_kvar: Floats, flow: Flow) -> str:
-        """Why a state that pandapower calls converged must not be settled on, or an empty text."""
-        if np.isnan(flow.v_pu).any():
-            return f"no voltage at {self._unsupplied()}"
-        served = self.net.res_sgen[["p_mw", "q_mvar"]].to_numpy(dtype=float) * 1e3
-        unserved = self._listed(np.abs(served - np.column_stack((p_kw, q_kvar))).max(axis=1) > POWER_KW)
-        if unserved:
-            return f"the power flow did not take the injection of {unserved}"
-        if not abs(flow.residual_kw) <= BALANCE_KW:
-            return f"{flow.residual_kw:.6f} kW are not accounted for"
-        return ""
+    def reference(self, p_kw: Floats, q_kvar: Floats) -> float:
+        """Largest difference in voltage [per unit] between this power flow and pandapower's own; NaN where that has none.
+
+        pandapower starts from its own linear flow and knows nothing of the compiled circuit.
+        """
+        flow = self.solve(p_kw, q_kvar)
+        if not _newton(self._net, *self._last):
+            return float("nan") if not flow.converged else np.inf
+        theirs = self._solved_by_pandapower()[:, self._compiled.node[self._compiled.supplied]]
+        ours = np.atleast_2d((flow.v_pu * np.exp(1j * np.radians(flow.v_degree))).T)[:, self._compiled.supplied]
+        return float(np.abs(ours - theirs).max())
+
+    # inside
+
+    @property
+    def _compiled(self) -> Compiled:
+        return self._editions[self.edition]
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return (len(self.buses),)
+
+    def _compile(self) -> None:
+        """Compile the network as it now is.  Raises ``FeederError`` if not even the idle grid has a solution."""
+        if not _newton(self._net, *self._idle):
+            raise FeederError(self.name, "has no solution even without customers; pandapower.diagnostic may say why")
+        self._editions.append(compile_balanced(self._net, list(self._names)))
+        self.edition = len(self._editions) - 1
+
+    def _tree(self) -> tuple[_Placed, ...]:
+        """The branches of the tree in the circuit; those of transformers first, as the network lists them."""
+        net, supply = self._net, self._supply
+        called = network.branch_names(net, supply.parents)
+        own = {self._line_index(line): node for line, node in self._limits.items()}
+        called |= {key: own[key[1]] for key in called if key[0] == "line"}
+        self._fed_by = {self._names[bus]: None if key is None else called[key] for bus, key in supply.fed_by.items()}
+        placed = []
+        for key in sorted(supply.parents, key=lambda key: (key[0] == "line", key)):
+            parent = supply.parents[key]
+            row, starts_above, kva = self._placing(key)
+            kind: Any = "line" if key[0] == "line" else "transformer"
+            placed.append(_Placed(Branch(called[key], parent and called[parent], kva, kind), row, starts_above))
+        return tuple(placed)
+
+    def _line_index(self, line: str) -> int:
+        return int(self._net.line.index[list(network.unique_names(self._net.line, "line")).index(line)])
+
+    def _placing(self, key: network.Key) -> tuple[int, bool, float]:
+        """Row among the ends, whether the start is the upper end, and the rating in kVA."""
+        table = self._net[key[0]]
+        position, row = table.index.get_loc(key[1]), table.loc[key[1]]
+        first = self._compiled.rows[key[0]].start + position
+        if key[0] == "line":
+            kva = math.sqrt(3) * self._net.bus.vn_kv[row.from_bus] * row.max_i_ka * row.df * row.parallel * 1e3
+            return first, self._supply.ends[key][0] == row.from_bus, float(kva)
+        if key[0] == "trafo":
+            return first, True, float(row.sn_mva * row.parallel * row.df * 1e3)
+        side = str(key[-1])
+        return first + ("hv", "mv", "lv").index(side) * len(table), True, float(row[f"sn_{side}_mva"] * 1e3)
+
+    def _refusal(self, wrong: NDArray[np.bool_]) -> str:
+        where = [
+            bus for bus, is_wrong in zip(self.buses, wrong.reshape(len(self.buses), -1), strict=True) if is_wrong.any()
+        ]
+        return f"injection is not finite at {', '.join(where)}" if where else ""
+
+    def _powers(self, p_kw: Floats, q_kvar: Floats) -> Complexes:
+        """Injections [states, buses] as powers per unit, [phases, nodes, states]."""
+        circuit, supplied = self._compiled.circuit, self._compiled.supplied
+        power = np.zeros((circuit.nodes, len(p_kw)), dtype=complex)
+        np.add.at(power, self._compiled.node[supplied], (p_kw + 1j * q_kvar).T[supplied] / circuit.base_kva)
+        return power[None]
+
+    def _by_bus(self, values: Floats) -> Floats:
+        """What is given [functions, phases, nodes], by function and bus; 0 without supply."""
+        node = self._compiled.node
+        return np.where(node == UNSUPPLIED, 0.0, values[:, 0, node])
+
+    def _magnitude_at(self, v: Complexes, node: int) -> Complexes:
+        gradient = np.zeros_like(v)
+        gradient[0, node] = v[0, node] / abs(v[0, node])
+        return gradient
+
+    def _slack_power(self) -> Complexes:
+        """Gradient of the power that the external grids give: held voltages times the currents they drive."""
+        circuit = self._compiled.circuit
+        rows = circuit.sequences[0].admittance[circuit.slack]
+        gradient: Complexes = rows.conj().T @ circuit.idle[0, circuit.slack]
+        return gradient[None]
+
+    def _retry(self, p_kw: Floats, q_kvar: Floats) -> tuple[Complexes, str]:
+        """Newton's method for what the fixed point did not settle: voltages, and why there are none or an empty text."""
+        for options in RETRIES:
+            self.retries += 1
+            if _newton(self._net, p_kw, q_kvar, **options):
+                return self._solved_by_pandapower(), ""
+        tried = "fixed point, Newton from the linear flow and from a flat start, damped Newton"
+        return self._compiled.circuit.idle * np.nan, f"no power flow solution ({tried}): more than the grid can carry"
+
+    def _solved_by_pandapower(self) -> Complexes:
+        bus = self._net._ppc["bus"][: self._compiled.circuit.nodes]
+        v: Complexes = bus[:, VM] * np.exp(1j * np.radians(bus[:, VA]))
+        return v[None]
+
+    def _flows(
+        self, p_kw: Floats, q_kvar: Floats, power: Complexes, v: Complexes, notes: Sequence[str]
+    ) -> tuple[Flow, ...]:
+        """What the voltages [phases, nodes, states] mean, state by state."""
+        compiled, circuit = self._compiled, self._compiled.circuit
+        kva = circuit.base_kva
+        at_start, at_end = circuit.end_currents(v)
+        into_start, into_end = v[:, circuit.ends.start] * at_start.conj(), v[:, circuit.ends.end] * at_end.conj()
+        loading = np.maximum(
+            np.abs(at_start) * circuit.ends.rating_s[:, None], np.abs(at_end) * circuit.ends.rating_e[:, None]
+        ).max(axis=0)
+        slack = (v * circuit.current(v).conj() - power)[:, circuit.slack].real.sum(axis=(0, 1)) * kva
+        losses = (into_start + into_end).real.sum(axis=(0, 1)) + circuit.shunt_power(v).real.sum(axis=(0, 1))
+        residual = slack + power.real.sum(axis=(0, 1)) * kva - losses * kva
+        upper, lower = self._through(into_start, into_end)
+        v_pu, v_degree = polar(np.moveaxis(v, -1, 0)[:, :, compiled.node])
+        dark = ~compiled.supplied
+        v_pu[:, :, dark] = v_degree[:, :, dark] = np.nan
+        unsupplied = tuple(bus for bus, is_dark in zip(self.buses, dark, strict=True) if is_dark)
+        rows = [placed.row for placed in self._placed]
+        line_loading = loading[self._lines_at]
+        flows = []
+        for k, note in enumerate(notes):
+            doubt = note or _doubt(float(residual[k]), v_pu[k][:, ~dark])
+            if doubt:
+                flows.append(self._failed(doubt))
+                continue
+            flows.append(
+                Flow(
+                    converged=True,
+                    p_kw=p_kw[k],
+                    q_kvar=q_kvar[k],
+                    v_pu=self._as_buses(v_pu[k]),
+                    v_degree=self._as_buses(v_degree[k]),
+                    branch_hv_kw=upper[:, k].real * kva,
+                    branch_lv_kw=lower[:, k].real * kva,
+                    branch_lv_kvar=lower[:, k].imag * kva,
+                    branch_loading=loading[rows, k],
+                    line_loading=line_loading[:, k],
+                    slack_kw=float(slack[k]),
+                    losses_kw=float(losses[k] * kva),
+                    residual_kw=float(residual[k]),
+                    unsupplied=unsupplied,
+                )
+            )
+        return tuple(flows)
+
+    @property
+    def _lines_at(self) -> NDArray[np.intp]:
+        rows = self._compiled.rows.get("line", slice(0, 0))
+        return np.arange(rows.start, rows.stop)[self._line_rows]
+
+    def _through(self, into_start: Complexes, into_end: Complexes) -> tuple[Complexes, Complexes]:
+        """Power through each branch of the tree at its upper and its lower end, + downstream, [branches, states]."""
+        rows = [placed.row for placed in self._placed]
+        starts_above = np.array([placed.starts_above for placed in self._placed], dtype=bool)[:, None]
+        first, second = into_start[:, rows].sum(axis=0), into_end[:, rows].sum(axis=0)
+        return np.where(starts_above, first, second), -np.where(starts_above, second, first)
+
+    def _as_buses(self, values: Floats) -> Floats:
+        """From [phases, buses] to the shape of the injections."""
+        by_bus: Floats = values[0]
+        return by_bus
 
     def _failed(self, note: str) -> Flow:
-        def nan(count: int) -> Floats:
-            return np.full(count, np.nan)
+        def nan(*shape: int) -> Floats:
+            return np.full(shape, np.nan)
 
-        buses, branches, lines = len(self.buses), len(self.branches), len(self.lines)
+        branches = len(self._placed)
         return Flow(
             converged=False,
-            p_kw=nan(buses),
-            v_pu=nan(buses),
+            p_kw=nan(*self._shape),
+            q_kvar=nan(*self._shape),
+            v_pu=nan(*self._shape),
+            v_degree=nan(*self._shape),
             branch_hv_kw=nan(branches),
             branch_lv_kw=nan(branches),
+            branch_lv_kvar=nan(branches),
             branch_loading=nan(branches),
-            line_loading=nan(lines),
+            line_loading=nan(len(self.lines)),
             slack_kw=np.nan,
             losses_kw=np.nan,
             residual_kw=np.nan,
             note=note,
         )
 
-    def _two_port(self, branch: Branch) -> TwoPort:
-        net = self.net
-        row = self._branch_rows[self.branches.index(branch)]
-        trafo = net.trafo.iloc[row]
-        first, last = net._pd2ppc_lookups["branch"]["trafo"]
-        y_ll, y_hh, y_hl, y_lh = (y[row] for y in branch_vectors(net._ppc["branch"][first:last], last - first))
-        return TwoPort(
-            y_hh=complex(y_hh),
-            y_hl=complex(y_hl),
-            y_lh=complex(y_lh),
-            y_ll=complex(y_ll),
-            v_hv_pu=float(net.res_bus.vm_pu.at[trafo.hv_bus]),
-            hv_kva_per_pu=net.sn_mva * 1e3 * trafo.vn_hv_kv / net.bus.vn_kv.at[trafo.hv_bus],
-            lv_kva_per_pu=net.sn_mva * 1e3 * trafo.vn_lv_kv / net.bus.vn_kv.at[trafo.lv_bus],
-            base_kva=net.sn_mva * 1e3,
-        )
+
+def _doubt(residual_kw: float, v_pu: Floats) -> str:
+    """Why a state that solved must not be settled on, or an empty text."""
+    if not np.isfinite(v_pu).all():
+        return "a voltage is not finite"
+    if not abs(residual_kw) <= BALANCE_KW:
+        return f"{residual_kw:.6f} kW are not accounted for"
+    return ""
 
 
-def _newton(net: Any, **options: Any) -> bool:
-    """``runpp``, quietly; whether it found a solution."""
+def _newton(net: Any, p_kw: Floats, q_kvar: Floats, **options: Any) -> bool:
+    """pandapower's own power flow, quietly; whether it found a solution.  Its result tables are empty otherwise.
+
+    The static generator of each bus counts generation positive, as we do; a negative one withdraws.
+    """
+    net.sgen["p_mw"], net.sgen["q_mvar"] = p_kw / 1e3, q_kvar / 1e3
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
-            pp.runpp(net, **options)
+            pp.runpp(net, **{**OPTIONS, **options})
         except DIVERGENCE:
+            pp.toolbox.clear_result_tables(net)
             return False
     return True
 
 
-def _losses_kw(net: Any) -> float:
-    """Everything the grid itself takes: branch losses, and shunts and wards if the network has any."""
-    branches = sum(np.nansum(net[f"res_{table}"].pl_mw) for table in network.BRANCHES)
-    loads = sum(np.nansum(net[f"res_{table}"].p_mw) for table in network.GRID_LOADS)
-    return float(branches + loads) * 1e3
+def elements_of(net: Any, compiled: Compiled, names: Mapping[int, str]) -> Iterator[Element]:
+    """The two-ports and shunts of a circuit, by the names of the network."""
+    circuit = compiled.circuit
+    at: dict[int, str] = {}
+    for bus, node in zip(names.values(), compiled.node.tolist(), strict=True):
+        at.setdefault(node, bus)
+    sequences = (1,) if circuit.phases == 1 else (0, 1, 2)
+    called = [""] * len(circuit.ends.start)
+    kinds = ["impedance"] * len(called)
+    for table, kind in (("line", "line"), ("trafo", "transformer"), ("trafo3w", "transformer")):
+        rows = compiled.rows.get(table, slice(0, 0))
+        plain = network.unique_names(net[table], kind) if rows.stop > rows.start else ()
+        windings = ("",) if table != "trafo3w" else (" hv", " mv", " lv")
+        called[rows] = [name + winding for winding in windings for name in plain]
+        kinds[rows] = [kind] * (rows.stop - rows.start)
+    ends = circuit.ends
+    for row in np.flatnonzero(compiled.live).tolist():
+        start, end = int(ends.start[row]), int(ends.end[row])
+        per_unit = max(float(ends.rating_s[row]), float(ends.rating_e[row]))
+        rated_kva = circuit.base_kva * circuit.phases / per_unit if per_unit > 0 else math.inf
+        for k, sequence in enumerate(sequences):
+            y = [complex(part[row, k]) for part in (ends.y_ss, ends.y_se, ends.y_es, ends.y_ee)]
+            name = called[row] or f"branch {row}"
+            yield Element(
+                kinds[row],
+                name,
+                at.get(start, ""),
+                at.get(end, ""),
+                start,
+                end,
+                sequence,
+                y[0],
+                y[1],
+                y[2],
+                y[3],
+                rated_kva,
+            )
+    for node in np.flatnonzero(np.abs(circuit.shunt).max(axis=1)).tolist():
+        for k, sequence in enumerate(sequences):
+            y_ss = complex(circuit.shunt[node, k])
+            yield Element(
+                "shunt", f"shunt {node}", at.get(node, ""), "", node, -1, sequence, y_ss, 0j, 0j, 0j, math.inf
+            )
