@@ -47,6 +47,9 @@ mutants: setup  ## change the code of formulas, ledger and settlement in small w
 lock:  ## resolve the dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --extra dev \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --extra dev --extra simbench \
+	  --constraint requirements.lock \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet pyproject.toml -o requirements-simbench.lock
 
 clean:  ## remove .venv and caches, not your runs
 	rm -rf mutants .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
