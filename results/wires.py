@@ -168,6 +168,23 @@ def kirchhoff(run: Run) -> Audit:
     return Audit(checked, tuple(fault for look in looks for fault in look.faults))
 
 
+def line_flows_kw(run: Run, names: Sequence[str]) -> pd.DataFrame:
+    """Power into each of these lines at its start, by interval (rows) and line; NaN where no voltages say it."""
+    found = pd.DataFrame(np.nan, index=pd.Index(run.intervals["interval"]), columns=pd.Index(names))
+    solved = run.intervals[run.intervals["status"] == "OK"]
+    for edition, intervals in solved.groupby("edition"):
+        circuit = circuit_of(run, int(str(edition)))
+        if any(_description_faults(run, circuit, int(str(edition)), intervals)):
+            continue
+        components = circuit.components(_stretch(run, circuit, intervals).v_pu)
+        lines = circuit.ends[circuit.ends["kind"] == "line"]
+        for name in names:
+            found.loc[intervals["interval"], name] = circuit.end_kva(
+                lines[lines["name"] == name], components, "start"
+            ).real
+    return found
+
+
 class _Look(NamedTuple):
     """What was seen of one edition: its nodes, the most power that one of them left unexplained, and flows compared."""
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from matplotlib.figure import Figure
 
-from results.plots import clearing, feeder_map, money, prices, style, transformer
+from results.plots import adders, clearing, duration, feeder_map, money, prices, style, transformer
 from results.run import Run
 from sim.errors import RunError, nearest
 
@@ -38,6 +38,12 @@ PLOTS: Mapping[str, Plot] = MappingProxyType(
             Plot("transformer", "Transformer flows", transformer.draw, "flows over time against limits both ways"),
             Plot("clearing", "One clearing", clearing.draw, "curves, limits and adder of one interval at one node"),
             Plot("feeder", "The feeder", feeder_map.draw, "map of loadings and voltages in one interval"),
+            Plot(
+                "duration", "Loading duration", duration.draw, "hours by loading of transformers and lines, both ways"
+            ),
+            Plot(
+                "adders", "Adders", adders.draw, "adder by use of the limit, and prices of the limits beside the tree"
+            ),
             Plot("money", "Who pays whom", money.draw, "money paid and received by kind of participant and term"),
         )
     }

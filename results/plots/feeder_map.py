@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
-from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox, offset_copy
@@ -177,17 +177,23 @@ def _middle(picture: GridPicture, start: str, end: str) -> Place:
 
 def _draw_lines(ax: Axes, picture: GridPicture, state: _State) -> None:
     """Colour and width by loading; connections without a rating thin and grey."""
-    segments, loadings = [], []
+    segments, loadings, dark = [], [], []
     for kind, name, start, end in picture.edges:
         if start in picture.buses and end in picture.buses:
             segments.append((picture.buses[start], picture.buses[end]))
             loads = state.lines if kind == "line" else state.transformers
             loadings.append(np.nan_to_num(loads.get(name, 0.0), posinf=0.0))
+            dark.append(any(np.isnan(state.v_pu.get(bus, 1.0)) for bus in (start, end)))
     values: Floats = np.array(loadings, dtype=float)
     thin, thick = (1.0, 3.2) if len(segments) < 300 else (0.5, 2.4)
-    colors = LOADINGS(values) if state.lines or state.transformers else style.MUTED
+    colors = LOADINGS(values) if state.v_pu else np.tile(to_rgba(style.MUTED), (len(values), 1))
     widths = thin + (thick - thin) * np.clip(values, 0, 1.2)
-    ax.add_collection(LineCollection(segments, colors=colors, linewidths=widths, zorder=2, capstyle="round"))
+    off = np.array(dark, dtype=bool)
+    for some, dashes in ((~off, "-"), (off, ":")):
+        # Whatever has no supply carries nothing, and is drawn like its buses.
+        color = to_rgba(style.FAINT) if dashes == ":" else colors[some]
+        rows = [segment for segment, is_one in zip(segments, some, strict=True) if is_one]
+        ax.add_collection(LineCollection(rows, colors=color, linewidths=widths[some], linestyles=dashes, zorder=2))
 
 
 def _draw_buses(ax: Axes, picture: GridPicture, state: _State) -> None:

@@ -598,6 +598,11 @@ def without_power_flow(interval: int) -> Edit:
         voltages = draft.tables["voltages"]
         for row in [row for row, number in enumerate(voltages["interval"]) if number == interval]:
             voltages["v_pu"][row] = voltages["v_degree"][row] = math.nan
+        lines = draft.tables["lines"]
+        lines["loading"] = [
+            math.nan if number == interval else loading
+            for number, loading in zip(lines["interval"], lines["loading"], strict=True)
+        ]
         flow = draft.records("flow")[interval]
         flow |= {"converged": False, "note": "diverged", "slackKW": None, "lossesKW": None, "residualKW": None}
 

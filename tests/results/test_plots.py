@@ -26,7 +26,8 @@ from small_run import (
     write_run,
 )
 
-from results.plots import PLOTS, save, style
+from results.plots import PLOTS, feeder_map, layout, save, style
+from results.plots.picture import GridPicture
 from results.run import Run
 from sim.clock import Calendar
 from sim.errors import RunError
@@ -91,6 +92,37 @@ def many_terms(draft: Draft) -> None:
     postings["amount"] = [1000 * amount for amount in postings["amount"]]
 
 
+def with_bounds(draft: Draft) -> None:
+    """Voltages bound the market beside the tree: in the evening one of them has a price."""
+    for interval in range(8):
+        for bus in range(9):
+            price = 250.0 / (1 + bus) if interval == 6 and bus < 8 else 0.0
+            draft.row("bounds", interval, f"voltage of bus {bus}", 0.01, 0.012, price)
+
+
+def idle_bounds(draft: Draft) -> None:
+    """Bounds that never bind."""
+    draft.row("bounds", 3, "voltage of bus 1", 0.01, 0.012, 0.0)
+
+
+def blackout(draft: Draft) -> None:
+    """A street without supply in the evening, and no places for its buses."""
+    voltages = draft.tables["voltages"]
+    for row, bus in enumerate(voltages["bus"]):
+        if bus.endswith("-2") and voltages["interval"][row] == 6:
+            voltages["v_pu"][row] = voltages["v_degree"][row] = float("nan")
+    voltages["v_pu"][-1] = 0.87
+    for place in ("x", "y"):
+        draft.tables["buses"][place] = [None] * 9
+
+
+def without_a_feeder(draft: Draft) -> None:
+    """Nobody wrote the feeder down."""
+    for table in ("buses", "elements", "lines", "nodes"):
+        for column in draft.tables[table].values():
+            column.clear()
+
+
 LONG_NAMES = renamed(
     {
         "tx-1": "TR-0.4kV-Rural-North-$Mill$-Lane-160kVA-1",
@@ -110,6 +142,10 @@ CASES: dict[str, Edit] = {
     "many terms": many_terms,
     "long names": LONG_NAMES,
     "without limits": without_limits,
+    "bounds": with_bounds,
+    "idle bounds": idle_bounds,
+    "blackout": blackout,
+    "without a feeder": without_a_feeder,
     "unsolved intervals": unsolved,
     "never solved": never_solved,
 }
@@ -218,9 +254,9 @@ def test_what_cannot_be_drawn_is_refused(
         ("prices", "without prices", "No prices: policy none sets none"),
         ("prices", "without a market", "No prices: policy none sets none"),
         ("prices", "one node", "grid is the only node: its price runs from 0.060 to 0.300 EUR/kWh"),
-        ("transformer", "as it is", "tx-1 exceeds its limits for 3 h: peak at 101.5 % of the import limit"),
-        ("transformer", "unsolved intervals", "tx-1 stays within its limits: peak at 98.3 % of the export limit"),
-        ("transformer", "without limits", "tx-1 has no limits: peak loading 101.5 %"),
+        ("transformer", "as it is", "tx-1 exceeds its limits for 3 h: peak at 101.6 % of the import limit"),
+        ("transformer", "unsolved intervals", "tx-1 stays within its limits: peak at 98.2 % of the export limit"),
+        ("transformer", "without limits", "tx-1 has no limits: peak loading 101.6 %"),
         ("transformer", "never solved", "tx-1: no interval with a power flow"),
         ("transformer", "without a market", "No transformer"),
         ("clearing", "as it is", "tx-1: the import limit puts the price 0.064 above grid, at 0.364 EUR/kWh"),
@@ -228,6 +264,17 @@ def test_what_cannot_be_drawn_is_refused(
         ("clearing", "one node", "grid clears 31.7 kW at 0.300 EUR/kWh"),
         ("clearing", "negative prices", "tx-1: the import limit puts the price 0.064 above grid, at −0.136 EUR/kWh"),
         ("clearing", "without a market", "No clearing"),
+        ("feeder", "as it is", "tx-1 carries 101.6 % of its rating; worst voltage 0.992 pu at bus-house-1"),
+        ("feeder", "never solved", "No power flow in this interval"),
+        ("feeder", "without a feeder", "No feeder"),
+        ("feeder", "blackout", "tx-1 carries 63.7 % of its rating; worst voltage 0.870 pu at bus-battery-2"),
+        ("duration", "as it is", "tx-1 is beyond its rating for 3 h, and half of the time below 61.3 % of it"),
+        ("duration", "unsolved intervals", "tx-1 stays within its rating, and half of the time below 59.0 % of it"),
+        ("duration", "never solved", "No loading"),
+        ("adders", "as it is", "Adders stand only where a limit binds; the largest is +0.064 EUR/kWh, at tx-1"),
+        ("adders", "without prices", "No adders"),
+        ("adders", "without limits", "No adders"),
+        ("adders", "without a market", "No adders"),
         ("money", "as it is", "Most paid by household (net 35.10 EUR), most received by retailer (29.33 EUR)"),
         ("money", "without a market", "No money moved"),
     ],
@@ -276,6 +323,81 @@ def test_only_as_many_nodes_are_named_as_can_be_told_apart(pictures: Pictures) -
 
 def test_transformers_without_a_panel_are_counted(pictures: Pictures) -> None:
     assert "11 more transformers with less load" in words(pictures("transformer", "many nodes"))[1]
+
+
+def test_a_map_counts_what_is_wrong_and_says_how_it_is_drawn(day: Run, edited: Edited) -> None:
+    assert words(drawn(day, "feeder"))[1].startswith("Tue 18:00 · with a rim: participants · two-streets")
+    run = edited(blackout)
+    assert "crossed: 1 buses outside the band" in words(drawn(run, "feeder", 7))[1]
+    assert "hollow: 4 buses without supply" in words(drawn(run, "feeder", 6))[1]
+
+
+def test_a_map_names_transformers_with_their_loading(day: Run) -> None:
+    assert {"tx-1 101.6 %", "tx-2 37.0 %"} <= set(words(drawn(day, "feeder")))
+
+
+def test_a_network_is_drawn_without_a_run() -> None:
+    edges = (("transformer", "tx", "top", "low"), ("line", "l1", "low", "house"), ("switch", "s", "low", "annex"))
+    places = {"top": (0.0, 0.0), "low": (1.0, 0.0), "house": (2.0, 0.0), "annex": (1.0, 1.0)}
+    with style.applied():
+        figure = feeder_map.draw_feeder(GridPicture("hill", places, edges, ("house", "house")))
+    assert [text.get_text() for text in figure.texts] == [
+        "hill",
+        "4 buses · 1 lines · 1 transformers · 2 customers at the filled buses",
+    ]
+
+
+def test_a_tree_is_laid_out_by_steps_from_its_root_and_its_longest_street_is_straight() -> None:
+    edges = [("b", "a"), ("b", "c"), ("c", "d"), ("b", "e"), ("x", "y")]
+    tree = layout.parents(["e", "d", "c", "b", "a", "x", "y"], edges, ["a"])
+    assert tree == {"a": None, "b": "a", "c": "b", "e": "b", "d": "c", "x": None, "y": "x"}
+    assert layout.depths(tree) == {"a": 0, "b": 1, "c": 2, "e": 2, "d": 3, "x": 0, "y": 1}
+    places = layout.places(tree)
+    assert [places[bus] for bus in "abcd"] == [(0, 0), (1, 0), (2, 0), (3, 0)]
+    assert places["e"] == (2, -1)
+    assert (places["x"], places["y"]) == ((0, -2), (1, -2))
+
+
+def test_a_ring_and_a_long_street_are_laid_out_too() -> None:
+    buses = [str(number) for number in range(5000)]
+    ring = list(itertools.pairwise([*buses, buses[0]]))
+    assert len(set(layout.places(layout.parents(buses, ring, ["0"])).values())) == 5000
+
+
+def test_loading_is_signed_by_the_way_of_the_power(day: Run) -> None:
+    """The panels fill their cable upwards at noon; the houses draw through theirs."""
+    figure, texts = drawn(day, "duration", 4)
+    assert {"line-solar-1", "line-ev-1", "line-house-1"} <= {text.get_text() for text in texts}
+    lowest = {patch.get_path().vertices[:, 1].min() for patch in figure.axes[0].patches}
+    assert min(lowest) < -90
+
+
+def test_a_line_that_is_described_from_its_end_has_the_same_sign(edited: Edited, day: Run) -> None:
+    def turn(draft: Draft) -> None:
+        elements = draft.tables["elements"]
+        for one, other in (("start", "end"), ("start_number", "end_number")):
+            for row, kind in enumerate(elements["kind"]):
+                if kind == "line":
+                    elements[one][row], elements[other][row] = elements[other][row], elements[one][row]
+
+    turned, straight = (drawn(run, "duration")[0].axes[0].patches for run in (edited(turn), day))
+    for one, other in zip(turned, straight, strict=True):
+        assert one.get_path().vertices == pytest.approx(other.get_path().vertices)
+
+
+def test_adders_without_a_binding_limit_are_said_to_be(edited: Edited) -> None:
+    def unbind(draft: Draft) -> None:
+        draft.tables["nodes"]["binding"][12] = ""
+
+    claim = words(drawn(edited(unbind), "adders"))[0]
+    assert claim == "Adders stand also where no limit binds (1 of 2); the largest is +0.064 EUR/kWh, at tx-1"
+
+
+def test_only_bounds_that_were_worth_something_have_a_line(pictures: Pictures) -> None:
+    texts = words(pictures("adders", "bounds"))
+    assert sum(text.startswith("voltage of bus") for text in texts) == len(style.LOOKS)
+    assert "2 more not shown" in texts
+    assert "none of the 1 bounds beside the tree was worth anything" in words(pictures("adders", "idle bounds"))
 
 
 def test_money_of_one_interval_says_which(day: Run) -> None:
