@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from pandapower.pypower.idx_brch import BR_STATUS, F_BUS, T_BUS
-from pandapower.pypower.idx_bus import BASE_KV, BS, GS
+from pandapower.pypower.idx_bus import BASE_KV, BS, GS, PD, QD
 from pandapower.pypower.makeYbus import branch_vectors
 
 from grid_models.circuit import Circuit, Complexes, Ends, Flags, Floats, Ints, SequenceNetwork
@@ -28,7 +28,8 @@ class Compiled:
     node: of each bus asked for, ``UNSUPPLIED`` without one.  rows: rows of ``circuit.ends`` of each table of branches, one
     for each row of the table; of three-winding transformers one after another those of all high, medium and low windings.
     live: which of the ends carry current.  controlled: nodes whose voltage something holds beside the external grids; there
-    are derivatives and fixed points for none such.
+    are derivatives and fixed points for none such.  own: power that the network's wards inject at each node (they withdraw),
+    per unit.
     """
 
     circuit: Circuit
@@ -36,6 +37,7 @@ class Compiled:
     rows: Mapping[str, slice]
     live: Flags
     controlled: Ints
+    own: Complexes
 
     @property
     def supplied(self) -> Flags:
@@ -45,7 +47,7 @@ class Compiled:
 
 
 def compile_balanced(net: Any, buses: Sequence[int]) -> Compiled:
-    """The circuit of a network that ``pandapower.runpp`` has just solved.  buses: pandapower indices."""
+    """The circuit of a network that ``pandapower.runpp`` has just solved without customers.  buses: pandapower indices."""
     ppc, internal = net._ppc, net._ppc["internal"]
     slack, base_kva = np.asarray(internal["ref"], dtype=np.intp), float(internal["baseMVA"]) * 1e3
     admittance, held_v = internal["Ybus"], internal["V"]
@@ -61,6 +63,7 @@ def compile_balanced(net: Any, buses: Sequence[int]) -> Compiled:
         rows=rows,
         live=live,
         controlled=np.asarray(internal["pv"], dtype=np.intp),
+        own=-(ppc["bus"][:count, PD] + 1j * ppc["bus"][:count, QD]) / internal["baseMVA"],
     )
 
 

@@ -89,8 +89,8 @@ class PandapowerFeeder:
 
     phases: tuple[str, ...] = ("",)
 
-    def __init__(self, name: str, net: Any, *, limits: Mapping[str, str] | None = None) -> None:
-        """limits: lines that are nodes of the tree of limits, by name, with the name of each node.
+    def __init__(self, name: str, net: Any, *, limited_lines: Mapping[str, str] | None = None) -> None:
+        """limited_lines: those that are nodes of the tree of limits, by name, with the name of each node.
 
         Raises ``FeederError``, all faults at once, for a network on which no power flow can be run, and for lines that do
         not exist.
@@ -113,11 +113,11 @@ class PandapowerFeeder:
         self.lines: tuple[str, ...] = tuple(lines[row] for row in self._line_rows)
         pp.create_sgens(net, list(self._names), p_mw=0.0, q_mvar=0.0)
         net.user_pf_options = {}  # a network file may carry options that would silently replace ours
-        self._limits = dict(limits or {})
+        self._limited_lines = dict(limited_lines or {})
         self._last = self._idle = (np.zeros(self._shape), np.zeros(self._shape))
         self._editions: list[Compiled] = []
         self._compile()
-        self._supply = network.supply(net, name, self._limits)
+        self._supply = network.supply(net, name, self._limited_lines)
         self._placed = self._tree()
 
     # what it is
@@ -171,7 +171,7 @@ class PandapowerFeeder:
         node = self._fed_by.get(bus)
         if node is not None:
             return node
-        why = "lies above every branch with a limit" if bus in self._fed_by else "is not connected to the external grid"
+        why = "lies above every transformer and limited line" if bus in self._fed_by else "is not connected to the external grid"
         raise FeederError(self.name, f"bus {bus!r} {why}")
 
     def two_port(self, branch: str) -> TwoPort:
@@ -308,7 +308,7 @@ class PandapowerFeeder:
         """The branches of the tree in the circuit; those of transformers first, as the network lists them."""
         net, supply = self._net, self._supply
         called = network.branch_names(net, supply.parents)
-        own = {self._line_index(line): node for line, node in self._limits.items()}
+        own = {self._line_index(line): node for line, node in self._limited_lines.items()}
         called |= {key: own[key[1]] for key in called if key[0] == "line"}
         self._fed_by = {self._names[bus]: None if key is None else called[key] for bus, key in supply.fed_by.items()}
         placed = []
@@ -344,7 +344,7 @@ class PandapowerFeeder:
     def _powers(self, p_kw: Floats, q_kvar: Floats) -> Complexes:
         """Injections [states, buses] as powers per unit, [phases, nodes, states]."""
         circuit, supplied = self._compiled.circuit, self._compiled.supplied
-        power = np.zeros((circuit.nodes, len(p_kw)), dtype=complex)
+        power = np.repeat(self._compiled.own[:, None], len(p_kw), axis=1)
         np.add.at(power, self._compiled.node[supplied], (p_kw + 1j * q_kvar).T[supplied] / circuit.base_kva)
         return power[None]
 
@@ -391,8 +391,9 @@ class PandapowerFeeder:
             np.abs(at_start) * circuit.ends.rating_s[:, None], np.abs(at_end) * circuit.ends.rating_e[:, None]
         ).max(axis=0)
         slack = (v * circuit.current(v).conj() - power)[:, circuit.slack].real.sum(axis=(0, 1)) * kva
-        losses = (into_start + into_end).real.sum(axis=(0, 1)) + circuit.shunt_power(v).real.sum(axis=(0, 1))
-        residual = slack + power.real.sum(axis=(0, 1)) * kva - losses * kva
+        lost = [into_start.real, into_end.real, circuit.shunt_power(v).real, -compiled.own.real[None, :, None]]
+        losses = sum(part.sum(axis=(0, 1)) for part in lost) * kva
+        residual = slack + p_kw.reshape(len(p_kw), -1).sum(axis=1) - losses
         upper, lower = self._through(into_start, into_end)
         v_pu, v_degree = polar(np.moveaxis(v, -1, 0)[:, :, compiled.node])
         dark = ~compiled.supplied
@@ -419,7 +420,7 @@ class PandapowerFeeder:
                     branch_loading=loading[rows, k],
                     line_loading=line_loading[:, k],
                     slack_kw=float(slack[k]),
-                    losses_kw=float(losses[k] * kva),
+                    losses_kw=float(losses[k]),
                     residual_kw=float(residual[k]),
                     unsupplied=unsupplied,
                 )
