@@ -158,14 +158,14 @@ def names() -> tuple[str, ...]:
 
 
 def load(
-    name_or_path: str, *, transformer_type: str | None = None, limits: Mapping[str, str] | None = None
+    name_or_path: str, *, transformer_type: str | None = None, limited_lines: Mapping[str, str] | None = None
 ) -> PandapowerFeeder:
     """The feeder that ``read`` reads, without its customers; the buses at which they stood are ``site_buses``.
 
-    limits: the lines that are nodes of the tree of limits, by name, with the name of each node.
+    limited_lines: the lines that are nodes of the tree of limits, by name, with the name of each node.
     Raises ``FeederError`` as ``read`` does, and for a network whose power flow could not be trusted.
     """
-    return feeder_of(read(name_or_path, transformer_type=transformer_type), limits)
+    return feeder_of(read(name_or_path, transformer_type=transformer_type), limited_lines)
 
 
 def read(name_or_path: str, *, transformer_type: str | None = None) -> Network:
@@ -195,12 +195,12 @@ def read(name_or_path: str, *, transformer_type: str | None = None) -> Network:
         return Network(name, net, (*told, *network.notes(net)))
 
 
-def feeder_of(network: Network, limits: Mapping[str, str] | None = None) -> PandapowerFeeder:
+def feeder_of(network: Network, limited_lines: Mapping[str, str] | None = None) -> PandapowerFeeder:
     """The feeder of a network, which is used up.  Raises ``FeederError`` with everything wrong with it."""
     from grid_models.powerflow import PandapowerFeeder  # noqa: PLC0415
 
     with _stumbling(network.name):
-        return PandapowerFeeder(network.name, network.net, limits=limits)
+        return PandapowerFeeder(network.name, network.net, limited_lines=limited_lines)
 
 
 def limitable(network: Network) -> tuple[tuple[str, ...], tuple[str, ...]]:
