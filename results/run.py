@@ -185,7 +185,9 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
             "The feeder's buses; one row per edition of its topology and bus.",
             _EDITION,
             _BUS,
-            _column("number", _INT, "", "electrical node; buses that closed switches join have the same"),
+            _column(
+                "number", _INT, "", "electrical node; buses that closed switches join have the same; -1 without supply"
+            ),
             _column("nominal_kv", _FLOAT, "kV", "nominal voltage between phases"),
             _column("slack", _BOOL, "", "whether an external grid holds the voltage here"),
             _column("node", _TEXT, "", "transformer or limited line that feeds the bus; empty above all of them"),
@@ -212,7 +214,7 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
                 for y in ADMITTANCES
                 for part, what in (("re", "real part of"), ("im", "imaginary part of"))
             ),
-            _column("rated_kva", _FLOAT, "kVA", "apparent power it may carry; NaN without a rating"),
+            _column("rated_kva", _FLOAT, "kVA", "apparent power it may carry; infinite without a rating"),
             _column("base_kva", _FLOAT, "kVA", "what 1 per unit is worth; of each phase in an unbalanced feeder"),
         ),
         "bounds": _table(

@@ -101,16 +101,21 @@ def circuit_of(run: Run, edition: int) -> Circuit:
     """The circuit that the run's tables describe for an edition."""
     buses = run.buses[run.buses["edition"] == edition]
     elements = run.elements[run.elements["edition"] == edition]
-    numbers = [buses["number"], elements["start_number"], elements["end_number"]]
+    node_of = buses["number"].to_numpy(np.intp, copy=True)
+    numbers = (node_of, elements["start_number"], elements["end_number"])
     count = max((int(column.max()) for column in numbers if len(column)), default=-1) + 1
+    # A bus that nothing supplies is a node of its own that nothing is joined to.
+    alone = node_of < 0
+    node_of[alone] = count + np.arange(alone.sum())
+    count += int(alone.sum())
     slack, hidden = np.zeros(count, dtype=bool), np.ones(count, dtype=bool)
-    slack[buses["number"][buses["slack"]]] = True
-    hidden[buses["number"]] = False
+    slack[node_of[buses["slack"].to_numpy(bool)]] = True
+    hidden[node_of] = False
     y = {name: elements[f"{name}_re"].to_numpy() + 1j * elements[f"{name}_im"].to_numpy() for name in ADMITTANCES}
     sequences = sorted(set(elements["sequence"])) or [1]
     return Circuit(
         buses=pd.Index(buses["bus"]),
-        node_of=buses["number"].to_numpy(np.intp),
+        node_of=node_of,
         fed_by=buses["node"].to_numpy(object),
         slack=slack,
         hidden=hidden,

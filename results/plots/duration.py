@@ -85,10 +85,10 @@ def _curves(run: Run) -> list[_Curve]:
 def _node_curve(run: Run, name: str, look: Look) -> _Curve:
     rows = run.nodes[run.nodes["node"] == name].set_index("interval")
     signed = rows["loading"] * np.where(rows["wire_lv_kw"] < 0, -1.0, 1.0)
-    ratings = run.elements["rated_kva"][run.elements["name"] == name].dropna()
-    rated_kva = float(ratings.max()) if len(ratings) else math.nan
-    limits = [float(rows[f"{side}_limit_kw"].min()) / rated_kva for side in ("import", "export")]
-    import_share, export_share = (math.inf if math.isnan(share) else share for share in limits)
+    ratings = run.elements["rated_kva"][run.elements["name"] == name]
+    rated_kva = float(ratings.min()) if len(ratings) else math.inf
+    limits_kw = [float(rows[f"{side}_limit_kw"].min()) for side in ("import", "export")]
+    import_share, export_share = (kw / rated_kva if math.isfinite(rated_kva) else math.inf for kw in limits_kw)
     return _Curve(name, "transformer", signed, (import_share, export_share), look)
 
 

@@ -105,7 +105,7 @@ def _edges(run: Run, buses: pd.DataFrame, edition: int) -> Iterator[tuple[str, s
     joined = elements[(elements["start"] != "") & (elements["end"] != "")]
     for row in joined[["kind", "name", "start", "end"]].itertuples(index=False):
         yield str(row.kind), str(row.name), str(row.start), str(row.end)
-    for _, group in buses.groupby("number"):
+    for _, group in buses[buses["number"] >= 0].groupby("number"):
         first, *others = (str(bus) for bus in group["bus"])
         for other in others:
             yield "switch", "", first, other

@@ -241,7 +241,7 @@ class _Day:
                 1,
                 IDLE_PU,
                 *[0.0] * 7,
-                math.nan,
+                math.inf,
                 BASE_KVA,
             )
             for place, era in enumerate(eras[node], start=1):
