@@ -76,7 +76,7 @@ def test_each_bus_knows_the_transformer_that_feeds_it(net):
     feeder = PandapowerFeeder("radial", net)
     assert feeder.branches == (Branch("tx", None, 250.0),)
     assert {feeder.node_of(bus) for bus in ("b1", "b2", "b3")} == {"tx"}
-    with pytest.raises(FeederError, match="'b0' lies above every transformer"):
+    with pytest.raises(FeederError, match="'b0' lies above every branch with a limit"):
         feeder.node_of("b0")
     with pytest.raises(FeederError, match="did you mean b3"):
         feeder.node_of("b33")
@@ -132,8 +132,9 @@ def test_a_feeder_without_a_transformer_is_told_what_to_limit(net):
 
 def test_a_transformer_behind_an_open_switch_is_not_connected(net):
     pp.create_switch(net, 0, 0, "t", closed=False)
-    with pytest.raises(FeederError, match="no transformer and no limited line is connected to the external grid"):
-        PandapowerFeeder("open", net).node_of("b1")
+    tree = network.supply(net, "open")
+    assert (tree.parents, tree.fed_by) == ({}, {0: None})
+    assert "no transformer and no limited line is connected to the external grid" in tree.fault.what
 
 
 # --- limited lines -----------------------------------------------------------------------------------------------
@@ -291,7 +292,7 @@ def test_a_line_and_a_transformer_of_one_name_are_told_apart(net):
 # --- any tree ----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20)
 @given(
     parents=st.lists(st.integers(0, 100), min_size=1, max_size=12).map(
         lambda ps: [p % (k + 1) for k, p in enumerate(ps)]
