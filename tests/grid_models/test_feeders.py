@@ -31,15 +31,6 @@ def test_the_known_names_are_sorted():
     assert {STREET, "cigre-lv", "kerber-dorfnetz", "kerber-vorstadtnetz-1"} <= set(feeders.names())
 
 
-@pytest.mark.parametrize("name", feeders.names())
-def test_every_known_name_is_a_sound_network_whose_customers_are_supplied(name):
-    read = feeders.read(name)
-    network.check(read.net, name)
-    assert len(network.take_customers(read.net)) > 0
-    fault = network.supply(read.net, name).fault
-    assert (fault is None) == (name != "case33bw")
-
-
 def test_a_medium_voltage_feeder_with_its_substations_is_a_tree_of_two_levels():
     tree = network.supply(feeders.read("mv-oberrhein-substations").net, "")
     roots = {key for key, parent in tree.parents.items() if parent is None}
