@@ -199,6 +199,7 @@ def energy(run: Run) -> Audit:
         *_flow_faults(run),
         *_balance_faults(run, solved),
         *_supply_faults(run, solved),
+        *_island_faults(run),
         *_reference_faults(solved),
         *_meter_faults(drift_wh),
     )
@@ -271,6 +272,15 @@ def _supply_faults(run: Run, solved: pd.DataFrame) -> Iterator[Fault]:
     for interval, told, kwh in zip(solved.index, solved["unserved_kwh"], sums_kwh, strict=True):
         if not abs(told - kwh) <= tolerances.POWER_KW:
             yield Fault(f"interval {interval}", f"{told:g} kWh are said to be unserved; its participants miss {kwh:g}")
+
+
+def _island_faults(run: Run) -> Iterator[Fault]:
+    """Voltages at buses that no external grid supplies."""
+    islands = run.buses.loc[run.buses["number"] < 0, ["edition", "bus"]]
+    live = run.voltages[run.voltages["bus"].isin(islands["bus"]) & run.voltages["v_pu"].notna()]
+    lit = live.merge(run.intervals[["interval", "edition"]], on="interval").merge(islands, on=["edition", "bus"])
+    for row in lit.itertuples():
+        yield Fault(f"interval {row.interval}", f"{row.bus} has {row.v_pu:g} pu, and nothing supplies it")
 
 
 def _reference_faults(solved: pd.DataFrame) -> Iterator[Fault]:

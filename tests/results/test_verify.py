@@ -265,6 +265,16 @@ def test_power_at_a_bus_without_supply_is_found(edited: Edited) -> None:
     ]
 
 
+def test_a_voltage_on_an_island_is_found(edited: Edited) -> None:
+    def cut(draft: Draft) -> None:
+        draft.row("buses", 0, "island", -1, 0.4, False, "", None, None)
+        for interval in range(8):
+            draft.row("voltages", interval, "island", "", 0.98 if interval == 3 else math.nan, math.nan)
+
+    run = edited(cut)
+    assert found(run) == {"energy": ["interval 3: island has 0.98 pu, and nothing supplies it"]}
+
+
 def test_power_that_is_missed_with_supply_is_found_and_so_is_a_wrong_sum(edited: Edited) -> None:
     def complain(draft: Draft) -> None:
         draft.tables["setpoints"]["unserved_kw"][0] = -2.0
