@@ -25,8 +25,8 @@ from results.audit import Audit
 from results.bills import recomputed
 from results.chain import events
 from results.exchange import messages, signatures
+from results.kirchhoff import kirchhoff
 from results.run import JOURNAL, TABLES, Record, Run, digest, table_path
-from results.wires import kirchhoff
 from sim import ledger, tolerances
 from sim.contracts.contract import Status, Turn, transition
 from sim.errors import ContractError, Fault, MessageError, RunError

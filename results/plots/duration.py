@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from results.kirchhoff import line_flows_kw
 from results.plots import feeder_map, layout, style
 from results.plots.style import Label, Look
 from results.run import Run
 from results.text import duration
-from results.wires import line_flows_kw
 from sim import tolerances
 
 Floats = NDArray[np.float64]

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from small_run import BASE_KVA, SITES, Draft, Edit
 
+from results.kirchhoff import Circuit, kirchhoff
 from results.run import Run
-from results.wires import Circuit, kirchhoff
 
 Edited = Callable[[Edit], Run]
 TURN = cmath.exp(2j * math.pi / 3)
