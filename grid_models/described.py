@@ -190,9 +190,9 @@ class _Building:
         transformers = self._description.transformers
         edges = [(t.upper, t.lower) for t in transformers.values()]
         edges += [(line.start, line.end) for _, line in self._lines.values()]
-        places = layout.radial(list(kv), edges, [source.bus])
+        places = layout.tree(list(kv), edges, [source.bus])
         bus = {name: pp.create_bus(net, volt, name=name, geodata=places[name]) for name, volt in kv.items()}
-        self._build_source(bus[source.bus])
+        self._build_source(bus[source.bus], places[source.bus])
         for name, part in transformers.items():
             pp.create_transformer(net, bus[part.upper], bus[part.lower], part.type, name=name, parallel=part.parallel)
         for name, (_, line) in self._lines.items():
@@ -203,13 +203,15 @@ class _Building:
         for site in chosen:
             pp.create_load(net, bus[site], 0.0, name=site)
 
-    def _build_source(self, bus: int) -> None:
+    def _build_source(self, bus: int, place: tuple[float, float]) -> None:
         net, source = self._net, self._description.source
         if source.short_circuit_mva is None:
             pp.create_ext_grid(net, bus, vm_pu=source.v_pu)
             return
         # pandapower's external grid holds its voltage whatever is drawn; what gives way stands before it.
-        stiff = pp.create_bus(net, source.kv, name=f"{source.bus} behind its impedance", geodata=(0.0, 0.0))
+        stiff = pp.create_bus(
+            net, source.kv, name=f"{source.bus} behind its impedance", geodata=(place[0] - 1, place[1])
+        )
         pp.create_ext_grid(net, stiff, vm_pu=source.v_pu, s_sc_max_mva=source.short_circuit_mva, rx_max=SOURCE_R_PER_X)
         x_pu = 1 / (1 + SOURCE_R_PER_X**2) ** 0.5
         pp.create_impedance(

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 
-def radial(
+def tree(
     buses: Sequence[str], edges: Iterable[tuple[str, str]], roots: Iterable[str]
 ) -> dict[str, tuple[float, float]]:
-    """Each bus on a circle around the roots as many steps out as it is away from them, in a wedge of its own.
+    """From left to right: each bus as many steps out as it is away from the roots, beside the middle of what lies below it.
 
-    A wedge is as wide as its bus has ends of the feeder below it, so that nothing crosses in a tree; of a loop one way is
-    taken.  Buses that nothing connects to a root stand in a row below.
+    Every end of the feeder has a row of its own, so that nothing crosses in a tree; of a loop one way is taken.  Buses that
+    nothing connects to a root stand below the others.
     """
     above, order = _walk(edges, roots)
-    leaves = dict.fromkeys(order, 0)
+    rows = dict.fromkeys(order, 0)
     for bus in reversed(order):
-        leaves[bus] = max(leaves[bus], 1)
+        rows[bus] = max(rows[bus], 1)
         if (parent := above[bus]) is not None:
-            leaves[parent] += leaves[bus]
-    total = sum(leaves[bus] for bus in order if above[bus] is None)
-    begins: dict[str | None, float] = {None: 0.0}
-    depth: dict[str | None, int] = {None: -1}
+            rows[parent] += rows[bus]
+    free: dict[str | None, int] = {None: 0}
     places: dict[str, tuple[float, float]] = {}
-    several = sum(above[bus] is None for bus in order) > 1
     for bus in order:
         parent = above[bus]
-        begins[bus], depth[bus] = begins[parent], depth[parent] + 1
-        begins[parent] += leaves[bus]
-        angle = math.pi * ((2 * begins[bus] + leaves[bus]) / total - 1)
-        radius = depth[bus] + several
-        places[bus] = (round(radius * math.cos(angle), 6), round(radius * math.sin(angle), 6))
-    lowest = min((y for _, y in places.values()), default=0.0) - 1
+        free[bus] = free[parent]
+        free[parent] += rows[bus]
+        depth = 0.0 if parent is None else places[parent][0] + 1
+        places[bus] = (depth, -(free[bus] + (rows[bus] - 1) / 2))
     loose = [bus for bus in buses if bus not in places]
-    return places | {bus: (float(number), lowest) for number, bus in enumerate(loose)}
+    return places | {bus: (float(number), -float(free[None])) for number, bus in enumerate(loose)}
 
 
 def _walk(edges: Iterable[tuple[str, str]], roots: Iterable[str]) -> tuple[Mapping[str, str | None], list[str]]:

@@ -132,14 +132,14 @@ def overview(
 
 
 def places(feeder: PandapowerFeeder, net: Any) -> dict[str, tuple[float, float]]:
-    """Where to draw each bus: where the network says, or all of them in circles where it leaves one out."""
+    """Where to draw each bus: where the network says, or all of them as a tree where it leaves one out."""
     known = feeder.coordinates() or {}
     if len(known) == len(feeder.buses):
         return known
     names = _names(net)
     grids = net.ext_grid[net.ext_grid.in_service.astype(bool)]
     roots = [names[int(bus)] for bus in grids.bus if int(bus) in names]
-    return layout.radial(feeder.buses, [(edge.start, edge.end) for edge in feeder.edges()], roots)
+    return layout.tree(feeder.buses, [(edge.start, edge.end) for edge in feeder.edges()], roots)
 
 
 def _names(net: Any) -> dict[int, str]:

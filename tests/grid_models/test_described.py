@@ -147,21 +147,23 @@ def test_a_chain_and_a_line_of_one_name_are_refused():
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=60).map(lambda ps: [p % (k + 1) for k, p in enumerate(ps)]))
 def test_in_any_tree_no_two_buses_share_a_place_and_each_is_a_step_further_out(parents):
     buses = [str(number) for number in range(len(parents) + 1)]
-    places = layout.radial(buses, [(buses[parent], buses[k + 1]) for k, parent in enumerate(parents)], ["0"])
+    places = layout.tree(buses, [(buses[parent], buses[k + 1]) for k, parent in enumerate(parents)], ["0"])
     depth = [0]
     for parent in parents:
         depth.append(depth[parent] + 1)
-    assert [math.hypot(*places[bus]) for bus in buses] == pytest.approx(depth, abs=1e-5)
+    assert [places[bus][0] for bus in buses] == depth
     assert len(set(places.values())) == len(buses)
+    ends = set(buses) - {buses[parent] for parent in parents}
+    assert {places[bus][1] for bus in ends} == {-float(row) for row in range(len(ends))}
 
 
 def test_a_long_chain_is_laid_out_as_a_straight_line():
     buses = [str(number) for number in range(3000)]
-    places = layout.radial(buses, list(itertools.pairwise(buses)), ["0"])
+    places = layout.tree(buses, list(itertools.pairwise(buses)), ["0"])
     assert places["2999"] == (2999.0, 0.0)
 
 
 def test_several_sources_and_loose_buses_have_places_of_their_own():
-    places = layout.radial(["a", "b", "c", "d"], [("a", "c")], ["a", "b"])
+    places = layout.tree(["a", "b", "c", "d"], [("a", "c")], ["a", "b"])
     assert len(set(places.values())) == 4
     assert places["d"][1] < min(places[bus][1] for bus in "abc")
