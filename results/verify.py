@@ -194,13 +194,14 @@ def energy(run: Run) -> Audit:
     """Every interval has a power flow that balances to 1 W with what devices delivered, and meters count just that."""
     solved = run.intervals[run.intervals["status"] == "OK"].set_index("interval")
     drift_wh = _meter_drift_wh(run)
+    told = [record for record in run.journal() if record["kind"] in ("flow", "reference")]
     findings = (
         *_unsolved_faults(run),
-        *_flow_faults(run),
+        *_flow_faults(run, [record for record in told if record["kind"] == "flow"]),
         *_balance_faults(run, solved),
         *_supply_faults(run, solved),
         *_island_faults(run),
-        *_reference_faults(solved),
+        *_reference_faults(solved, {r["interval"]: r["gapPU"] for r in told if r["kind"] == "reference"}),
         *_meter_faults(drift_wh),
     )
     residual_w = solved["residual_kw"].abs().max() * 1000
@@ -224,12 +225,10 @@ def _meter_faults(drift_wh: pd.Series[float]) -> Iterator[Fault]:
             yield Fault(str(era), f"meter and delivered power differ by {wh:.3g} Wh")
 
 
-def _flow_faults(run: Run) -> Iterator[Fault]:
+def _flow_faults(run: Run, flows: Sequence[Record]) -> Iterator[Fault]:
     """Where the journal's power flows differ from the tables."""
     told: dict[int, Any] = dict(zip(run.intervals["interval"], run.intervals.itertuples(), strict=True))
-    for record in run.journal():
-        if record["kind"] != "flow":
-            continue
+    for record in flows:
         row = told.pop(record["interval"], None)
         where = f"interval {record['interval']}"
         if row is None or record["converged"] != (row.status == "OK"):
@@ -283,8 +282,13 @@ def _island_faults(run: Run) -> Iterator[Fault]:
         yield Fault(f"interval {row.interval}", f"{row.bus} has {row.v_pu:g} pu, and nothing supplies it")
 
 
-def _reference_faults(solved: pd.DataFrame) -> Iterator[Fault]:
+def _reference_faults(solved: pd.DataFrame, told: Mapping[int, float]) -> Iterator[Fault]:
+    """Comparisons with the reference that are in journal or table alone, and those that came out badly."""
     gaps = solved["reference_gap_pu"].dropna()
+    for interval in sorted({*gaps.index, *told}):
+        if gaps.get(interval) != told.get(interval):
+            what = f"the journal has {told.get(interval)} pu from the reference, the table {gaps.get(interval)}"
+            yield Fault(f"interval {interval}", what)
     for interval, gap in gaps[gaps > REFERENCE_PU].items():
         what = f"power flow and reference are {gap:.3g} pu apart, and at most {REFERENCE_PU:g} is allowed"
         yield Fault(f"interval {interval}", what)

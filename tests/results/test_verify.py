@@ -289,13 +289,26 @@ def test_power_that_is_missed_with_supply_is_found_and_so_is_a_wrong_sum(edited:
 
 def test_a_power_flow_that_the_reference_contradicts_is_found(edited: Edited) -> None:
     def compare(draft: Draft) -> None:
-        draft.tables["intervals"]["reference_gap_pu"][2:5] = [0.0, 1e-6, 1.1e-6]
+        for interval, gap_pu in ((2, 0.0), (3, 1e-6), (4, 1.1e-6)):
+            draft.tables["intervals"]["reference_gap_pu"][interval] = gap_pu
+            draft.journal.insert(-1, {"kind": "reference", "interval": interval, "gapPU": gap_pu})
 
     run = edited(compare)
     assert found(run) == {
         "energy": ["interval 4: power flow and reference are 1.1e-06 pu apart, and at most 1e-06 is allowed"]
     }
     assert "; 3 compared with the reference; " in verify(run).audits["energy"].checked
+
+
+def test_a_comparison_with_the_reference_that_one_of_them_lacks_is_found(edited: Edited) -> None:
+    def forget(draft: Draft) -> None:
+        draft.tables["intervals"]["reference_gap_pu"][2] = 1e-9
+        draft.journal.insert(-1, {"kind": "reference", "interval": 5, "gapPU": 2e-9})
+
+    assert found(edited(forget))["energy"] == [
+        "interval 2: the journal has None pu from the reference, the table 1e-09",
+        "interval 5: the journal has 2e-09 pu from the reference, the table None",
+    ]
 
 
 @pytest.mark.parametrize(
