@@ -14,6 +14,7 @@ from pandapower import topology
 
 from grid_models import checks
 from sim.errors import Fault, FeederError, nearest
+from sim.feeder import GridChange
 
 CONSUMERS = ("load", "asymmetric_load", "motor")
 PRODUCERS = ("sgen", "asymmetric_sgen", "storage", "gen")
@@ -393,3 +394,25 @@ def change_transformer(net: Any, source: str, type_name: str) -> None:
             raise FeederError(source, f"{type_name} has {type_kv} kV where the {side} bus has {bus_kv} kV")
     pp.change_std_type(net, index, type_name, "trafo")
     net.trafo["tap_pos"] = net.trafo["tap_neutral"]
+
+
+def change(net: Any, source: str, wanted: GridChange) -> None:
+    """Open or close a switch, put a line or transformer in or out of service, or turn a tap.
+
+    Raises ``FeederError`` for a name that the network does not know and a tap beyond its range.
+    """
+    table = {"switch": "switch", "line": "line", "transformer": "trafo", "tap": "trafo"}[wanted.kind]
+    kind = {"switch": "switch", "line": "line"}.get(table, "transformer")
+    index = {name: i for i, name in zip(net[table].index, unique_names(net[table], kind), strict=True)}
+    if wanted.name not in index:
+        raise FeederError(source, f"has no {kind} {wanted.name!r}, {nearest(wanted.name, index)}")
+    at = index[wanted.name]
+    if wanted.kind == "tap":
+        low, high = net.trafo.tap_min.at[at], net.trafo.tap_max.at[at]
+        if wanted.position is None or not low <= wanted.position <= high:
+            raise FeederError(source, f"{wanted.name}: position {wanted.position} is not within {low:g}..{high:g}")
+        net.trafo.loc[at, "tap_pos"] = wanted.position
+    elif wanted.kind == "switch":
+        net.switch.loc[at, "closed"] = wanted.state == "closed"
+    else:
+        net[table].loc[at, "in_service"] = wanted.state == "in"

@@ -17,9 +17,10 @@ from grid_models import network
 from grid_models.circuit import Complexes
 from grid_models.compiled import UNSUPPLIED, Compiled, compile_balanced, polar
 from grid_models.network import Edge
+from grid_models.taps import TapChanger, placed_changers
 from grid_models.twoport import TwoPort
 from sim.errors import FeederError, nearest
-from sim.feeder import Branch, Floats, Flow, Sensitivities
+from sim.feeder import Branch, Floats, Flow, GridChange, Sensitivities
 from sim.tolerances import BALANCE_KW, POWER_FLOW_MVA
 
 OPTIONS: Final = {
@@ -76,6 +77,14 @@ class _Placed:
     starts_above: bool
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Edition:
+    """A circuit, and the positions of the tap changers in it."""
+
+    compiled: Compiled
+    taps: tuple[int, ...]
+
+
 class PandapowerFeeder:
     """A pandapower network as the market's feeder (``sim.feeder.Feeder``).
 
@@ -83,20 +92,27 @@ class PandapowerFeeder:
     connected there.  It stays the model of record: it is compiled into a circuit, and compiled again when it changes.
     Every state is found from the idle network, never from what was solved before; the same injections give the same bytes.
 
-    phases: ``("",)``.  edition: number of the circuit in use.  solves: power flows asked for; retries: how many of them
-    needed Newton's method.  notes: what about this network is done another way than usual.
+    phases: ``("",)``.  solves: power flows asked for, those of tap changers on their way included; retries: attempts of
+    Newton's method where the fixed point did not settle.
     """
 
     phases: tuple[str, ...] = ("",)
 
-    def __init__(self, name: str, net: Any, *, limited_lines: Mapping[str, str] | None = None) -> None:
-        """limited_lines: those that are nodes of the tree of limits, by name, with the name of each node.
+    def __init__(
+        self,
+        name: str,
+        net: Any,
+        *,
+        limited_lines: Mapping[str, str] | None = None,
+        tap_changers: Sequence[TapChanger] = (),
+    ) -> None:
+        """limited_lines: those that are nodes of the tree of limits, by name, with the name of each node.  tap_changers:
+        transformers that hold the voltage below them.
 
         Raises ``FeederError``, all faults at once, for a network on which no power flow can be run, and for lines that do
         not exist.
         """
         self.name = name
-        self.edition = 0
         self.solves = 0
         self.retries = 0
         self._net = net
@@ -115,8 +131,13 @@ class PandapowerFeeder:
         net.user_pf_options = {}  # a network file may carry options that would silently replace ours
         self._limited_lines = dict(limited_lines or {})
         self._last = self._idle = (np.zeros(self._shape), np.zeros(self._shape))
-        self._editions: list[Compiled] = []
-        self._compile()
+        self._row_of = {bus: row for row, bus in enumerate(self._names)}
+        self._changers = placed_changers(net, name, tap_changers)
+        self._home = tuple(int(net.trafo.tap_pos.at[changer.index]) for changer in self._changers)
+        self._editions: list[_Edition] = []
+        self._numbers: dict[tuple[int, tuple[int, ...]], int] = {}
+        self._changed = 0
+        self._edition = self._compiled_with(self._home)
         self._supply = network.supply(net, name, self._limited_lines)
         self._placed = self._tree()
 
@@ -145,6 +166,12 @@ class PandapowerFeeder:
         return tuple(placed.branch for placed in self._placed)
 
     @property
+    def unsupplied(self) -> tuple[str, ...]:
+        """Buses that have no connection to the external grid as switches now stand."""
+        supplied = self._compiled.supplied
+        return tuple(bus for bus, is_supplied in zip(self.buses, supplied, strict=True) if not is_supplied)
+
+    @property
     def node_numbers(self) -> tuple[int, ...]:
         """Electrical node of each bus; -1 without supply."""
         return tuple(self._compiled.node.tolist())
@@ -171,7 +198,11 @@ class PandapowerFeeder:
         node = self._fed_by.get(bus)
         if node is not None:
             return node
-        why = "lies above every transformer and limited line" if bus in self._fed_by else "is not connected to the external grid"
+        why = (
+            "lies above every transformer and limited line"
+            if bus in self._fed_by
+            else "is not connected to the external grid"
+        )
         raise FeederError(self.name, f"bus {bus!r} {why}")
 
     def two_port(self, branch: str) -> TwoPort:
@@ -214,8 +245,30 @@ class PandapowerFeeder:
         return np.where(node == UNSUPPLIED, np.nan, per_unit[node] * ohm)
 
     def elements(self) -> tuple[Element, ...]:
-        """Everything that currents pass in the circuit of this edition."""
+        """Everything that currents pass in the circuit that was used last."""
         return tuple(elements_of(self._net, self._compiled, self._names))
+
+    def apply(self, change: GridChange) -> None:
+        """Change the grid from now on.
+
+        Raises ``FeederError`` for something that the grid does not have, for a change after which it has no solution, and
+        for one that would feed a bus through another branch of the tree: participants trade below the one they know.
+        """
+        self._turn(self._home)
+        before, home = self._net.deepcopy(), self._home
+        network.change(self._net, self.name, change)
+        supply = network.supply(self._net, self.name, tuple(self._limited_lines))
+        moved = [self._names[bus] for bus, key in supply.fed_by.items() if self._supply.fed_by.get(bus, key) != key]
+        try:
+            if moved or (supply.fault and not self._supply.fault):
+                what = f"would feed {network.listing(moved)} another way" if moved else str(supply.fault)
+                raise FeederError(self.name, f"{change.text}: {what}; limits and prices know one way to every bus")
+            self._changed += 1
+            self._home = tuple(int(self._net.trafo.tap_pos.at[changer.index]) for changer in self._changers)
+            self._use(self._compiled_with(self._home))
+        except FeederError:
+            self._net, self._home = before, home
+            raise
 
     # power flow
 
@@ -234,9 +287,34 @@ class PandapowerFeeder:
         if any(part.shape[1:] != self._shape for part in request) or request[0].shape != request[1].shape:
             shapes = " and ".join(str(part.shape[1:]) for part in request)
             raise FeederError(self.name, f"needs one p and q for each of {self._shape} buses, got {shapes}")
-        self.solves += len(request[0])
-        self._last = request[0][-1].copy(), request[1][-1].copy()
-        bad = ~np.isfinite(request[0]) | ~np.isfinite(request[1])
+        flows = self._solve_in(self._compiled_with(self._home), *request)
+        if not self._changers:
+            return flows
+        return tuple(self._tapped(p, q, flow) for p, q, flow in zip(*request, flows, strict=True))
+
+    def _tapped(self, p_kw: Floats, q_kvar: Floats, flow: Flow) -> Flow:
+        """The state in which every tap changer is content or at its end, step by step from the taps of the network on.
+
+        What was solved before does not matter.  Changers that chase each other are left where they meet their own traces.
+        """
+        seen = {self._home}
+        while flow.converged:
+            at = self._editions[flow.edition].taps
+            v_pu = [float(np.nanmean(flow.v_pu[self._row_of[changer.bus]])) for changer in self._changers]
+            wanted = tuple(c.next(tap, v) for c, tap, v in zip(self._changers, at, v_pu, strict=True))
+            if wanted in seen:
+                break
+            seen.add(wanted)
+            flow = self._solve_in(self._compiled_with(wanted), p_kw[None], q_kvar[None])[0]
+        return flow
+
+    def _solve_in(self, edition: int, p_kw: Floats, q_kvar: Floats) -> tuple[Flow, ...]:
+        """Many states of one circuit."""
+        self._use(edition)
+        self.solves += len(p_kw)
+        self._last = p_kw[-1].copy(), q_kvar[-1].copy()
+        request = p_kw.copy(), q_kvar.copy()
+        bad = ~np.isfinite(p_kw) | ~np.isfinite(q_kvar)
         for part in request:
             part[bad] = 0.0
             part[:, ~self._compiled.supplied] = 0.0
@@ -255,6 +333,7 @@ class PandapowerFeeder:
         Raises ``FeederError`` for a state without a solution, a bus that is unknown or without supply, and a network in
         which something beside the external grids holds a voltage.
         """
+        self._use(flow.edition)
         compiled, circuit = self._compiled, self._compiled.circuit
         if not flow.converged or compiled.controlled.size:
             why = flow.note or self.notes[0]
@@ -291,18 +370,40 @@ class PandapowerFeeder:
 
     @property
     def _compiled(self) -> Compiled:
-        return self._editions[self.edition]
+        return self._editions[self._edition].compiled
 
     @property
     def _shape(self) -> tuple[int, ...]:
         return (len(self.buses),)
 
-    def _compile(self) -> None:
-        """Compile the network as it now is.  Raises ``FeederError`` if not even the idle grid has a solution."""
-        if not _newton(self._net, *self._idle):
-            raise FeederError(self.name, "has no solution even without customers; pandapower.diagnostic may say why")
-        self._editions.append(compile_balanced(self._net, list(self._names)))
-        self.edition = len(self._editions) - 1
+    def _compiled_with(self, taps: tuple[int, ...]) -> int:
+        """Number of the edition with these taps and the switches as they now are; compiled when first asked for.
+
+        Raises ``FeederError`` if not even the idle grid has a solution.
+        """
+        key = self._changed, taps
+        if key not in self._numbers:
+            self._turn(taps)
+            if not _newton(self._net, *self._idle):
+                raise FeederError(
+                    self.name, "has no solution even without customers; pandapower.diagnostic may say why"
+                )
+            self._numbers[key] = len(self._editions)
+            self._editions.append(_Edition(self._compile(), taps))
+        return self._numbers[key]
+
+    def _use(self, edition: int) -> None:
+        """Make an edition the one that everything below refers to, in pandapower's network too."""
+        if edition != self._edition:
+            self._edition = edition
+            self._turn(self._editions[edition].taps)
+
+    def _turn(self, taps: tuple[int, ...]) -> None:
+        for changer, tap in zip(self._changers, taps, strict=True):
+            self._net.trafo.loc[changer.index, "tap_pos"] = tap
+
+    def _compile(self) -> Compiled:
+        return compile_balanced(self._net, list(self._names))
 
     def _tree(self) -> tuple[_Placed, ...]:
         """The branches of the tree in the circuit; those of transformers first, as the network lists them."""
@@ -398,7 +499,7 @@ class PandapowerFeeder:
         v_pu, v_degree = polar(np.moveaxis(v, -1, 0)[:, :, compiled.node])
         dark = ~compiled.supplied
         v_pu[:, :, dark] = v_degree[:, :, dark] = np.nan
-        unsupplied = tuple(bus for bus, is_dark in zip(self.buses, dark, strict=True) if is_dark)
+        unsupplied = self.unsupplied
         rows = [placed.row for placed in self._placed]
         line_loading = loading[self._lines_at]
         flows = []
@@ -422,6 +523,7 @@ class PandapowerFeeder:
                     slack_kw=float(slack[k]),
                     losses_kw=float(losses[k]),
                     residual_kw=float(residual[k]),
+                    edition=self._edition,
                     unsupplied=unsupplied,
                 )
             )
@@ -463,6 +565,8 @@ class PandapowerFeeder:
             slack_kw=np.nan,
             losses_kw=np.nan,
             residual_kw=np.nan,
+            edition=self._edition,
+            unsupplied=self.unsupplied,
             note=note,
         )
 

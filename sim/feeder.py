@@ -33,6 +33,7 @@ class Flow:
     p_kw and q_kvar (what was served, + into the grid), v_pu and v_degree follow ``Feeder.buses``, in a feeder of three
     phases with a second axis for these; the branch arrays follow ``Feeder.branches`` (``hv`` is the upper end, ``lv`` the
     lower), line_loading follows ``Feeder.lines``.  Loadings are shares of the rating (1.0 = rated).
+    edition: number of the circuit that this is a state of: switches and taps make another.
     unsupplied: buses that have no connection to the external grid; nothing is served there and their voltage is NaN.
     Where ``converged`` is false every array is NaN and ``note`` says why: such a state must never be settled on.
     """
@@ -50,8 +51,28 @@ class Flow:
     slack_kw: float
     losses_kw: float
     residual_kw: float
+    edition: int = 0
     unsupplied: tuple[str, ...] = ()
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GridChange:
+    """Something that happens to the grid: a switch opens, a transformer or a line is lost or comes back, a tap moves.
+
+    kind: ``switch`` or ``tap``, ``line``, ``transformer``.  state: closed or open for a switch, in or out of service for a
+    line or transformer; position: of a tap.
+    """
+
+    kind: Literal["switch", "line", "transformer", "tap"]
+    name: str
+    state: Literal["open", "closed", "in", "out"] | None = None
+    position: int | None = None
+
+    @property
+    def text(self) -> str:
+        """``transformer T1 out``."""
+        return f"{self.kind} {self.name} {self.position if self.state is None else self.state}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +95,22 @@ class Feeder(Protocol):
     name: str
     buses: tuple[str, ...]
     """Names of all buses; injections and voltages are in this order."""
-    branches: tuple[Branch, ...]
     lines: tuple[str, ...]
     site_buses: tuple[str, ...]
     """Names of the buses at which the network has customers, in the network's order; may repeat."""
+    phases: tuple[str, ...]
+    """``("",)``, or the names of the three phases, which are then the second axis of injections and voltages."""
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """The tree of limits.  Raises ``FeederError`` where the network is none."""
+
+    @property
+    def unsupplied(self) -> tuple[str, ...]:
+        """Buses that have no connection to the external grid as switches now stand."""
+
+    def apply(self, change: GridChange) -> None:
+        """Change the grid from now on.  Raises ``FeederError`` for something that it does not have."""
 
     def node_of(self, bus: str) -> str:
         """Name of the branch of the tree that feeds this bus.  Raises ``FeederError`` for an unknown bus."""

@@ -14,14 +14,17 @@ import simpy
 from sim.bus import Bus, Seals
 from sim.clock import Calendar, Interval
 from sim.device import Device, Meters
+from sim.errors import FeederError
 from sim.events import EventLog
-from sim.feeder import Feeder, Floats, Flow
+from sim.feeder import Feeder, Flow, GridChange
 from sim.journal import Journal
 from sim.ledger import Ledger, Posting
 from sim.participant import Participant
+from sim.tolerances import REFERENCE_PU
 from sim.trust.signature import Key, derive
 from sim.trust.witness import Witness, introduction
 from sim.wire.messages import Alarm
+from sim.wires import Solve, Wires
 
 SETTLE_S = 60
 """Simulated seconds after an interval's end in which it is read, settled and journaled."""
@@ -36,6 +39,8 @@ class World(mesa.Model):
     the first interval in which the market is set up.  challenge_s: simulated seconds after the last one in which what the
     contracts came to may be signed and disputed.  latency_s, seals, rate_limit: of its bus.  keeper, witness: who signs
     the contract log at the end of every interval.  solve, commit: stand-ins for the feeder's and the journal's own, for timing.
+    changes: what happens to the grid, by simulated second.  compare: how far a state is from a reference (per unit), asked
+    for every ``reference_every``-th interval; beyond ``tolerances.REFERENCE_PU`` the run ends.
     """
 
     def __init__(
@@ -52,7 +57,10 @@ class World(mesa.Model):
         witness: str,
         seals: Seals | None = None,
         rate_limit: int | None = None,
-        solve: Callable[[Floats, Floats], Flow] | None = None,
+        changes: Sequence[tuple[int, GridChange]] = (),
+        compare: Callable[[Flow], float] | None = None,
+        reference_every: int = 24,
+        solve: Solve | None = None,
         commit: Callable[[int], None] | None = None,
     ) -> None:
         super().__init__(rng=seed)
@@ -68,12 +76,16 @@ class World(mesa.Model):
         self.log = EventLog(key_of(keeper), key_of, lambda: calendar.timestamp(self.second))
         self.witness = Witness(key_of(witness), key_of(keeper))
         self._challenge_s = challenge_s
-        self._solve = solve or feeder.solve
+        self._wires = Wires(feeder, solve)
+        self._changes = changes
+        self._compare = compare
+        self._reference_every = reference_every
+        self.references: list[tuple[int, float]] = []
+        """Intervals whose power flow was compared with the reference, and the largest difference in voltage [per unit]."""
         self._commit = commit or journal.commit
         self._flows: dict[int, Flow] = {}
         self._posted = 0
         self._introduced: set[Key] = set()
-        self._bus_index = {name: k for k, name in enumerate(feeder.buses)}
 
     @property
     def second(self) -> int:
@@ -100,6 +112,8 @@ class World(mesa.Model):
             self.bus.at(interval.end_s, lambda due: self._live(due.value), interval)
             close_s = interval.end_s + SETTLE_S + (self._challenge_s if interval.end_s == last_s else 0)
             self.bus.at(close_s, lambda due: self._close(due.value, observe, progress), interval)
+        for second, change in self._changes:  # after the intervals: one that ends now still had the grid as it was
+            self.bus.at(second, lambda due: self._change(due.value), change)
         self._clock.run(until=last_s + self._challenge_s + SETTLE_S + 1)
 
     def close(self) -> None:
@@ -108,17 +122,29 @@ class World(mesa.Model):
         mesa.Agent._ids.pop(self, None)
 
     def _live(self, interval: Interval) -> None:
-        p_kw: Floats = np.zeros(len(self.feeder.buses))
-        q_kvar: Floats = np.zeros(len(self.feeder.buses))
-        for device in self.devices:
-            bus = self._bus_index[device.bus]
-            p_kw[bus] += device.advance(interval)
-            q_kvar[bus] += device.twin.q_kvar
-        flow = self._solve(p_kw, q_kvar)
+        flow = self._wires.live(self.devices, interval)
         names = tuple(branch.name for branch in self.feeder.branches)
         self.meters.read(self.devices, flow, names, interval.hours)
         self._flows[interval.index] = flow
         self.journal.record("flow", interval=interval.index, **_flow_record(flow, names))
+        if self._compare is not None and flow.converged and interval.index % self._reference_every == 0:
+            self._refer(interval.index, self._compare(flow))
+        unserved = {device.era: device.unserved_kw for device in self.devices if device.unserved_kw}
+        if flow.unsupplied:
+            self.journal.record(
+                "unserved", interval=interval.index, buses=flow.unsupplied, eras=sorted(self.meters.cut_off), kW=unserved
+            )
+
+    def _refer(self, index: int, gap_pu: float) -> None:
+        self.references.append((index, gap_pu))
+        self.journal.record("reference", interval=index, gapPU=gap_pu)
+        if not gap_pu <= REFERENCE_PU:
+            what = f"interval {index}: voltages are {gap_pu:.2e} pu from the reference's, allowed are {REFERENCE_PU:.0e}"
+            raise FeederError(self.feeder.name, what)
+
+    def _change(self, change: GridChange) -> None:
+        self.feeder.apply(change)
+        self.journal.record("grid", change=change.text, unsupplied=self.feeder.unsupplied, edition=self.feeder.edition)
 
     def _close(self, interval: Interval, observe: Observer, progress: Callable[[int], None]) -> None:
         postings = [_posting_record(posting) for posting in self.ledger.since(self._posted)]

@@ -15,7 +15,6 @@ class BatteryTwin:
     grid and store, one each way.  Raises ``TwinError`` for a battery that cannot exist.
     """
 
-    q_kvar = 0.0
     available_kw = math.nan
 
     def __init__(
@@ -49,6 +48,16 @@ class BatteryTwin:
         p_kw = min(max(setpoint_kw, low), high)
         stored_kw = -p_kw * self.charge_efficiency if p_kw < 0 else -p_kw / self.discharge_efficiency
         return p_kw, min(max(self.soc + stored_kw * hours / self.capacity_kwh, 0.0), 1.0)
+
+    def interrupt(self, interval: Interval) -> float:
+        """Without supply nothing flows, and nothing had to."""
+        self.advance(0.0, interval)
+        return 0.0
+
+    def reactive_kvar(self, v_pu: float) -> float:
+        """None: the inverter keeps to active power."""
+        del v_pu
+        return 0.0
 
     def advance(self, setpoint_kw: float, interval: Interval) -> float:
         """Charge or discharge as asked, within rating and what the store holds."""

@@ -29,7 +29,6 @@ class EVTwin:
     """
 
     max_kw = 0.0
-    q_kvar = 0.0
     available_kw = math.nan
 
     def __init__(
@@ -70,6 +69,16 @@ class EVTwin:
         """Energy that session ``number`` still wants in the battery."""
         missing = self.sessions[number].need_kwh - self._served_kwh[number]
         return missing if missing > _FULL_KWH else 0.0
+
+    def interrupt(self, interval: Interval) -> float:
+        """Without supply nothing flows, and nothing had to."""
+        self.advance(0.0, interval)
+        return 0.0
+
+    def reactive_kvar(self, v_pu: float) -> float:
+        """None: the inverter keeps to active power."""
+        del v_pu
+        return 0.0
 
     def advance(self, setpoint_kw: float, interval: Interval) -> float:
         """Charge as asked while plugged in, until the need is met.  Returns the average over the interval."""

@@ -29,6 +29,16 @@ class LoadTwin:
         """Consumption in interval ``index``, counted from −1."""
         return float(self._demand_kw[index + 1])
 
+    def interrupt(self, interval: Interval) -> float:
+        """Without supply nothing flows; the demand that would have."""
+        self.q_kvar = 0.0
+        return -min(self.demand_kw(interval.index), -self.min_kw)
+
+    def reactive_kvar(self, v_pu: float) -> float:
+        """What the profile draws with what was served, at any voltage."""
+        del v_pu
+        return self.q_kvar
+
     def advance(self, setpoint_kw: float, interval: Interval) -> float:
         """Withdraw the demand, as far as the connection and a load limiter at ``setpoint_kw`` (≤ 0) let it through."""
         demand = self.demand_kw(interval.index)

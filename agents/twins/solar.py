@@ -15,7 +15,6 @@ class SolarTwin:
     """
 
     min_kw = 0.0
-    q_kvar = 0.0
     soc = math.nan
 
     def __init__(self, sun_kw: Floats, rated_kw: float) -> None:
@@ -26,6 +25,16 @@ class SolarTwin:
     def sun_kw(self, index: int) -> float:
         """Available power in interval ``index``, counted from −1."""
         return float(self._sun_kw[index + 1])
+
+    def interrupt(self, interval: Interval) -> float:
+        """Without supply nothing flows, and nothing had to."""
+        self.advance(0.0, interval)
+        return 0.0
+
+    def reactive_kvar(self, v_pu: float) -> float:
+        """None: the inverter keeps to active power."""
+        del v_pu
+        return 0.0
 
     def advance(self, setpoint_kw: float, interval: Interval) -> float:
         """Inject what the sun offers, but not more than ``setpoint_kw``."""
