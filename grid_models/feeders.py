@@ -203,14 +203,27 @@ def feeder_of(network: Network, limited_lines: Mapping[str, str] | None = None) 
         return PandapowerFeeder(network.name, network.net, limited_lines=limited_lines)
 
 
-def limitable(network: Network) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of the lines of a network, and of its transformers as nodes of a tree."""
+def limitable(network: Network) -> tuple[tuple[str, ...], frozenset[str], tuple[str, ...]]:
+    """Names of the lines of a network, of those without a rating, and of its transformers as nodes of a tree."""
+    from grid_models import checks  # noqa: PLC0415
     from grid_models import network as rules  # noqa: PLC0415
 
     net = network.net
+    lines = rules.unique_names(net.line, "line")
+    unrated = frozenset(name for name, ka in zip(lines, net.line.max_i_ka, strict=True) if ka == checks.UNRATED_KA)
     keys: list[rules.Key] = [("trafo", int(index)) for index in net.trafo.index]
     keys += [("trafo3w", int(index), side) for index in net.trafo3w.index for side in ("mv", "lv")]
-    return rules.unique_names(net.line, "line"), tuple(rules.branch_names(net, keys).values())
+    return lines, unrated, tuple(rules.branch_names(net, keys).values())
+
+
+def rate(network: Network, max_i_ka: Mapping[str, float]) -> None:
+    """Give lines, by name, another rating in kA."""
+    from grid_models import network as rules  # noqa: PLC0415
+
+    table = network.net.line
+    for index, name in zip(table.index, rules.unique_names(table, "line"), strict=True):
+        if name in max_i_ka:
+            table.loc[index, "max_i_ka"] = max_i_ka[name]
 
 
 @contextmanager

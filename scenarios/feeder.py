@@ -39,6 +39,7 @@ def network_of(spec: FeederSpec, source: str) -> feeders.Network:
     faults = tuple(_limit_faults(spec.limits, network))
     if faults:
         raise ScenarioError(source, faults)
+    feeders.rate(network, {line.line: line.max_i_ka for line in spec.limits.lines if line.max_i_ka is not None})
     return network
 
 
@@ -87,11 +88,14 @@ def _description(spec: DescribedFeeder) -> Any:
 def _limit_faults(limits: Limits, network: feeders.Network) -> Iterator[Fault]:
     if not limits.lines and not limits.transformers:
         return
-    lines, transformers = feeders.limitable(network)
+    lines, unrated, transformers = feeders.limitable(network)
     for number, line in enumerate(limits.lines):
         if line.line not in lines:
             where = f"feeder.limits.lines[{number}].line"
             yield Fault(where, f"{network.name} has no line {line.line!r}", nearest(line.line, lines))
+        if line.max_i_ka is None and line.line in unrated:
+            where = f"feeder.limits.lines[{number}].max_i_ka"
+            yield Fault(where, f"{line.line!r} has no rating in the network", "say how much it may carry, in kA")
         if line.node in transformers:
             where = f"feeder.limits.lines[{number}].name"
             yield Fault(where, f"a transformer is called {line.node!r} too", "give the line's node another name")

@@ -116,11 +116,13 @@ class BranchLimits(Model):
 class LimitedLine(BranchLimits):
     """A line that is a node of the tree of limits, under its own name or another.
 
-    The name is needed where the line's own has characters that a participant's may not have.
+    The name is needed where the line's own has characters that a participant's may not have.  max_i_ka: its rating in kA,
+    in the place of what the network says or where it says nothing.
     """
 
     line: Annotated[str, Field(min_length=1)]
     name: Name | None = None
+    max_i_ka: Annotated[float, Field(gt=0, le=1e4)] | None = None
 
     @property
     def node(self) -> str:

@@ -209,6 +209,22 @@ def test_unknown_names_of_limits_are_answered_with_the_nearest(tmp_path: Path, c
     assert "feeder.limits.lines[1].name: a transformer is called 'tx' too" in said
 
 
+def of_case33bw(folder: Path, line: str) -> str:
+    head, tail = SCENARIO.index("feeder:"), SCENARIO.index("populations:")
+    feeder = f"feeder: {{name: case33bw, limits: {{lines: [{line}]}}}}\n"
+    path = folder / "bare.yaml"
+    path.write_text(SCENARIO[:head] + feeder + SCENARIO[tail:], encoding="utf-8")
+    return str(path)
+
+
+def test_a_limited_line_without_a_rating_is_asked_for_one_and_has_it_then(tmp_path: Path, capsys: Capture) -> None:
+    said = refused(capsys, of_case33bw(tmp_path, "{line: line 0, name: head}"))
+    assert "feeder.limits.lines[0].max_i_ka: 'line 0' has no rating in the network (say how much it may carry" in said
+    (node,) = shown(capsys, of_case33bw(tmp_path, "{line: line 0, name: head, max_i_ka: 0.4}"))["nodes"]
+    assert (node["name"], node["customers"]) == ("head", 32)
+    assert node["rated_kva"] == pytest.approx(math.sqrt(3) * 12.66 * 400)
+
+
 # --- limits, resolved --------------------------------------------------------------------------------------------
 
 
