@@ -5,12 +5,17 @@
 | range     | every set-point is within its curve's range; outside only towards zero, at the price cap or floor      |
 | curves    | every set-point is on its curve at its price; where there is no price, one exists that would do        |
 | balance   | set-points at and below every node sum to minus its flow, and all of them to zero                      |
-| limits    | every flow is within its limits                                                                        |
+| limits    | every flow is within its limits, and every weighted sum within its linear limit                        |
 | adders    | prices along the tree differ by the adders; an adder is positive only where the import limit is reached, |
 |           | negative only where the export limit is                                                                |
+| linear    | a linear limit has a price >= 0, positive only where the limit is reached; and everybody's price is     |
+|           | its node's, plus its known adder, less price × weight of every linear limit                            |
 
-Together they are sufficient for the greatest welfare within the limits (the problem is convex, and these are its
-optimality conditions), so that no solver has to be believed.
+Together they are sufficient for the greatest welfare within the limits, where known adders count as value (Σ adder ·
+set-point).  The problem is convex, and these are its optimality conditions: each set-point is the best there is at its
+price (range, curves); prices are one level, plus the known adder, plus a multiplier for every limit (adders, linear); a
+multiplier has the sign that makes passing its limit dear, and is zero unless the limit is reached; and the set-points are
+feasible (balance, limits).  So no solver has to be believed.
 """
 
 from __future__ import annotations
@@ -29,7 +34,8 @@ from sim.tolerances import POWER_KW, PRICE_PER_KWH
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One condition broken.  who: era or node.  amount: by how much, in kW or in currency per kWh."""
+    """One condition broken.  who: era, node or linear limit.  amount: by how much, in kW, currency per kWh, or the
+    limit's unit."""
 
     condition: str
     who: str
@@ -51,7 +57,10 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Case:
-    """A clearing laid out along its problem's offers and nodes.  A missing price, or set-point, is NaN."""
+    """A clearing laid out along its problem's offers and nodes.  A missing price, or set-point, is NaN.
+
+    own_adder: by offer, what its price should lie above its node's.
+    """
 
     problem: Problem
     clearing: Clearing
@@ -59,11 +68,14 @@ class _Case:
     price: Floats
     node_price: Floats
     flow_kw: Floats
+    linear_price: Floats
+    own_adder: Floats
 
     @classmethod
     def of(cls, problem: Problem, clearing: Clearing) -> _Case:
         eras = [offer.era for offer in problem.offers]
         setpoint = _numbers(clearing.setpoint_kw.get(era) for era in eras)
+        prices = _numbers(clearing.linear_price.get(limit.name) for limit in problem.linear)
         return cls(
             problem,
             clearing,
@@ -71,6 +83,8 @@ class _Case:
             _numbers(clearing.participant_price.get(era) for era in eras),
             _numbers(clearing.price_per_kwh.get(node) for node in problem.tree.names),
             -problem.tree.power_kw(setpoint),
+            prices,
+            problem.adder_per_kwh - np.nan_to_num(prices) @ problem.weights,
         )
 
     def era(self, index: int) -> str:
@@ -132,6 +146,9 @@ def _limits(case: _Case) -> Iterator[_Finding]:
             yield tree.names[node], f"imports {flow:g} kW of {import_limit:g} kW", flow - import_limit
         if -flow > export_limit + POWER_KW:
             yield tree.names[node], f"exports {-flow:g} kW of {export_limit:g} kW", -flow - export_limit
+    for limit, value in zip(case.problem.linear, _linear_values(case), strict=True):
+        if value > limit.most + limit.tolerance:
+            yield limit.name, f"is {value:g}, and at most {limit.most:g} is allowed", value - limit.most
 
 
 def _adders(case: _Case) -> Iterator[_Finding]:
@@ -149,17 +166,41 @@ def _adders(case: _Case) -> Iterator[_Finding]:
             yield name, f"adder {expected:g}, but the export limit is not reached", -expected
 
 
+def _linear(case: _Case) -> Iterator[_Finding]:
+    values, prices = _linear_values(case), case.linear_price.tolist()
+    for limit, value, price in zip(case.problem.linear, values, prices, strict=True):
+        claimed = case.clearing.linear_value.get(limit.name, math.nan)
+        if not abs(claimed - value) <= limit.tolerance:
+            yield limit.name, f"is given as {claimed:g}, but the set-points make {value:g}", abs(claimed - value)
+        if not price >= 0:
+            yield limit.name, f"has the price {price:g}, which is not one >= 0", abs(price)
+        if price * limit.scale > PRICE_PER_KWH and value < limit.most - limit.tolerance:
+            yield limit.name, f"has the price {price:g}, but the limit is not reached", price
+    expected = case.node_price[case.problem.tree.offer_node] + case.own_adder
+    known = ~np.isnan(case.price) & ~np.isnan(expected)
+    off = np.where(known, np.abs(case.price - expected), 0.0)
+    for index in np.flatnonzero(~(off <= PRICE_PER_KWH)).tolist():
+        what = f"price is {case.price[index]:g}, but its node, adder and limits make {expected[index]:g}"
+        yield case.era(index), what, float(off[index])
+
+
+def _linear_values(case: _Case) -> list[float]:
+    values: list[float] = (case.problem.weights @ case.setpoint_kw).tolist()
+    return values
+
+
 def _unsupported(case: _Case) -> Iterator[_Finding]:
     """Nodes without a price: is there any set of prices that puts everybody there on its curve?
 
-    Each node has a range of prices that would do.  From the leaves up, a parent's range is cut to what its child's
-    allows: a child's price is above its parent's only at the import limit, below it only at the export limit.
+    Each node has a range of prices that would do, for a participant's price is its node's plus what is known.  From the
+    leaves up, a parent's range is cut to what its child's allows: a child's price is above its parent's only at the
+    import limit, below it only at the export limit.
     """
     tree, unpriced = case.problem.tree, np.isnan(case.node_price)
     lowest = np.where(unpriced, -np.inf, case.node_price).tolist()
     highest = np.where(unpriced, np.inf, case.node_price).tolist()
     for index in np.flatnonzero(np.isnan(case.price) & ~np.isnan(case.setpoint_kw)).tolist():
-        lo, hi = _supporting_prices(case, index)
+        lo, hi = (own - float(case.own_adder[index]) for own in _supporting_prices(case, index))
         node = int(tree.offer_node[index])
         lowest[node], highest[node] = max(lowest[node], lo), min(highest[node], hi)
     for node in range(len(tree.names) - 1, -1, -1):
@@ -207,6 +248,6 @@ def _numbers(values: Iterator[float | None]) -> Floats:
 
 
 CONDITIONS: Mapping[str, Callable[[_Case], Iterator[_Finding]]] = MappingProxyType(
-    {"range": _range, "curves": _curves, "balance": _balance, "limits": _limits, "adders": _adders}
+    {"range": _range, "curves": _curves, "balance": _balance, "limits": _limits, "adders": _adders, "linear": _linear}
 )
 """The conditions by name, in the order in which they are checked."""

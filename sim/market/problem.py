@@ -298,12 +298,13 @@ def record(
         quantity_kw=float(np.abs(setpoint_kw).sum() / 2),
         welfare=problem.welfare(setpoint_kw),
         notes=(*notes, *_curtailment_notes(curtailed), *_root_notes(problem)),
-        linear_price=_by_limit(problem, np.zeros(len(problem.linear)) if linear_price is None else linear_price),
-        linear_value=_by_limit(problem, problem.weights @ setpoint_kw),
+        linear_price=by_linear_limit(problem, np.zeros(len(problem.linear)) if linear_price is None else linear_price),
+        linear_value=by_linear_limit(problem, problem.weights @ setpoint_kw),
     )
 
 
-def _by_limit(problem: Problem, values: Floats) -> dict[str, float]:
+def by_linear_limit(problem: Problem, values: Floats) -> dict[str, float]:
+    """Values in the order of the linear limits, by their names."""
     return {limit.name: value for limit, value in zip(problem.linear, (values + 0.0).tolist(), strict=True)}
 
 

@@ -8,12 +8,12 @@ its price.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
-from sim.curves import CurveStack, Flags, Floats, Ints, OfferCurve
+from sim.curves import SAME_KW, CurveStack, Flags, Floats, Ints, OfferCurve, clear
 from sim.errors import MarketError
 
 PROGRAMMES = 40
@@ -30,17 +30,18 @@ _OPTIONS = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance":
 
 @dataclass(frozen=True, slots=True, eq=False)
 class System:
-    """Rows of ``matrix @ powers <= most``, one column per curve; ``exact`` rows are equations.  All powers sum to zero."""
+    """Rows of ``matrix @ powers <= most``, one column per curve; ``exact`` rows are equations.  total: of all powers."""
 
     matrix: Floats
     most: Floats
     exact: Flags
+    total: float = 0.0
 
     def scaled(self) -> tuple[System, Floats]:
         """The rows that hold anything back, each with a largest coefficient of 1, and by how much each was divided."""
         scale = np.abs(self.matrix).max(axis=1, initial=0.0)
         scale = np.where(scale > 0, scale, 1.0)
-        return System(self.matrix / scale[:, None], self.most / scale, self.exact), scale
+        return replace(self, matrix=self.matrix / scale[:, None], most=self.most / scale), scale
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,19 +70,17 @@ def solve(curves: Sequence[OfferCurve], system: System, tolerance: float) -> Sol
     curves in the same order.  Raises ``MarketError`` where the prices do not settle.
     """
     system, scale = system.scaled()
-    stack = CurveStack(curves)
-    blocks, window = _coarse(curves)
-    price: Floats | None = None
+    least = np.array([curve.min_kw for curve in curves], dtype=float)
+    count = min(max(_BLOCKS // max(len(curves), 1), 16), 256)
+    blocks = _coarse(curves)
     for _ in range(PROGRAMMES):
-        solution = _programme(stack.min_kw, blocks, system, scale)
-        if solution is None or _on_curves(stack, solution, tolerance):
+        solution = _programme(least, blocks, system, scale)
+        if solution is None:
+            return None
+        off = _off_price(curves, solution)
+        if off <= tolerance:
             return solution
-        moved = float(np.abs(solution.price - price).max()) if price is not None else 0.0
-        price = solution.price
-        count = min(max(_BLOCKS // len(curves), 16), 256)
-        # A price is known to about one block; four of them make the next window, unless it left the last one.
-        window = 2 * moved if moved > window else max(8 * window / count, tolerance)
-        blocks = _fine(curves, price, window, count)
+        blocks = _fine(curves, solution.price, 8 * off, count)
     raise MarketError("market", f"prices within the linear limits did not settle in {PROGRAMMES} programmes")
 
 
@@ -91,24 +90,26 @@ def excess(curves: Sequence[OfferCurve], system: System) -> Floats:
     count, rows = len(curves), len(system.most)
     stack = CurveStack(curves)
     elastic = System(
-        np.concatenate((system.matrix, -np.eye(rows)), axis=1), system.most - system.matrix @ stack.min_kw, system.exact
+        np.concatenate((system.matrix, -np.eye(rows)), axis=1),
+        system.most - system.matrix @ stack.min_kw,
+        system.exact,
+        system.total - float(stack.min_kw.sum()),
     )
     cost = np.concatenate((np.zeros(count), np.ones(rows)))
     width = np.concatenate((stack.max_kw - stack.min_kw, np.full(rows, np.inf)))
     balance = np.concatenate((np.ones(count), np.zeros(rows)))
-    found = _solved(cost, width, elastic, balance, -float(stack.min_kw.sum()))
+    found = _solved(cost, width, elastic, balance)
     beyond: Floats = np.zeros(rows) if found is None else found[0][count:] * scale
     return beyond
 
 
-def _coarse(curves: Sequence[OfferCurve]) -> tuple[_Blocks, float]:
-    """The first blocks, and the widest of them in price."""
+def _coarse(curves: Sequence[OfferCurve]) -> _Blocks:
+    """The first blocks: every sloped part in equal pieces."""
     grids = [
         np.concatenate([np.linspace(a, b, _COARSE + 1)[1:-1] for a, b in _slopes(curve)] or [np.zeros(0)])
         for curve in curves
     ]
-    widest = max((b - a for curve in curves for a, b in _slopes(curve)), default=0.0)
-    return _cut(curves, grids), widest / _COARSE
+    return _cut(curves, grids)
 
 
 def _slopes(curve: OfferCurve) -> Iterator[tuple[float, float]]:
@@ -125,7 +126,7 @@ def _fine(curves: Sequence[OfferCurve], price: Floats, window: float, count: int
 
 def _cut(curves: Sequence[OfferCurve], grids: Sequence[Floats]) -> _Blocks:
     """The curves' powers cut at these prices and at their own corners; each block at the middle of its prices."""
-    owners, prices, widths = [], [], []
+    owners, prices, widths = [np.zeros(0, np.intp)], [np.zeros(0)], [np.zeros(0)]
     for index, (curve, grid) in enumerate(zip(curves, grids, strict=True)):
         at = grid[(grid > curve.prices[0]) & (grid < curve.prices[-1])]
         edges = np.sort(np.concatenate((curve.prices, at)), kind="stable")
@@ -141,8 +142,8 @@ def _cut(curves: Sequence[OfferCurve], grids: Sequence[Floats]) -> _Blocks:
 def _programme(least: Floats, blocks: _Blocks, system: System, scale: Floats) -> Solution | None:
     """One linear programme: which blocks run."""
     most = system.most - system.matrix @ least
-    placed = System(system.matrix[:, blocks.owner], most, system.exact)
-    found = _solved(blocks.price, blocks.kw, placed, np.ones(len(blocks.kw)), -float(least.sum()))
+    placed = System(system.matrix[:, blocks.owner], most, system.exact, system.total - float(least.sum()))
+    found = _solved(blocks.price, blocks.kw, placed, np.ones(len(blocks.kw)))
     if found is None:
         return None
     running, row_price, level = found
@@ -150,19 +151,20 @@ def _programme(least: Floats, blocks: _Blocks, system: System, scale: Floats) ->
     return Solution(powers, level - row_price @ system.matrix, row_price / scale)
 
 
-def _solved(
-    cost: Floats, width: Floats, system: System, balance: Floats, total: float
-) -> tuple[Floats, Floats, float] | None:
+def _solved(cost: Floats, width: Floats, system: System, balance: Floats) -> tuple[Floats, Floats, float] | None:
     """Least cost of variables from 0 to their width whose ``balance`` is the total: (variables, price by row, level)."""
     from scipy.optimize import linprog  # type: ignore[import-untyped]  # noqa: PLC0415  heavy: 0.3 s
 
+    if not len(cost):  # HiGHS wants a variable; this one may do nothing
+        cost, width, balance = np.zeros(1), np.zeros(1), np.zeros(1)
+        system = replace(system, matrix=np.zeros((len(system.most), 1)))
     limits = np.isfinite(system.most) & ~system.exact
     found = linprog(
         cost,
         A_ub=system.matrix[limits],
         b_ub=system.most[limits],
         A_eq=np.vstack((balance, system.matrix[system.exact])),
-        b_eq=np.concatenate(([total], system.most[system.exact])),
+        b_eq=np.concatenate(([system.total], system.most[system.exact])),
         bounds=np.column_stack((np.zeros(len(width)), width)),
         method="highs-ds",
         options=_OPTIONS,
@@ -177,10 +179,11 @@ def _solved(
     return np.asarray(found.x, dtype=float), row_price, float(found.eqlin.marginals[0])
 
 
-def _on_curves(stack: CurveStack, solution: Solution, tolerance: float) -> bool:
-    """Whether every power is on its curve at its price, but for the tolerance."""
-    off = np.maximum(
-        stack.low(solution.price - tolerance) - solution.powers,
-        solution.powers - stack.high(solution.price + tolerance),
-    )
-    return bool((off <= 1e-9 * np.maximum(1.0, np.abs(solution.powers))).all())
+def _off_price(curves: Sequence[OfferCurve], solution: Solution) -> float:
+    """How far, at most, a price is from those at which its curve has the power found; half a block where it slopes."""
+    off = [0.0]
+    for curve, kw, price in zip(curves, solution.powers.tolist(), solution.price.tolist(), strict=True):
+        power = min(max(kw, curve.min_kw), curve.max_kw)
+        off.append(clear(curve, power - SAME_KW).price_lo - price)
+        off.append(price - clear(curve, power + SAME_KW).price_hi)
+    return max(off)

@@ -49,8 +49,8 @@ def test_the_optimum_is_certified(problem, clearing):
     assert certificate.violations == ()
 
 
-def test_the_conditions_are_the_five_that_suffice():
-    assert list(CONDITIONS) == ["range", "curves", "balance", "limits", "adders"]
+def test_the_conditions_are_the_six_that_suffice():
+    assert list(CONDITIONS) == ["range", "curves", "balance", "limits", "adders", "linear"]
     assert {promise for policy in POLICIES.values() for promise in policy.promises} == set(CONDITIONS)
 
 

@@ -30,11 +30,17 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
     {
         policy.name: policy
         for policy in (
-            Policy("none", none.clear, frozenset({"balance"}), "RETAIL", "everybody at its baseline; nothing is kept"),
+            Policy(
+                "none",
+                none.clear,
+                frozenset({"balance", "linear"}),
+                "RETAIL",
+                "everybody at its baseline; nothing is kept",
+            ),
             Policy(
                 "curtail-only",
                 curtail_only.clear,
-                frozenset({"balance", "limits"}),
+                frozenset({"balance", "limits", "linear"}),
                 "RETAIL",
                 "baselines, cut pro rata where a limit is exceeded",
             ),
@@ -48,7 +54,7 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             Policy(
                 "locational",
                 locational.clear,
-                frozenset({"balance", "curves", "range", "adders", "limits"}),
+                frozenset({"balance", "curves", "range", "adders", "limits", "linear"}),
                 "PAY_AS_CLEAR",
                 "a price at every node; the optimum within all limits",
             ),

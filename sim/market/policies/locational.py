@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from sim import curves
 from sim.curves import SAME_KW, Crossing, CurveStack, Flags, Floats, Ints, OfferCurve, Plateau
 from sim.errors import Fault, MarketError
 from sim.market import programme
-from sim.market.problem import Clearing, Direction, Problem, Tree, record
+from sim.market.problem import Clearing, Direction, Limit, Problem, Tree, record
 from sim.tolerances import POWER_KW, PRICE_PER_KWH
 
 
@@ -34,13 +34,14 @@ def clear(problem: Problem) -> Clearing:
     and everything else is as on the tree, ``k`` included.
     Raises ``MarketError`` that names the linear limits which nothing could keep.
     """
-    outcome = _on_tree(problem)
+    outcome = on_tree(problem)
     if problem.exceeded(outcome.setpoint_kw):
         outcome = _within_linear_limits(problem)
-    return _recorded(problem, outcome)
+    return recorded(problem, "locational", outcome)
 
 
-def _recorded(problem: Problem, outcome: _Outcome) -> Clearing:
+def recorded(problem: Problem, policy: str, outcome: Outcome) -> Clearing:
+    """An outcome as the clearing of a policy."""
     node_price = outcome.node_price
     at_node = [node_price[node] for node in problem.tree.offer_node.tolist()]
     own = [p if p is None or not a else p + a for p, a in zip(at_node, outcome.adder.tolist(), strict=True)]
@@ -48,7 +49,7 @@ def _recorded(problem: Problem, outcome: _Outcome) -> Clearing:
     left_a_choice = (high - low > POWER_KW) & ~problem.is_slack & np.array([p is not None for p in own], dtype=bool)
     return record(
         problem,
-        "locational",
+        policy,
         outcome.setpoint_kw,
         node_price=node_price,
         participant_price=own,
@@ -59,7 +60,7 @@ def _recorded(problem: Problem, outcome: _Outcome) -> Clearing:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Outcome:
+class Outcome:
     """A market cleared.  adder: by offer, what its price lies above its node's.  low_kw, high_kw: what its curve leaves
     open at its price, the last resort aside.  named: by node, the price, whether or not there is anything to trade at it;
     None where nobody named one."""
@@ -74,8 +75,20 @@ class _Outcome:
     linear_price: Floats
 
 
-def _on_tree(problem: Problem) -> _Outcome:
-    """The optimum within the limits of the tree."""
+def without_limits(problem: Problem, adder: Floats) -> Problem:
+    """The same market where nothing limits a flow and everybody has another known adder (0 for the slack)."""
+    return replace(
+        problem,
+        offers=tuple(
+            replace(offer, adder_per_kwh=own) for offer, own in zip(problem.offers, adder.tolist(), strict=True)
+        ),
+        limits=tuple(Limit(limit.node, limit.parent) for limit in problem.limits),
+        linear=(),
+    )
+
+
+def on_tree(problem: Problem) -> Outcome:
+    """The optimum within the limits of the tree; linear limits are not looked at."""
     tree, adder = problem.tree, problem.adder_per_kwh
     market = _hold(tree, _by_node(problem, adder), _Bounds(tree.lower_kw, tree.upper_kw), _price_rule(problem, adder))
     price = market.price[tree.offer_node]
@@ -86,17 +99,32 @@ def _on_tree(problem: Problem) -> _Outcome:
     return _outcome(problem, market, setpoint, held, adder, low, high)
 
 
-def _within_linear_limits(problem: Problem) -> _Outcome:
+def _within_linear_limits(problem: Problem) -> Outcome:
     """The optimum within all limits: the linear ones are priced by programmes, and shares kept within them by another."""
-    tree = problem.tree
-    places = _Places.of(problem)
-    linear_price = places.linear_price(problem)
+    tree, places = problem.tree, _Places.of(problem)
+    optimum = places.optimum(problem)
+    linear_price = _linear_price(problem, optimum)
     adder = problem.adder_per_kwh - linear_price @ problem.weights
     market = _hold(tree, _by_node(problem, adder), _Bounds(tree.lower_kw, tree.upper_kw), _price_rule(problem, adder))
     own = market.price[tree.offer_node] + adder
     low, high = problem.stack.low(own - _SAME_PRICE), problem.stack.high(own + _SAME_PRICE)
-    setpoint, held = places.share(problem, _plateau(problem, low, high, own), market, linear_price)
-    return _outcome(problem, market, setpoint, held, adder, low, high, linear_price)
+    plateau = _plateau(problem, low, high, own)
+    powers, place_price = places.share(problem.rows.most, plateau, optimum.powers, _parting(market, linear_price))
+    binding = _directions(place_price, len(market.held))
+    held = tuple(by_price or by_share for by_price, by_share in zip(market.held, binding, strict=True))
+    return _outcome(problem, market, plateau.split(places.place, powers), held, adder, low, high, linear_price)
+
+
+def _linear_price(problem: Problem, optimum: programme.Solution) -> Floats:
+    """What one unit more of each linear limit is worth."""
+    price = optimum.row_price[-len(problem.linear) :]
+    return np.where(price * [limit.scale for limit in problem.linear] > PRICE_PER_KWH, price, 0.0)
+
+
+def _parting(market: _Held, linear_price: Floats) -> Flags:
+    """Of all limits (``Problem.rows``), those that have a price."""
+    by_way = [[held == way for held in market.held] for way in ("FORWARD", "REVERSE")]
+    return np.concatenate((*by_way, linear_price > 0)).astype(bool)
 
 
 def _outcome(
@@ -108,12 +136,12 @@ def _outcome(
     low: Floats,
     high: Floats,
     linear_price: Floats | None = None,
-) -> _Outcome:
+) -> Outcome:
     named = [price if ok else None for price, ok in zip(market.price.tolist(), market.named.tolist(), strict=True)]
     known = _published(problem.tree, market, setpoint, problem.curtailed_kw(setpoint))
     price = [p if ok else None for p, ok in zip(named, known.tolist(), strict=True)]
     prices = np.zeros(len(problem.linear)) if linear_price is None else linear_price
-    return _Outcome(setpoint, held, price, named, adder, low, high, prices)
+    return Outcome(setpoint, held, price, named, adder, low, high, prices)
 
 
 _SAME_PRICE = PRICE_PER_KWH / 2
@@ -138,51 +166,70 @@ class _Places:
         _, first, place = np.unique(keys, axis=0, return_index=True, return_inverse=True)
         return cls(place.reshape(-1).astype(np.intp), len(first), problem.rows.matrix[:, first])
 
-    def linear_price(self, problem: Problem) -> Floats:
-        """What one unit more of each linear limit is worth."""
-        offered = _offered(problem, problem.adder_per_kwh, self.place, self.count)
-        curves_ = [curves.aggregate(here) for here in offered]
+    def optimum(self, problem: Problem) -> programme.Solution:
+        """Powers of the places, and prices of the limits."""
+        offered = [curves.aggregate(here) for here in _offered(problem, problem.adder_per_kwh, self.place, self.count)]
         most = problem.rows.most
-        solution = programme.solve(curves_, programme.System(self.matrix, most, np.zeros(len(most), bool)), _FINE)
+        system = programme.System(self.matrix, most, np.zeros(len(most), dtype=bool))
+        solution = programme.solve(offered, system, PRICE_PER_KWH / 10)
         if solution is None:
-            raise self._unmet(problem, curves_)
-        price = solution.row_price[-len(problem.linear) :]
-        scale = np.array([limit.scale for limit in problem.linear])
-        return np.where(price * scale > PRICE_PER_KWH, price, 0.0)
+            raise _unmet(problem, programme.excess(offered, system)[-len(problem.linear) :])
+        return solution
 
-    def _unmet(self, problem: Problem, offered: Sequence[OfferCurve]) -> MarketError:
-        """The tree's limits can always be kept, by doing nothing; so it is the linear ones that cannot."""
-        system = programme.System(self.matrix, problem.rows.most, np.zeros(len(problem.rows.most), bool))
-        beyond = programme.excess(offered, system)[-len(problem.linear) :].tolist()
-        faults = tuple(
-            Fault(f"linear/{index}/most", f"{limit.name} cannot be kept: it is exceeded by {by:g} at least")
-            for index, (limit, by) in enumerate(zip(problem.linear, beyond, strict=True))
-            if by > limit.tolerance / 1000
-        )
-        return MarketError("market", faults or "the limits cannot be kept together")
+    def share(self, most: Floats, plateau: Plateau, optimum_kw: Floats, parting: Flags) -> tuple[Floats, Floats]:
+        """Powers of the places where prices leave a choice, and by limit what it costs in places of the queue.
 
-    def share(
-        self, problem: Problem, plateau: Plateau, market: _Held, linear_price: Floats
-    ) -> tuple[Floats, tuple[Direction | None, ...]]:
-        """Set-points where prices leave a choice: the market held again, for places in a queue (``Plateau.as_curves``)."""
-        held = np.array([[one == way for one in market.held] for way in ("FORWARD", "REVERSE")])
-        exact = np.concatenate((*held, linear_price > 0))
-        system = programme.System(self.matrix, problem.rows.most, exact)
+        The market is held again, for places in a queue (``Plateau.as_curves``).  Who has no choice to speak of does what
+        it does in the optimum that was found, which is why there always is an answer.
+        """
         queues = plateau.as_curves(self.place, self.count)
-        solution = programme.solve(queues, system, _FINE)
+        free = np.array([queue.max_kw - queue.min_kw > POWER_KW for queue in queues], dtype=bool)
+        if not free.any():
+            return optimum_kw, np.zeros(len(most))
+        values = self.matrix @ optimum_kw
+        rest = self.matrix[:, ~free] @ optimum_kw[~free]
+        system = programme.System(
+            self.matrix[:, free],
+            np.where(parting, values, np.maximum(values, most)) - rest,
+            parting,
+            float(optimum_kw[free].sum()),
+        )
+        chosen = [
+            _reaching(queue, kw) for queue, kw, ok in zip(queues, optimum_kw.tolist(), free.tolist(), strict=True) if ok
+        ]
+        solution = programme.solve(chosen, system, _SAME_SHARE)
         if solution is None:
             raise MarketError("market", "no set-points on the curves keep the linear limits at the prices found")
-        binding = _directions(solution.row_price, len(market.held))
-        both = (by_price or by_share for by_price, by_share in zip(market.held, binding, strict=True))
-        return plateau.split(self.place, solution.powers), tuple(both)
+        powers = optimum_kw.copy()
+        powers[free] = solution.powers
+        return powers, solution.row_price
 
 
-_FINE = PRICE_PER_KWH / 10
+def _reaching(queue: OfferCurve, power_kw: float) -> OfferCurve:
+    """A queue that reaches a power which rounding has put just beyond its end."""
+    powers = queue.powers.copy()
+    powers[0], powers[-1] = min(queue.min_kw, power_kw), max(queue.max_kw, power_kw)
+    return OfferCurve(queue.prices, powers)
+
+
+def _unmet(problem: Problem, beyond: Floats) -> MarketError:
+    """The tree's limits can always be kept, by doing nothing; so it is the linear ones that cannot."""
+    faults = tuple(
+        Fault(f"linear/{index}/most", f"{limit.name} cannot be kept: it is exceeded by {by:g} at least")
+        for index, (limit, by) in enumerate(zip(problem.linear, beyond.tolist(), strict=True))
+        if by > limit.tolerance / 1000
+    )
+    return MarketError("market", faults or "the linear limits cannot be kept together")
+
+
+_SAME_SHARE = 1e-7
+"""Shares that are equal differ by less than this part of what can be shared."""
 
 
 def _directions(row_price: Floats, nodes: int) -> Iterator[Direction | None]:
+    """By node, which of its limits has a price."""
     for forward, reverse in zip(row_price[:nodes].tolist(), row_price[nodes : 2 * nodes].tolist(), strict=True):
-        yield "FORWARD" if forward > POWER_KW else "REVERSE" if reverse > POWER_KW else None
+        yield "FORWARD" if forward > _SAME_SHARE else "REVERSE" if reverse > _SAME_SHARE else None
 
 
 @dataclass(frozen=True, slots=True)

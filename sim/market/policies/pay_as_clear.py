@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from sim.market.policies import locational
-from sim.market.problem import Clearing, Limit, Problem
+from sim.market.problem import Clearing, Problem, by_linear_limit
 
 
 def clear(problem: Problem) -> Clearing:
-    """The clearing that maximises welfare when no limit is looked at."""
-    boundless = tuple(Limit(limit.node, limit.parent) for limit in problem.limits)
-    return replace(locational.clear(replace(problem, limits=boundless)), policy="pay-as-clear")
+    """The clearing that maximises welfare when no limit is looked at, nor anybody's known adder.
+
+    Where the problem knows adders, the price is told even if nothing is traded at it: they would hide whose offer was met.
+    """
+    free = locational.without_limits(problem, np.zeros(len(problem.offers)))
+    outcome = locational.on_tree(free)
+    if problem.adder_per_kwh.any():
+        outcome = replace(outcome, node_price=outcome.named)
+    clearing = locational.recorded(free, "pay-as-clear", outcome)
+    values = problem.weights @ outcome.setpoint_kw
+    return replace(
+        clearing,
+        linear_price=by_linear_limit(problem, np.zeros(len(values))),
+        linear_value=by_linear_limit(problem, values),
+    )
