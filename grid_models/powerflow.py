@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import pandapower as pp
@@ -97,6 +97,8 @@ class PandapowerFeeder:
     """
 
     phases: tuple[str, ...] = ("",)
+    _retries: ClassVar[tuple[Mapping[str, object], ...]] = RETRIES
+    _tried: ClassVar[str] = "fixed point, Newton from the linear flow and from a flat start, damped Newton"
 
     def __init__(
         self,
@@ -117,6 +119,7 @@ class PandapowerFeeder:
         self.retries = 0
         self._net = net
         network.check(net, name)
+        self._prepare(net)
         sites = network.take_customers(net)
         in_service = net.bus.in_service.to_numpy(dtype=bool)
         names = dict(zip(net.bus.index, network.unique_names(net.bus, "bus"), strict=True))
@@ -127,7 +130,7 @@ class PandapowerFeeder:
         self._line_rows = np.flatnonzero(net.line.in_service.to_numpy(dtype=bool))
         lines = network.unique_names(net.line, "line")
         self.lines: tuple[str, ...] = tuple(lines[row] for row in self._line_rows)
-        pp.create_sgens(net, list(self._names), p_mw=0.0, q_mvar=0.0)
+        self._stand_in(net, list(self._names))
         net.user_pf_options = {}  # a network file may carry options that would silently replace ours
         self._limited_lines = dict(limited_lines or {})
         self._last = self._idle = (np.zeros(self._shape), np.zeros(self._shape))
@@ -146,7 +149,7 @@ class PandapowerFeeder:
     @property
     def net(self) -> Any:
         """The pandapower network, its ``res_`` tables holding the state that was solved last (empty without a solution)."""
-        _newton(self._net, *self._last)
+        self._newton(*self._last)
         return self._net
 
     @property
@@ -204,6 +207,10 @@ class PandapowerFeeder:
             else "is not connected to the external grid"
         )
         raise FeederError(self.name, f"bus {bus!r} {why}")
+
+    def phase_at(self, bus: str) -> str:
+        """Phase on which the network's own customers at this bus stand; empty for all three, or where they differ."""
+        return self._site_phases.get(bus, "")
 
     def two_port(self, branch: str) -> TwoPort:
         """Terminal equations of a branch of the tree.  Raises ``FeederError`` for an unknown one."""
@@ -344,7 +351,7 @@ class PandapowerFeeder:
         power = self._powers(flow.p_kw[None], flow.q_kvar[None])
         v = circuit.solve(power).v[:, :, 0]
         outputs = [self._magnitude_at(v, compiled.node[self.buses.index(bus)]) for bus in watched]
-        by_p, by_q = circuit.gradient(v, power[:, :, 0], [*outputs, self._slack_power()])
+        by_p, by_q = circuit.gradient(v, power[:, :, 0], [*outputs, self._slack_power(v)])
         by_p[-1] += ~np.isin(np.arange(circuit.nodes), circuit.slack)  # what the slack does not save, was lost
         per_kw, per_kvar = (self._by_bus(part) / circuit.base_kva for part in (by_p, by_q))
         return Sensitivities(
@@ -360,13 +367,30 @@ class PandapowerFeeder:
         pandapower starts from its own linear flow and knows nothing of the compiled circuit.
         """
         flow = self.solve(p_kw, q_kvar)
-        if not _newton(self._net, *self._last):
+        if not self._newton(*self._last):
             return float("nan") if not flow.converged else np.inf
         theirs = self._solved_by_pandapower()[:, self._compiled.node[self._compiled.supplied]]
         ours = np.atleast_2d((flow.v_pu * np.exp(1j * np.radians(flow.v_degree))).T)[:, self._compiled.supplied]
         return float(np.abs(ours - theirs).max())
 
     # inside
+
+    def _prepare(self, net: Any) -> None:
+        """Look at a sound network, its customers still in it, before it is made a feeder."""
+        del net
+        self._site_phases: Mapping[str, str] = {}
+
+    def _stand_in(self, net: Any, buses: Sequence[int]) -> None:
+        """Put an element at every bus that stands in for whatever is connected there."""
+        pp.create_sgens(net, buses, p_mw=0.0, q_mvar=0.0)
+
+    def _newton(self, p_kw: Floats, q_kvar: Floats, **options: Any) -> bool:
+        """pandapower's own power flow; whether it found a solution.  Its result tables are empty otherwise.
+
+        The static generator of each bus counts generation positive, as we do; a negative one withdraws.
+        """
+        self._net.sgen["p_mw"], self._net.sgen["q_mvar"] = p_kw / 1e3, q_kvar / 1e3
+        return quietly(self._net, pp.runpp, **{**OPTIONS, **options})
 
     @property
     def _compiled(self) -> Compiled:
@@ -384,7 +408,7 @@ class PandapowerFeeder:
         key = self._changed, taps
         if key not in self._numbers:
             self._turn(taps)
-            if not _newton(self._net, *self._idle):
+            if not self._newton(*self._idle):
                 raise FeederError(
                     self.name, "has no solution even without customers; pandapower.diagnostic may say why"
                 )
@@ -459,8 +483,15 @@ class PandapowerFeeder:
         gradient[0, node] = v[0, node] / abs(v[0, node])
         return gradient
 
-    def _slack_power(self) -> Complexes:
+    def _given_by_grid(self, v: Complexes, power: Complexes) -> Floats:
+        """Power that the external grids give, by state: all that enters at their nodes and no customer injects there."""
+        circuit = self._compiled.circuit
+        given: Floats = (v * circuit.current(v).conj() - power)[:, circuit.slack].real.sum(axis=(0, 1))
+        return given
+
+    def _slack_power(self, v: Complexes) -> Complexes:
         """Gradient of the power that the external grids give: held voltages times the currents they drive."""
+        del v
         circuit = self._compiled.circuit
         rows = circuit.sequences[0].admittance[circuit.slack]
         gradient: Complexes = rows.conj().T @ circuit.idle[0, circuit.slack]
@@ -468,12 +499,14 @@ class PandapowerFeeder:
 
     def _retry(self, p_kw: Floats, q_kvar: Floats) -> tuple[Complexes, str]:
         """Newton's method for what the fixed point did not settle: voltages, and why there are none or an empty text."""
-        for options in RETRIES:
+        for options in self._retries:
             self.retries += 1
-            if _newton(self._net, p_kw, q_kvar, **options):
+            if self._newton(p_kw, q_kvar, **options):
                 return self._solved_by_pandapower(), ""
-        tried = "fixed point, Newton from the linear flow and from a flat start, damped Newton"
-        return self._compiled.circuit.idle * np.nan, f"no power flow solution ({tried}): more than the grid can carry"
+        return (
+            self._compiled.circuit.idle * np.nan,
+            f"no power flow solution ({self._tried}): more than the grid can carry",
+        )
 
     def _solved_by_pandapower(self) -> Complexes:
         bus = self._net._ppc["bus"][: self._compiled.circuit.nodes]
@@ -491,7 +524,7 @@ class PandapowerFeeder:
         loading = np.maximum(
             np.abs(at_start) * circuit.ends.rating_s[:, None], np.abs(at_end) * circuit.ends.rating_e[:, None]
         ).max(axis=0)
-        slack = (v * circuit.current(v).conj() - power)[:, circuit.slack].real.sum(axis=(0, 1)) * kva
+        slack = self._given_by_grid(v, power) * kva
         lost = [into_start.real, into_end.real, circuit.shunt_power(v).real, -compiled.own.real[None, :, None]]
         losses = sum(part.sum(axis=(0, 1)) for part in lost) * kva
         residual = slack + p_kw.reshape(len(p_kw), -1).sum(axis=1) - losses
@@ -580,16 +613,12 @@ def _doubt(residual_kw: float, v_pu: Floats) -> str:
     return ""
 
 
-def _newton(net: Any, p_kw: Floats, q_kvar: Floats, **options: Any) -> bool:
-    """pandapower's own power flow, quietly; whether it found a solution.  Its result tables are empty otherwise.
-
-    The static generator of each bus counts generation positive, as we do; a negative one withdraws.
-    """
-    net.sgen["p_mw"], net.sgen["q_mvar"] = p_kw / 1e3, q_kvar / 1e3
+def quietly(net: Any, run: Callable[..., object], **options: Any) -> bool:
+    """Let pandapower solve a network without a word; whether it could.  Its result tables are empty otherwise."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
-            pp.runpp(net, **{**OPTIONS, **options})
+            run(net, **options)
         except DIVERGENCE:
             pp.toolbox.clear_result_tables(net)
             return False
