@@ -63,13 +63,16 @@ def check(net: Any, source: str) -> None:
     """Raise ``FeederError``, all faults at once, for a network whose power flow could not be trusted."""
     faults = list(checks.faults(net))
     if not faults:
-        faults = list(_unsupplied_customers(net))
+        supplied = supply(net, source).fed_by
+        faults = list(_unsupplied_customers(net, supplied))
+        if set(supplied) <= set(net.ext_grid.bus):
+            what = "nothing is connected to the external grid: no line or transformer in service leads away from it"
+            faults.append(Fault("net.ext_grid", what, "close a switch, or add a line or a transformer"))
     if faults:
         raise FeederError(source, tuple(faults))
 
 
-def _unsupplied_customers(net: Any) -> Iterator[Fault]:
-    supplied = supply(net, "").fed_by
+def _unsupplied_customers(net: Any, supplied: Collection[int]) -> Iterator[Fault]:
     names = dict(zip(net.bus.index, unique_names(net.bus, "bus"), strict=True))
     for table in (*CONSUMERS, *PRODUCERS):
         rows = net[table][net[table].in_service.astype(bool)]

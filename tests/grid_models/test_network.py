@@ -413,6 +413,12 @@ def test_a_customer_at_a_bus_out_of_service_is_refused(net):
     assert "b3 (5.0 kW)" in fault.what
 
 
+def test_an_external_grid_that_supplies_nothing_is_refused(net):
+    pp.create_switch(net, 0, 0, "t", closed=False)
+    (fault,) = faults_of(net)
+    assert (fault.where, "close a switch" in fault.remedy) == ("net.ext_grid", True)
+
+
 def test_a_load_that_is_no_number_is_refused(net):
     pp.create_load(net, 3, math.inf, name="huge")
     assert faults_of(net)[0].what == "is not a finite number: huge (inf)"
@@ -423,7 +429,7 @@ def test_long_lists_of_culprits_are_cut_and_counted():
     pp.create_buses(net, 40, 0.4)
     pp.create_ext_grid(net, 0)
     pp.create_loads(net, range(1, 40), p_mw=0.001)
-    (fault,) = faults_of(net)
+    fault, _ = faults_of(net)
     assert fault.what.endswith("bus 9 (1.0 kW), bus 10 (1.0 kW) and 29 more")
 
 
