@@ -50,7 +50,7 @@ class Recorder:
             line=feeder.lines,
             loading=flow.line_loading.tolist(),
         )
-        self._topology()
+        self._topology(flow.edition)
 
     def tables(self) -> Mapping[str, Mapping[str, list[Any]]]:
         """All tables, complete with what is known only at the end."""
@@ -82,7 +82,7 @@ class Recorder:
             interval=interval.index,
             start=self._built.world.calendar.timestamp(interval.start_s),
             status="OK" if flow.converged else "PHYSICS_FAILED",
-            edition=self._built.world.feeder.edition,
+            edition=flow.edition,
             policy="" if clearing is None else clearing.policy,
             fallback=done.fallback,
             rounds=0 if clearing is None else done.number,
@@ -156,18 +156,18 @@ class Recorder:
             v_degree=flow.v_degree.ravel().tolist(),
         )
 
-    def _topology(self) -> None:
-        """The feeder as it is now, unless it has been taken down before."""
+    def _topology(self, edition: int) -> None:
+        """The circuit that the interval was solved on, unless it has been taken down before."""
         feeder = self._built.world.feeder
-        if feeder.edition in self._editions:
+        if edition in self._editions:
             return
-        self._editions.add(feeder.edition)
+        self._editions.add(edition)
         places, held = feeder.coordinates() or {}, set(feeder.slack_nodes)
         for bus, number, kv in zip(feeder.buses, feeder.node_numbers, feeder.nominal_kv, strict=True):
             x, y = places.get(bus, (None, None))
             self._add(
                 "buses",
-                edition=feeder.edition,
+                edition=edition,
                 bus=bus,
                 number=number,
                 nominal_kv=kv,
@@ -177,7 +177,7 @@ class Recorder:
                 y=y,
             )
         for element in feeder.elements():
-            self._add("elements", edition=feeder.edition, base_kva=feeder.base_kva, **_element(element))
+            self._add("elements", edition=edition, base_kva=feeder.base_kva, **_element(element))
 
     def _setpoints(self, interval: Interval) -> None:
         for resource in self._built.resources:
