@@ -327,7 +327,7 @@ class PandapowerFeeder:
             part[:, ~self._compiled.supplied] = 0.0
         power = self._powers(*request)
         solution = self._compiled.circuit.solve(power)
-        notes = [self._refusal(wrong) for wrong in bad]
+        notes = [self._refusal(wrong) if wrong.any() else "" for wrong in bad]
         v = solution.v
         for state in np.flatnonzero(~solution.settled | bool(self._compiled.controlled.size)).tolist():
             if not notes[state]:
