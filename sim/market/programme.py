@@ -13,8 +13,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from sim.curves import SAME_KW, CurveStack, Flags, Floats, Ints, OfferCurve, clear
+from sim.curves import CurveStack, Flags, Floats, Ints, OfferCurve, clear
 from sim.errors import MarketError
+from sim.tolerances import POWER_KW
 
 PROGRAMMES = 40
 """Linear programmes after which a market that has not settled is given up; seven are usual, one where nothing slopes."""
@@ -25,7 +26,11 @@ _COARSE = 16
 _BLOCKS = 20_000
 """Blocks that all windows together are cut into, 16 to 256 for each curve: the more, the fewer programmes."""
 
-_OPTIONS = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+_SLIP_KW = POWER_KW / 10
+"""Powers closer than this are one: what is smaller than the tolerance of the programme is not cut further."""
+
+# Presolve gives other prices than those of the final basis where these are not unique, and not always good ones.
+_OPTIONS = {"presolve": False, "primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,9 +133,11 @@ def _cut(curves: Sequence[OfferCurve], grids: Sequence[Floats]) -> _Blocks:
     """The curves' powers cut at these prices and at their own corners; each block at the middle of its prices."""
     owners, prices, widths = [np.zeros(0, np.intp)], [np.zeros(0)], [np.zeros(0)]
     for index, (curve, grid) in enumerate(zip(curves, grids, strict=True)):
-        at = grid[(grid > curve.prices[0]) & (grid < curve.prices[-1])]
-        edges = np.sort(np.concatenate((curve.prices, at)), kind="stable")
-        powers = np.sort(np.concatenate((curve.powers, np.interp(at, curve.prices, curve.powers))), kind="stable")
+        inside = grid[(grid > curve.prices[0]) & (grid < curve.prices[-1])]
+        at_powers = np.interp(inside, curve.prices, curve.powers)
+        _, apart = np.unique(np.floor(at_powers / (_SLIP_KW / 10)), return_index=True)
+        edges = np.sort(np.concatenate((curve.prices, inside[apart])), kind="stable")
+        powers = np.sort(np.concatenate((curve.powers, at_powers[apart])), kind="stable")
         kw = np.diff(powers)
         used = kw > 0
         owners.append(np.full(int(used.sum()), index, np.intp))
@@ -184,6 +191,6 @@ def _off_price(curves: Sequence[OfferCurve], solution: Solution) -> float:
     off = [0.0]
     for curve, kw, price in zip(curves, solution.powers.tolist(), solution.price.tolist(), strict=True):
         power = min(max(kw, curve.min_kw), curve.max_kw)
-        off.append(clear(curve, power - SAME_KW).price_lo - price)
-        off.append(price - clear(curve, power + SAME_KW).price_hi)
+        off.append(clear(curve, power - _SLIP_KW).price_lo - price)
+        off.append(price - clear(curve, power + _SLIP_KW).price_hi)
     return max(off)

@@ -17,6 +17,7 @@ class Policy:
 
     promises: the conditions of ``certify`` that hold for every problem (with a slack, where a policy needs one).
     pricing: whether participants pay the market's price, or the tariff of the slack.
+    heeds_limits: whether lower limits would change what it clears.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Policy:
     promises: frozenset[str]
     pricing: Literal["PAY_AS_CLEAR", "RETAIL"]
     summary: str
+    heeds_limits: bool = True
 
 
 POLICIES: Mapping[str, Policy] = MappingProxyType(
@@ -50,6 +52,7 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
                 frozenset({"balance", "curves", "range", "adders"}),
                 "PAY_AS_CLEAR",
                 "one price for all; limits are not looked at",
+                heeds_limits=False,
             ),
             Policy(
                 "locational",
