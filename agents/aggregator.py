@@ -13,7 +13,7 @@ from agents.resource import Resource, Seat
 from sim.clock import Interval
 from sim.curves import OfferCurve, aggregate, disaggregate
 from sim.feeder import Floats
-from sim.forms import window_of
+from sim.forms import undelivered_in, window_of
 from sim.market.problem import Offer
 from sim.participant import Participant
 from sim.tolerances import POWER_KW
@@ -159,7 +159,8 @@ class Aggregator(Resource):
     def on_status(self, message: Message) -> Iterable[Event]:
         """Readings of all members: settle with each."""
         index, readings = self.accounts.deliveries(message)
-        awards = self._shares.pop(index, {})
+        cut_off = undelivered_in(message)
+        awards = {era: award for era, award in self._shares.pop(index, {}).items() if era not in cut_off}
         interval = self.calendar.interval(index)
         if readings is not None:
             minute = self.calendar.minute_of_day(interval.start_s)

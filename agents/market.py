@@ -19,6 +19,8 @@ from agents.rounds import (
     clear_and_certify,
     firm_nodes,
     limit_of,
+    loss_surplus_per_h,
+    next_round,
     problem_of,
     solve,
     surplus_per_h,
@@ -27,10 +29,18 @@ from sim.clock import Calendar, Interval
 from sim.contracts.contract import Contract, Settlement, Turn, settle
 from sim.errors import MarketError
 from sim.events import EventLog
-from sim.forms import aggregation_request, aggregation_result, window_of
+from sim.forms import (
+    aggregation_request,
+    aggregation_result,
+    assessment_of,
+    assessment_request,
+    undelivered_in,
+    window_of,
+)
 from sim.ledger import Ledger
-from sim.market.problem import Clearing, Limit, Offer, slack_prices
+from sim.market.problem import Clearing, Limit, Offer, Problem, slack_prices
 from sim.participant import Ids, Participant, Registry
+from sim.wire.assessment import AssessedContent
 from sim.wire.auxiliary import AggregateContent, AggregatedContent
 from sim.wire.bags import GridNode
 from sim.wire.codes import Code, Refusal
@@ -101,6 +111,7 @@ class Market(Participant):
         self._lock_contract = ids.fresh()
         self._closing: dict[str, int] = {}
         self._offers: dict[int, tuple[Offer, ...]] = {}
+        self._outcomes: dict[int, Message] = {}
         self._awards: dict[int, dict[str, Award]] = {}
         self._retail_prices = (0.0, 0.0)
         self.reactions |= {
@@ -115,6 +126,7 @@ class Market(Participant):
             "on_discover": self.on_nodes,
             "aggregate": self.on_aggregate,
             "on_aggregate": self.on_aggregated,
+            "on_assess": self.on_assessed,
             "on_confirm": self.on_locked,
             "on_status": self.on_status,
         }
@@ -161,10 +173,7 @@ class Market(Participant):
             raise Refusal(Code.PRC_CONFLICT, "/message/catalogs", str(error)) from error
         del self._closing[message.message_id], self._offers[index]
         self.rounds[index] = Round(Stage.GATE_CLOSED, problem)
-        request = aggregation_request(problem, window_of(self._calendar, index), self._currency)
-        question = self.request("aggregate", self.era, AggregateContent(aggregationRequest=request), self._transaction)
-        self._closing[question.message_id] = index
-        return (question,)
+        return (self._put(problem, index),)
 
     def on_aggregate(self, message: Message) -> Iterable[Event]:
         """Clear and certify.  A policy that fails, or breaks what it promises, gives way to the fallback."""
@@ -172,18 +181,62 @@ class Market(Participant):
             what = f"expected an aggregate of {self.era} itself, got one of {message.sender}"
             raise Refusal(Code.AUT_UNAUTHORIZED_ACTION, "/context/bapId", what)
         index = asked_for(self._closing, message)
-        problem = self.rounds[index].problem
+        asked = self.rounds[index]
+        problem = asked.problem
         if problem is None:
             raise Refusal(Code.PRC_INVALID_TRANSITION, "/context/messageId", "no gate of this market has closed for it")
-        clearing, certificate, fallback = solve(problem, self.rules, self._clear)
-        self.rounds[index] = Round(Stage.CLEARED, problem, clearing, certificate, fallback)
+        clearing, certificate, fallback = solve(problem, self.rules, self._clear, fallback=asked.fallback)
+        self.rounds[index] = replace(
+            asked, stage=Stage.CLEARED, clearing=clearing, certificate=certificate, fallback=fallback
+        )
         result = aggregation_result(problem, clearing, certificate)
         return (self.answer(message, AggregatedContent(aggregationResult=result)),)
 
     def on_aggregated(self, message: Message) -> Iterable[Event]:
-        """The outcome: have the energy of every meter locked, so that no kWh is sold twice."""
+        """The outcome: ask the grid operator whether the wires would carry it."""
         assert isinstance(message.content, AggregatedContent)
         index = asked_for(self._closing, message)
+        if not self.rules.rounds_max:
+            return self._accept(message, index)
+        self._outcomes[index] = message
+        question = self.request(
+            "assess",
+            self._utility,
+            assessment_request(message.content.aggregationResult, window_of(self._calendar, index)),
+            self._transaction,
+            lineage=Lineage(transactionId=message.transaction_id, messageId=message.message_id),
+        )
+        del self._closing[message.message_id]
+        self._closing[question.message_id] = index
+        return (question,)
+
+    def on_assessed(self, message: Message) -> Iterable[Event]:
+        """What the wires say: accept the outcome, or clear again within what they would carry."""
+        assert isinstance(message.content, AssessedContent)
+        index = asked_for(self._closing, message)
+        done = self.rounds[index]
+        assessment = assessment_of(message.content.assessment)
+        again = next_round(done, assessment, self.rules)
+        if again is None:
+            flow_kw = {found.node: found.flow_kw for found in assessment.nodes}
+            self.rounds[index] = replace(done, assessed_kw=flow_kw)
+            return self._accept(message, index)
+        del self._closing[message.message_id], self._outcomes[index]
+        self.rounds[index] = again
+        assert again.problem is not None
+        return (self._put(again.problem, index),)
+
+    def _put(self, problem: Problem, index: int) -> Message:
+        """A problem to the aggregation endpoint, which is ours."""
+        request = aggregation_request(problem, window_of(self._calendar, index), self._currency)
+        question = self.request("aggregate", self.era, AggregateContent(aggregationRequest=request), self._transaction)
+        self._closing[question.message_id] = index
+        return question
+
+    def _accept(self, message: Message, index: int) -> Iterable[Event]:
+        """An outcome that stands: have the energy of every meter locked, so that no kWh is sold twice."""
+        outcome = self._outcomes.pop(index, message)
+        assert isinstance(outcome.content, AggregatedContent)
         interval = self._calendar.interval(index)
         firm = firm_nodes(self.rounds[index], self.rules)
         awards = {
@@ -194,7 +247,7 @@ class Market(Participant):
                 s.curtailedKW or 0.0,
                 firm=self.membership.member(s.era).node in firm,
             )
-            for s in message.content.aggregationResult.setpoints
+            for s in outcome.content.aggregationResult.setpoints
         }
         del self._closing[message.message_id]
         self._awards[index] = awards
@@ -222,13 +275,14 @@ class Market(Participant):
         return self.membership.awards(self._calendar.interval(index), self._awards[index])
 
     def on_nack(self, message: Message) -> Iterable[Event]:
-        """A refused lock fails the round: nobody is awarded, and every device falls back on its safe default."""
+        """A refused lock or assessment fails the round: nobody is awarded, and every device falls back on its safe default."""
         index = self._closing.pop(message.message_id, None)
         if index is None:
             return self.membership.on_refused(message)
         self.rounds[index] = replace(self.rounds[index], stage=Stage.FAILED)
         self._awards.pop(index, None)
         self._offers.pop(index, None)
+        self._outcomes.pop(index, None)
         self.membership.books.pop(index, None)
         return ()
 
@@ -238,6 +292,7 @@ class Market(Participant):
         """Readings of all members for one interval: settle it, unless the wires had no valid state."""
         index, readings = self.accounts.deliveries(message)
         interval = self._calendar.interval(index)
+        cut_off = undelivered_in(message)
         done = self.rounds.get(index, Round(Stage.FAILED))
         awards = self._awards.pop(index, {})
         if done.stage is not Stage.PUBLISHED:
@@ -247,21 +302,33 @@ class Market(Participant):
             self.held.append(index)
         else:
             if done.stage is Stage.PUBLISHED and done.clearing is not None:
-                self._settle_surplus(interval, done.clearing)
-            yield from self.accounts.close(interval, self.membership.members, readings, awards, self._retail_prices)
+                assert done.problem is not None
+                self._settle_surplus(interval, done.problem, done.clearing, cut_off)
+            delivered = {era: award for era, award in awards.items() if era not in cut_off}
+            yield from self.accounts.close(interval, self.membership.members, readings, delivered, self._retail_prices)
         if index == self._calendar.count - 1:
             yield from self.accounts.finish(self.membership.members)
             if self._passes_rent_on:
                 self._chronicle.ended(self._rent, Turn.FULFIL)
 
-    def _settle_surplus(self, interval: Interval, clearing: Clearing) -> None:
+    def _settle_surplus(
+        self, interval: Interval, problem: Problem, clearing: Clearing, cut_off: frozenset[str]
+    ) -> None:
         """What the market is left with goes to the grid operator, so that it keeps its fee alone.
 
-        Where the market's prices rule it is the congestion rent; where the fallback had to price at the tariff it is the wedge
-        on what the street traded with itself.
+        Where the market's prices rule it is the congestion rent and what marginal losses bring; where the fallback had to
+        price at the tariff it is the wedge on what the street traded with itself.  What was agreed with participants whom no
+        supply reached is not settled, and the grid operator makes up for it.
         """
         if self._passes_rent_on:
-            values = {"rent": Decimal(f"{surplus_per_h(clearing) * interval.hours:.6f}")}
+            delivered = {era: 0.0 if era in cut_off else p_kw for era, p_kw in clearing.setpoint_kw.items()}
+            clearing = replace(clearing, setpoint_kw=delivered)
+            losses = loss_surplus_per_h(problem, clearing)
+            rent = surplus_per_h(clearing) - losses
+            values = {
+                "rent": Decimal(f"{rent * interval.hours:.6f}"),
+                "lossSurplus": Decimal(f"{losses * interval.hours:.6f}"),
+            }
             postings = settle(self._rent_settlement, self._rent, interval.index, values)
             self._ledger.post(postings)
             self._chronicle.computed(self._rent, interval.index, values, postings)

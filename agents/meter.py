@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 from agents.member import commitment
 from agents.utility import SITES_METER, SUPPLY_METER
@@ -80,6 +81,9 @@ class MeterOperator(Participant):
 
     def _performance(self, meter: str, energy_kwh: float, index: int) -> Performance:
         valid = self._meters.valid
+        status: Literal["COMPLETED", "FAILED"] = (
+            "COMPLETED" if valid and meter not in self._meters.cut_off else "FAILED"
+        )
         reading = MeterReading(
             timeWindow=window_of(self._calendar, index),
             consumedEnergy=max(-energy_kwh, 0.0) if valid else 0.0,
@@ -89,10 +93,10 @@ class MeterOperator(Participant):
         )
         return Performance(
             id=f"{meter}/{index}",
-            status=Descriptor(code="COMPLETED" if valid else "FAILED"),
+            status=Descriptor(code=status),
             performanceAttributes=EnergyDelivery(
                 ENERGY,
-                deliveryStatus="COMPLETED" if valid else "FAILED",
+                deliveryStatus=status,
                 meterId=meter,
                 meterReadings=(reading,),
             ),

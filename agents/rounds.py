@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
 from msgspec import UNSET
 
+from sim.curves import OfferCurve
 from sim.errors import MarketError
+from sim.market.assessment import Assessment
 from sim.market.certificate import Certificate, certify
 from sim.market.policies import Policy
 from sim.market.problem import Clearing, Limit, Offer, Problem
+from sim.tolerances import LOADING
 from sim.wire.bags import GridNode
+
+MARGIN_ON_GAP = 1.05
+"""A limit is tightened by the measured gap and a little more, so that the next outcome lands on the safe side."""
+
+SAME_LOSSES = 1e-3
+"""Marginal losses are known well enough when no price would move by more than this share of the price above."""
+
+_NOTHING = OfferCurve.of([(0.0, 0.0)])
 
 
 class Stage(StrEnum):
@@ -31,6 +42,7 @@ class Rules:
     """How a market clears: its policy, what it falls back on, and the bounds of its prices per kWh.
 
     firm_share: share of an export limit from which on set-points below it are also the most that may be injected.
+    rounds_max: outcomes that the grid operator is asked about before one is published; 0 to ask about none.
     """
 
     policy: Policy
@@ -41,17 +53,25 @@ class Rules:
     firm_share: float
     confirm_s: int
     gate_s: int
+    rounds_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One gate: the problem, its outcome, and whether the fallback had to serve."""
+    """One gate: the problem, its outcome, and whether the fallback had to serve.
+
+    number: of the outcome, from 1; a further one follows where the wires would not have carried it.  final: nobody asks about
+    the next outcome any more.  assessed_kw: flow through each node that the power flow gave for the outcome, + downstream.
+    """
 
     stage: Stage
     problem: Problem | None = None
     clearing: Clearing | None = None
     certificate: Certificate | None = None
     fallback: bool = False
+    number: int = 1
+    final: bool = False
+    assessed_kw: Mapping[str, float] = field(default_factory=dict)
 
 
 Clear = Callable[[Problem, Policy], tuple[Clearing, Certificate]]
@@ -87,8 +107,12 @@ def problem_of(offers: tuple[Offer, ...], limits: tuple[Limit, ...], rules: Rule
     )
 
 
-def solve(problem: Problem, rules: Rules, clear: Clear) -> tuple[Clearing, Certificate, bool]:
+def solve(
+    problem: Problem, rules: Rules, clear: Clear, *, fallback: bool = False
+) -> tuple[Clearing, Certificate, bool]:
     """Clear and certify.  A policy that fails, or breaks what it promises, gives way to the fallback (last value: true)."""
+    if fallback:
+        return (*clear(problem, rules.fallback), True)
     try:
         clearing, certificate = clear(problem, rules.policy)
     except MarketError:
@@ -96,6 +120,87 @@ def solve(problem: Problem, rules: Rules, clear: Clear) -> tuple[Clearing, Certi
     if any(violation.condition in rules.policy.promises for violation in certificate.violations):
         return (*clear(problem, rules.fallback), True)
     return clearing, certificate, False
+
+
+def next_round(done: Round, assessment: Assessment, rules: Rules) -> Round | None:
+    """What to clear instead of an outcome that the wires would not carry; None where it can stand.
+
+    Every limit that the power flow found broken is tightened by the gap and a little more; voltages out of bounds become
+    linear limits; whom no supply reaches is taken to offer nothing; marginal losses become what each price lies above its
+    node's.  After ``rounds_max`` outcomes the fallback clears, if the policy has promised to keep limits.
+    """
+    assert done.problem is not None
+    assert done.clearing is not None
+    problem, broken = tightened(done.problem, done.clearing, assessment)
+    priced = _with_losses(problem, done.clearing, assessment)
+    served = rules.fallback if done.fallback else rules.policy
+    if done.final or not served.heeds_limits or not (broken or priced is not problem):
+        return None
+    if done.number < rules.rounds_max:
+        return Round(Stage.GATE_CLOSED, priced, number=done.number + 1)
+    if broken and "limits" in rules.policy.promises:
+        return Round(Stage.GATE_CLOSED, problem, fallback=True, number=done.number + 1, final=True)
+    return None
+
+
+def tightened(problem: Problem, clearing: Clearing, assessment: Assessment) -> tuple[Problem, bool]:
+    """The problem with the limits that an outcome breaks on the wires, and whether there are any."""
+    if not assessment.solved:
+        return _halved(problem, clearing), True
+    limits = {limit.node: limit for limit in problem.limits}
+    for found in assessment.nodes:
+        limit, flow_kw = limits[found.node], clearing.flow_kw[found.node]
+        if found.excess_forward_kw > _allowance(limit.import_limit_kw):
+            most = max(flow_kw - MARGIN_ON_GAP * found.excess_forward_kw, 0.0)
+            limits[found.node] = limit = replace(limit, import_limit_kw=min(limit.import_limit_kw, most))
+        if found.excess_reverse_kw > _allowance(limit.export_limit_kw):
+            most = max(-flow_kw - MARGIN_ON_GAP * found.excess_reverse_kw, 0.0)
+            limits[found.node] = replace(limit, export_limit_kw=min(limit.export_limit_kw, most))
+    linear = {known.name: known for known in problem.linear} | {new.name: new for new in assessment.voltages}
+    unserved = set(assessment.unserved)
+    offers = tuple(replace(o, curve=_NOTHING, baseline_kw=0.0) if o.era in unserved else o for o in problem.offers)
+    changed = tuple(limits.values()) != problem.limits or bool(assessment.voltages) or bool(unserved)
+    if not changed:
+        return problem, False
+    return replace(problem, offers=offers, limits=tuple(limits.values()), linear=tuple(linear.values())), True
+
+
+def _allowance(limit_kw: float) -> float:
+    return LOADING * limit_kw if math.isfinite(limit_kw) else 0.0
+
+
+def _halved(problem: Problem, clearing: Clearing) -> Problem:
+    """Half of every flow, where more than that had no solution at all."""
+
+    def half(limit: Limit) -> Limit:
+        if limit.parent is None:
+            return limit
+        flow_kw = clearing.flow_kw[limit.node]
+        return replace(
+            limit,
+            import_limit_kw=min(limit.import_limit_kw, max(flow_kw, 0.0) / 2),
+            export_limit_kw=min(limit.export_limit_kw, max(-flow_kw, 0.0) / 2),
+        )
+
+    return replace(problem, limits=tuple(half(limit) for limit in problem.limits))
+
+
+def _with_losses(problem: Problem, clearing: Clearing, assessment: Assessment) -> Problem:
+    """The problem with marginal losses as known adders; itself where they are known well enough.
+
+    Another kW injected where it adds ``f`` kW of losses is worth ``1 - f`` kW above: its price lies ``f`` times the price
+    above below that.
+    """
+    if assessment.loss_factor is None:
+        return problem
+    root = next(limit.node for limit in problem.limits if limit.parent is None)
+    price = clearing.price_per_kwh[root] or 0.0
+    wanted = {era: -factor * price for era, factor in assessment.loss_factor.items()}
+    known = {offer.era: offer.adder_per_kwh for offer in problem.offers}
+    if all(abs(wanted.get(era, 0.0) - adder) <= SAME_LOSSES * abs(price) for era, adder in known.items()):
+        return problem
+    offers = (replace(offer, adder_per_kwh=wanted.get(offer.era, 0.0)) for offer in problem.offers)
+    return replace(problem, offers=tuple(offers))
 
 
 def firm_nodes(done: Round, rules: Rules) -> frozenset[str]:
@@ -118,6 +223,16 @@ def firm_nodes(done: Round, rules: Rules) -> frozenset[str]:
 def surplus_per_h(clearing: Clearing) -> float:
     """What all participants together pay more than they receive at their prices [currency/h].
 
-    Under locational prices it equals Σ adder · flow over the nodes, the congestion rent.
+    Under locational prices it equals Σ adder · flow over the nodes and what linear limits are worth, the congestion rent,
+    and what marginal losses bring.
     """
     return -sum((clearing.participant_price[era] or 0.0) * p_kw for era, p_kw in clearing.setpoint_kw.items())
+
+
+def loss_surplus_per_h(problem: Problem, clearing: Clearing) -> float:
+    """The part of the surplus that known adders bring: marginal losses are about twice the losses [currency/h]."""
+    return -sum(
+        offer.adder_per_kwh * clearing.setpoint_kw[offer.era]
+        for offer in problem.offers
+        if clearing.participant_price[offer.era] is not None
+    )

@@ -10,14 +10,16 @@ from msgspec import UNSET
 
 from agents.accounts import Due
 from agents.chronicle import Chronicle
+from agents.inspection import Inspector
 from sim.clock import Calendar
 from sim.contracts.contract import Contract, Settlement, Turn, settle
 from sim.events import EventLog
-from sim.forms import PERFORMANCE, interval_of, readings_in
+from sim.forms import PERFORMANCE, assessment_body, interval_of, readings_in
 from sim.ledger import Ledger
 from sim.participant import Ids, Participant, Registry
 from sim.tariff import prices_by_minute
 from sim.tolerances import POWER_KW
+from sim.wire.assessment import AssessContent
 from sim.wire.bags import ENERGY, EnergyContract, EnergyResource, InputParameters, MeterReading, Tariff
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import Commitment, ContractStatus
@@ -43,7 +45,8 @@ class Utility(Participant):
     """Approves the meters it knows, and locks no more energy on a meter than its connection can carry.
 
     wheeling_per_kwh: charge announced with every approval.  losses: contract by which it buys what flowed in and nobody has
-    paid for, at these import and export ``tariffs``.  supplier_meter: meter whose locks say what the retailer was paid for.
+    paid for, at these import and export ``tariffs``.  inspector: knows the wires; None where nobody asks.  supplier_meter:
+    meter whose locks say what the retailer was paid for.
     """
 
     kind = "utility"
@@ -62,6 +65,7 @@ class Utility(Participant):
         ledger: Ledger,
         log: EventLog,
         tariffs: tuple[Tariff, Tariff],
+        inspector: Inspector | None = None,
     ) -> None:
         super().__init__(registry, era, ids)
         self._connections = connections
@@ -69,6 +73,7 @@ class Utility(Participant):
         self._calendar = calendar
         self._supplier_meter = supplier_meter
         self._losses = losses
+        self._inspector = inspector
         self._settlement = Settlement()
         self._ledger = ledger
         self._chronicle = Chronicle(log, era)
@@ -77,6 +82,8 @@ class Utility(Participant):
         self._locked_kwh: dict[tuple[int, str], float] = {}
         self._hosts: dict[str, str] = {}
         self.reactions |= {"init": self.on_init, "confirm": self.on_confirm, "on_status": self.on_status}
+        if inspector is not None:
+            self.reactions["assess"] = self.on_assess
 
     def on_start(self, _: Alarm) -> Iterable[Event]:
         """What the wires lose is bought from now on."""
@@ -102,6 +109,15 @@ class Utility(Participant):
         answer = self.answer(message, ContractContent(contract=_answered(message, "PENDING", approval)))
         self._hosts[meter] = message.sender
         return (answer,)
+
+    def on_assess(self, message: Message) -> Iterable[Event]:
+        """Solve the power flow of an outcome that nobody has been told yet, and say what it breaks."""
+        assert isinstance(message.content, AssessContent)
+        assert self._inspector is not None
+        request = message.content.assessmentRequest
+        interval_of(request.timeWindow, self._calendar, "/message/assessmentRequest/timeWindow")
+        planned = {setpoint.era: setpoint.setpointKW for setpoint in request.setpoints}
+        return (self.answer(message, assessment_body(self._inspector.assess(planned))),)
 
     def on_confirm(self, message: Message) -> Iterable[Event]:
         """Lock energy by meter for one interval; all of it, or none of it."""

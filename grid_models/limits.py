@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 
 from grid_models.powerflow import PandapowerFeeder
+from grid_models.twoport import TwoPort
 from sim.errors import FeederError
 
 
@@ -32,6 +33,17 @@ def lv_limits_kw(feeder: PandapowerFeeder, branch: str, kva: float, cos_phi: flo
     return (
         _largest(lambda p_kw: two_port.kva(p_kw, p_kw * tan_phi) <= kva),
         _largest(lambda p_kw: two_port.kva(-p_kw, p_kw * tan_phi) <= kva),
+    )
+
+
+def allowed_kw(two_port: TwoPort, kva: float, q_kvar: float) -> tuple[float, float]:
+    """Largest import and largest export [kW ≥ 0] out at the lower end for a load of ``kva``, at this reactive flow there.
+
+    0 where the reactive flow alone is too much.
+    """
+    return (
+        _largest(lambda p_kw: two_port.kva(p_kw, q_kvar) <= kva),
+        _largest(lambda p_kw: two_port.kva(-p_kw, q_kvar) <= kva),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -11,6 +11,7 @@ from agents.accounts import Accounts
 from agents.aggregator import Aggregator
 from agents.catalogue import Catalogue
 from agents.closing import Practice
+from agents.inspection import Inspector, Point
 from agents.market import Market
 from agents.member import OpenRole
 from agents.membership import Gate, Membership
@@ -20,9 +21,10 @@ from agents.retailer import Retailer
 from agents.rounds import Clear, Rules, clear_and_certify
 from agents.transformer import Transformer
 from agents.utility import Connection, Utility
-from grid_models import feeders, limits
 from grid_models.powerflow import PandapowerFeeder
 from scenarios import catalog, money
+from scenarios.feeder import allowed_kw, limits_kw, load
+from scenarios.grid_events import grid_changes
 from scenarios.kinds import KINDS, Ground, Spot
 from scenarios.names import CATALOGUE, MARKET, METERING, RETAILER, ROOT, UTILITY
 from scenarios.placement import Settler, settle_in
@@ -35,6 +37,7 @@ from sim.clock import Calendar, local_start
 from sim.contracts.contract import settle
 from sim.contracts.cycles import Rules as ClosingRules
 from sim.contracts.settlement_moves import Missing
+from sim.device import Device
 from sim.feeder import Branch
 from sim.journal import Journal
 from sim.participant import Ids, Participant
@@ -63,6 +66,7 @@ class Built:
 
     scenario: Scenario
     world: World
+    feeder: PandapowerFeeder
     market: Market
     resources: tuple[Resource, ...]
     limits: tuple[NodeLimits, ...]
@@ -76,7 +80,7 @@ def build(scenario: Scenario, sink: BinaryIO, stopwatch: Stopwatch) -> Built:
     Raises ``ScenarioError`` with every problem that only shows when the parts meet: buses, names, hosts, tariffs, policies.
     """
     with stopwatch.part("feeder"):
-        feeder = feeders.load(scenario.feeder.name, transformer_type=scenario.feeder.transformer_type)
+        feeder = load(scenario.feeder, scenario.name)
         weather = weather_of(scenario)
     settlers = settle_in(scenario, feeder, weather.load_kw.shape[1])
     return _Builder(scenario, feeder, weather, settlers, sink, stopwatch).build()
@@ -106,6 +110,7 @@ class _Builder:
         self._policing = policing_of(scenario, self._calendar)
         self._retail = self._policy.pricing == "RETAIL"
         self._lead_s = scenario.market.confirm_s + AGGREGATOR_AHEAD_S + SETUP_S
+        self._solve = stopwatch.wrap("power flow", feeder.solve)
         journal = Journal(sink)
         self._trust = Trust(scenario.seed, self._calendar, -self._lead_s, stopwatch) if scenario.wire.sign else None
         self._world = World(
@@ -120,7 +125,10 @@ class _Builder:
             witness=METERING,
             seals=self._trust,
             rate_limit=scenario.wire.rate_limit,
-            solve=stopwatch.wrap("power flow", feeder.solve),
+            changes=grid_changes(scenario, self._calendar, lambda: load(scenario.feeder, scenario.name)),
+            compare=stopwatch.wrap("reference", lambda flow: feeder.reference(flow.p_kw, flow.q_kvar)),
+            reference_every=scenario.feeder.reference_every,
+            solve=self._solve,
             commit=stopwatch.wrap("journal", journal.commit),
         )
         settlement = scenario.settlement
@@ -140,7 +148,7 @@ class _Builder:
             self._add(self._transformer(limit), 0)
         market = self._market()
         aggregators = [self._aggregator(spec.name, connections[spec.name]) for spec in self._scenario.aggregators]
-        self._add(self._utility(connections), 0)
+        self._add(self._utility(connections, self._inspector(resources)), 0)
         self._add(market, 0)
         self._add(self._metering(resources), 0)
         retailer = self._retailer(connections[RETAILER].import_cap_kw)
@@ -152,6 +160,7 @@ class _Builder:
         return Built(
             scenario=self._scenario,
             world=world,
+            feeder=self._feeder,
             market=market,
             resources=(*resources, *aggregators, retailer),
             limits=node_limits,
@@ -192,13 +201,8 @@ class _Builder:
 
     def _node_limits(self, branch: Branch) -> NodeLimits:
         wanted = self._scenario.feeder.limits
-        import_kw, _ = limits.lv_limits_kw(
-            self._feeder, branch.name, branch.rated_kva * wanted.import_share, wanted.power_factor
-        )
-        _, export_kw = limits.lv_limits_kw(
-            self._feeder, branch.name, branch.rated_kva * wanted.export_share, wanted.power_factor
-        )
-        kept = 1 - wanted.margin
+        import_kw, export_kw = limits_kw(self._feeder, wanted, branch)
+        kept = 1 - wanted.limits_of(branch.name).margin
         return NodeLimits(branch, import_kw, export_kw, import_kw * kept, export_kw * kept)
 
     def _transformer(self, limit: NodeLimits) -> Transformer:
@@ -225,6 +229,7 @@ class _Builder:
             firm_share=spec.firm_share,
             confirm_s=spec.confirm_s,
             gate_s=spec.gate_s,
+            rounds_max=spec.rounds_max,
         )
         clear: Clear = self._stopwatch.wrap("clearing", clear_and_certify)
         return Market(
@@ -293,7 +298,23 @@ class _Builder:
             capacity_kw=(-connection.import_cap_kw, connection.export_cap_kw),
         )
 
-    def _utility(self, connections: Mapping[str, Connection]) -> Utility:
+    def _inspector(self, resources: list[Resource]) -> Inspector | None:
+        """The grid operator's eye on the wires; None where the market does not ask."""
+        spec = self._scenario.market
+        if not spec.rounds_max:
+            return None
+        limits = self._scenario.feeder.limits
+        return Inspector(
+            self._feeder,
+            points=points_of(resources),
+            allowed_kw=functools.partial(allowed_kw, self._feeder, limits),
+            band_pu=(limits.v_min_pu, limits.v_max_pu),
+            kvar=lambda: self._world.wires.q_kvar,
+            losses=spec.losses == "marginal",
+            solve=self._solve,
+        )
+
+    def _utility(self, connections: Mapping[str, Connection], inspector: Inspector | None) -> Utility:
         return Utility(
             self._world,
             UTILITY,
@@ -306,6 +327,7 @@ class _Builder:
             ledger=self._world.ledger,
             log=self._world.log,
             tariffs=self._tariffs,
+            inspector=inspector,
         )
 
     def _metering(self, resources: list[Resource]) -> MeterOperator:
@@ -340,3 +362,20 @@ def calendar_of(scenario: Scenario) -> Calendar:
         interval_s=scenario.interval_min * 60,
         count=scenario.duration_h * 60 // scenario.interval_min,
     )
+
+
+def points_of(resources: Sequence[Resource]) -> dict[str, tuple[Point, ...]]:
+    """Where the power of each participant of the market enters the grid: a host's at its members', by what these can do."""
+    points: dict[str, tuple[Point, ...]] = {}
+    hosted: dict[str, list[Device]] = {}
+    for resource in resources:
+        if resource.device is not None:
+            points[resource.era] = (Point(resource.device.bus, 1.0, resource.device.phase),)
+            hosted.setdefault(resource.place.host, []).append(resource.device)
+    for host, devices in hosted.items():
+        if host != MARKET:
+            sizes = [max(-device.twin.min_kw, device.twin.max_kw) for device in devices]
+            points[host] = tuple(
+                Point(device.bus, size / sum(sizes), device.phase) for device, size in zip(devices, sizes, strict=True)
+            )
+    return points

@@ -30,7 +30,10 @@ def load(spec: FeederSpec, source: str) -> PandapowerFeeder:
     source: name of the scenario, for what is wrong with it.  Raises ``ScenarioError`` for a description or limits that do not
     fit, ``FeederError`` for a network that cannot be used.
     """
-    return feeders.feeder_of(network_of(spec, source), spec.limits.nodes())
+    from grid_models.taps import TapChanger  # noqa: PLC0415  (pandapower takes seconds to import)
+
+    changers = [TapChanger(c.transformer, c.low_pu, c.high_pu) for c in spec.tap_changers]
+    return feeders.feeder_of(network_of(spec, source), spec.limits.nodes(), changers)
 
 
 def network_of(spec: FeederSpec, source: str) -> feeders.Network:
@@ -114,6 +117,25 @@ def limits_kw(feeder: PandapowerFeeder, limits: Limits, branch: Branch) -> tuple
     import_kw, _ = lv_limits_kw(feeder, branch.name, kva * own.import_share, own.power_factor)
     _, export_kw = lv_limits_kw(feeder, branch.name, kva * own.export_share, own.power_factor)
     return import_kw, export_kw
+
+
+def allowed_kw(
+    feeder: PandapowerFeeder, limits: Limits, node: str, flow_kw: float, flow_kvar: float
+) -> tuple[float, float]:
+    """Import and export that a market may plan through a node, with this reactive flow through it; infinite well below.
+
+    flow_kw, flow_kvar: at the lower end, + downstream.
+    """
+    from grid_models.limits import allowed_kw as largest  # noqa: PLC0415
+
+    own, two_port = limits.limits_of(node), feeder.two_port(node)
+    share = own.import_share if flow_kw >= 0 else own.export_share
+    kva = next(b.rated_kva for b in feeder.branches if b.name == node) * own.derating * share
+    kept = 1 - own.margin
+    if two_port.kva(flow_kw / kept, flow_kvar) <= kva:
+        return math.inf, math.inf
+    import_kw, export_kw = largest(two_port, kva, flow_kvar)
+    return import_kw * kept, export_kw * kept
 
 
 def show(

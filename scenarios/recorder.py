@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agents.rounds import Round, Stage, surplus_per_h
 from agents.twins.ev import EVTwin
@@ -18,7 +18,7 @@ from sim.errors import FeederError
 from sim.feeder import Feeder, Flow
 
 if TYPE_CHECKING:
-    from grid_models.powerflow import Element
+    from grid_models.powerflow import Element, PandapowerFeeder
 
 _NO_ROUND = Round(Stage.FAILED)
 
@@ -31,6 +31,8 @@ class Recorder:
         self._tables: dict[str, dict[str, list[Any]]] = {
             name: {column: [] for column in schema.names} for name, schema in TABLES.items()
         }
+        # The world knows its feeder as the kernel does; what it is made of is known here, where it was built.
+        self._feeder = cast("PandapowerFeeder", built.world.feeder)
         self._editions: set[int] = set()
 
     def observe(self, interval: Interval, flow: Flow) -> None:
@@ -43,7 +45,7 @@ class Recorder:
         self._setpoints(interval)
         self._bounds(interval, done)
         self._voltages(interval, flow)
-        feeder = self._built.world.feeder
+        feeder = self._built.feeder
         self._add_all(
             "lines",
             interval=[interval.index] * len(feeder.lines),
@@ -145,7 +147,7 @@ class Recorder:
             )
 
     def _voltages(self, interval: Interval, flow: Flow) -> None:
-        feeder = self._built.world.feeder
+        feeder = self._built.feeder
         phases = len(feeder.phases)
         self._add_all(
             "voltages",
@@ -158,10 +160,11 @@ class Recorder:
 
     def _topology(self, edition: int) -> None:
         """The circuit that the interval was solved on, unless it has been taken down before."""
-        feeder = self._built.world.feeder
+        feeder = self._built.feeder
         if edition in self._editions:
             return
         self._editions.add(edition)
+        feeder.use(edition)
         places, held = feeder.coordinates() or {}, set(feeder.slack_nodes)
         for bus, number, kv in zip(feeder.buses, feeder.node_numbers, feeder.nominal_kv, strict=True):
             x, y = places.get(bus, (None, None))

@@ -121,6 +121,13 @@ def manifest(built: Built, durations: Mapping[str, float]) -> dict[str, Any]:
         "contractLog": msgspec.to_builtins(world.witness.seals[-1].head),
         "heldIntervals": built.market.held,
         "unsettledContracts": unsettled(built),
+        "physics": {
+            "powerFlows": built.feeder.solves,
+            "newtonAttempts": built.feeder.retries,
+            "notes": list(built.feeder.notes),
+            "compared": len(world.references),
+            "largestGapPU": max((gap for _, gap in world.references), default=None),
+        },
         "messages": actions,
         "durations": {part: round(seconds, 3) for part, seconds in durations.items()},
         "scenario": scenario.model_dump(mode="json", by_alias=True),

@@ -25,8 +25,10 @@ TimeOfDay = Annotated[str, Field(pattern=TIME_PATTERN)]
 
 LEAST_KEPT = 1e-3
 """A truncated distribution that keeps less than this share of its draws is a mistake, and slow."""
-LONGEST_ROUND_HOPS = 10
-"""Messages from the gate to the last award: 7 of the market's own round, 3 more through an aggregator."""
+ROUND_HOPS = 4
+"""Messages of one outcome: aggregate, assess, and their answers."""
+OTHER_HOPS = 10
+"""Messages from the gate to the last award beside these: nodes, the fallback, locks, awards, and 3 through an aggregator."""
 
 
 class Model(BaseModel):
@@ -138,8 +140,9 @@ class Limits(Model):
 
     The market's limits in kW follow from these and the branch's own losses.  margin is kept free for line losses, reactive
     power of the customers and wrong forecasts.  side: where the market's limit is metered, below the branch (lv) or above it
-    (hv).  derating: share of the nameplate that may be used, on top of what the network itself derates.  transformers: what
-    differs, by name; of three windings ``NAME mv`` and ``NAME lv``.  lines: those that are limited at all.
+    (hv).  v_min_pu, v_max_pu: voltages that every bus has to keep (EN 50160: 0.9 to 1.1).  derating: share of the nameplate
+    that may be used, on top of what the network itself derates.  transformers: what differs, by name; of three windings
+    ``NAME mv`` and ``NAME lv``.  lines: those that are limited at all.
     """
 
     import_share: NonNegative = 1.0
@@ -148,6 +151,8 @@ class Limits(Model):
     power_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
     side: Annotated[Literal["lv", "hv"], Field(exclude_if=lambda stated: stated == "lv")] = "lv"
     derating: Annotated[float, Field(gt=0, le=1, exclude_if=lambda stated: stated == 1)] = 1.0
+    v_min_pu: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
+    v_max_pu: Annotated[float, Field(gt=1, lt=1.5)] = 1.1
     transformers: Annotated[dict[str, BranchLimits], Field(exclude_if=lambda stated: not stated)] = {}
     lines: Listed = ()
 
@@ -222,18 +227,64 @@ class DescribedFeeder(Model):
     sites: tuple[Name, ...] | None = None
 
 
+class TapChangerSpec(Model):
+    """A transformer that turns its taps under load to keep the voltage below it within a band, per unit."""
+
+    transformer: str
+    low_pu: Annotated[float, Field(gt=0.5, lt=1.5)]
+    high_pu: Annotated[float, Field(gt=0.5, lt=1.5)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.low_pu < self.high_pu:
+            raise ValueError(f"low_pu {self.low_pu} must be below high_pu {self.high_pu}")
+        return self
+
+
 class FeederSpec(Model):
     """The wires: a feeder by name, by SimBench code, by path of a pandapower JSON file, or described here.
 
     transformer_type: a pandapower standard type to put in the place of the feeder's transformer.  profiles: data set that
-    households and roofs follow.
+    households and roofs follow.  reference_every: in so many intervals one is compared with pandapower's own power flow.
     """
 
     name: str
     described: Annotated[DescribedFeeder | None, Field(exclude_if=lambda stated: stated is None)] = None
     profiles: str = "simbench-semiurb4"
     transformer_type: str | None = None
+    tap_changers: tuple[TapChangerSpec, ...] = ()
+    reference_every: Annotated[int, Field(ge=1)] = 24
     limits: Limits = Limits()
+
+
+class GridEventSpec(Model):
+    """Something that happens to the grid at a local time: one of switch, line, transformer or tap, by name.
+
+    state: open or closed of a switch, in or out of service of a line or transformer.  position: of a tap.  The interval in
+    which it happens is lived through as if it had happened at its beginning.
+    """
+
+    at: datetime
+    switch: str | None = None
+    line: str | None = None
+    transformer: str | None = None
+    tap: str | None = None
+    state: Literal["open", "closed", "in", "out"] | None = None
+    position: int | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        named = [kind for kind in ("switch", "line", "transformer", "tap") if getattr(self, kind) is not None]
+        if len(named) != 1:
+            raise ValueError("name one of switch, line, transformer and tap")
+        states = {"switch": ("open", "closed"), "tap": ()}.get(named[0], ("in", "out"))
+        if named[0] == "tap" and (self.position is None or self.state is not None):
+            raise ValueError("a tap goes to a position")
+        if named[0] != "tap" and (self.state not in states or self.position is not None):
+            raise ValueError(f"state of a {named[0]}: expected {' or '.join(states)}")
+        if self.at.tzinfo is not None:
+            raise ValueError("at: give local time without an offset; time_zone says the rest")
+        return self
 
 
 class SiteSpec(Model):
@@ -342,7 +393,9 @@ class MarketSpec(Model):
 
     policy, fallback: a name from ``degsim list policies`` or ``module:function``.  k: where in an interval of equilibrium
     prices the price lies.  firm_share: from this share of an export limit on, cleared power is also the most that may be
-    injected below it; before, more sun than forecast is welcome.
+    injected below it; before, more sun than forecast is welcome.  rounds_max: outcomes that the grid operator's power flow is
+    asked about before the fallback clears; 0 to publish without asking.  losses: whether marginal losses are part of prices, or
+    all losses are the grid operator's to buy.
     """
 
     policy: str = "locational"
@@ -353,6 +406,8 @@ class MarketSpec(Model):
     firm_share: Share = 0.6
     confirm_s: Annotated[int, Field(ge=60)] = 300
     gate_s: Annotated[int, Field(ge=30)] = 120
+    rounds_max: Annotated[int, Field(ge=0, le=10)] = 4
+    losses: Literal["grid", "marginal"] = "grid"
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -414,6 +469,7 @@ class Scenario(Model):
     seed: Annotated[int, Field(ge=0)] = 1
     feeder: FeederSpec
     sites: tuple[SiteSpec, ...] | None = None
+    grid_events: tuple[GridEventSpec, ...] = ()
     populations: Annotated[tuple[Population, ...], Field(min_length=1)]
     aggregators: tuple[AggregatorSpec, ...] = ()
     tariffs: TariffsSpec
@@ -438,11 +494,11 @@ class Scenario(Model):
             raise ValueError(
                 f"duration_h: {self.duration_h} h are no whole number of {self.interval_min}-minute intervals"
             )
-        yield_s = LONGEST_ROUND_HOPS * self.wire.latency_s
-        if self.market.gate_s <= yield_s:
+        hops = OTHER_HOPS + ROUND_HOPS * self.market.rounds_max
+        if self.market.gate_s <= hops * self.wire.latency_s:
             raise ValueError(
-                f"market.gate_s: the outcome takes up to {yield_s} s to reach everybody ({LONGEST_ROUND_HOPS} messages of"
-                f" wire.latency_s), but delivery begins {self.market.gate_s} s after the gate"
+                f"market.gate_s: the outcome takes up to {hops * self.wire.latency_s} s to reach everybody ({hops} messages of"
+                f" wire.latency_s), but delivery begins {self.market.gate_s} s after the gate; take fewer market.rounds_max"
             )
         if self.market.confirm_s - self.market.gate_s <= self.wire.latency_s:
             raise ValueError(

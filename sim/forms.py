@@ -11,10 +11,27 @@ from msgspec import UNSET, UnsetType
 from sim.clock import Calendar, Interval
 from sim.curves import OfferCurve
 from sim.errors import CurveError, Fault
+from sim.market.assessment import Assessment, NodeFinding
 from sim.market.certificate import Certificate
-from sim.market.problem import Clearing, Problem
+from sim.market.problem import Clearing, LinearLimit, Problem
 from sim.market.wire_form import result_of
-from sim.wire.auxiliary import AggregateNode, AggregateParticipant, AggregationRequest, AggregationResult
+from sim.wire.assessment import (
+    AssessContent,
+    AssessedContent,
+    AssessedNode,
+    AssessmentRequest,
+    LossFactor,
+    PlannedPower,
+)
+from sim.wire.assessment import Assessment as WireAssessment
+from sim.wire.auxiliary import (
+    AggregateNode,
+    AggregateParticipant,
+    AggregationRequest,
+    AggregationResult,
+    LimitWeight,
+    LinearLimitBody,
+)
 from sim.wire.bags import CurvePoint, EnergyDelivery, GridConstraints, MeterReading, TimeWindow
 from sim.wire.bags import OfferCurve as WireCurve
 from sim.wire.codes import Code, Refusal
@@ -86,6 +103,15 @@ def readings_in(message: Message, calendar: Calendar) -> tuple[int, dict[str, Me
     return index, readings if valid else None
 
 
+def undelivered_in(message: Message) -> frozenset[str]:
+    """Meters of an ``on_status`` whose bus had no supply: what was agreed with them could not happen."""
+    count = len(needed(message.contract.performance, PERFORMANCE))
+    deliveries = (delivery_of(message, number) for number in range(count))
+    return frozenset(
+        d.meterId for d in deliveries if d.deliveryStatus == "FAILED" and d.meterReadings[0].quality == "ACTUAL"
+    )
+
+
 def aggregation_request(problem: Problem, window: TimeWindow, currency: str) -> AggregationRequest:
     """The wire body of a market problem."""
     participants = tuple(
@@ -94,6 +120,7 @@ def aggregation_request(problem: Problem, window: TimeWindow, currency: str) -> 
             gridNode=offer.node,
             offerCurve=curve_body(offer.curve, currency),
             baselineKW=UNSET if offer.baseline_kw is None else offer.baseline_kw,
+            adderPerKWh=offer.adder_per_kwh or UNSET,
         )
         for offer in problem.offers
     )
@@ -116,12 +143,68 @@ def aggregation_request(problem: Problem, window: TimeWindow, currency: str) -> 
         priceFloor=finite(problem.price_floor),
         priceCap=finite(problem.price_cap),
         slack=UNSET if problem.slack is None else problem.slack,
+        linearLimits=tuple(map(linear_limit_body, problem.linear)) or UNSET,
     )
+
+
+def linear_limit_body(limit: LinearLimit) -> LinearLimitBody:
+    """A linear limit as it travels."""
+    weights = tuple(LimitWeight(era=era, weight=weight) for era, weight in limit.weight.items())
+    return LinearLimitBody(id=limit.name, maximum=limit.most, weights=weights)
 
 
 def aggregation_result(problem: Problem, clearing: Clearing, certificate: Certificate) -> AggregationResult:
     """The wire body of a clearing with its certificate; the same object that a market without a simulation answers with."""
     return msgspec.convert(result_of(problem, clearing, certificate), AggregationResult)
+
+
+def assessment_request(result: AggregationResult, window: TimeWindow) -> AssessContent:
+    """The question whether the wires would carry an outcome."""
+    planned = tuple(PlannedPower(era=s.era, setpointKW=s.setpointKW) for s in result.setpoints)
+    return AssessContent(assessmentRequest=AssessmentRequest(timeWindow=window, setpoints=planned))
+
+
+def assessment_body(assessment: Assessment) -> AssessedContent:
+    """What the wires say, as it travels."""
+    factors = (assessment.loss_factor or {}).items()
+    return AssessedContent(
+        assessment=WireAssessment(
+            solved=assessment.solved,
+            gridNodes=tuple(
+                AssessedNode(
+                    era=found.node,
+                    flowKW=found.flow_kw,
+                    loading=found.loading,
+                    excessForwardKW=found.excess_forward_kw,
+                    excessReverseKW=found.excess_reverse_kw,
+                )
+                for found in assessment.nodes
+            ),
+            lossesKW=finite(assessment.losses_kw),
+            linearLimits=tuple(map(linear_limit_body, assessment.voltages)) or UNSET,
+            lossFactors=tuple(LossFactor(era=era, factor=factor) for era, factor in factors) or UNSET,
+            unserved=assessment.unserved or UNSET,
+            note=assessment.note or UNSET,
+        )
+    )
+
+
+def assessment_of(body: WireAssessment) -> Assessment:
+    """What travelled, as the market reads it."""
+    return Assessment(
+        solved=body.solved,
+        nodes=tuple(
+            NodeFinding(n.era, n.flowKW, n.loading, n.excessForwardKW, n.excessReverseKW) for n in body.gridNodes
+        ),
+        voltages=tuple(
+            LinearLimit(limit.id, {w.era: w.weight for w in limit.weights}, limit.maximum)
+            for limit in body.linearLimits or ()
+        ),
+        loss_factor={f.era: f.factor for f in body.lossFactors} if body.lossFactors else None,
+        unserved=body.unserved or (),
+        losses_kw=body.lossesKW if isinstance(body.lossesKW, float) else math.nan,
+        note=body.note or "",
+    )
 
 
 def given(value: float | None) -> float | UnsetType:

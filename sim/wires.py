@@ -31,6 +31,8 @@ class Wires:
         self._solve = solve or feeder.solve
         self._row = {name: k for k, name in enumerate(feeder.buses)}
         self._phases = len(feeder.phases)
+        self.q_kvar = self._nothing()
+        """Reactive injections of the last interval that had a solution, in the feeder's shape."""
 
     def live(self, devices: Sequence[Device], interval: Interval) -> Flow:
         """Let every device live through an interval and solve the power flow of what they did.
@@ -60,6 +62,8 @@ class Wires:
             for device, move in zip(connected, moves, strict=True):
                 device.q_kvar += step * move
             flow = self._flow(p_kw, connected)
+        if flow.converged:
+            self.q_kvar = flow.q_kvar
         return flow
 
     def _flow(self, p_kw: Floats, devices: Sequence[Device]) -> Flow:

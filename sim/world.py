@@ -76,7 +76,7 @@ class World(mesa.Model):
         self.log = EventLog(key_of(keeper), key_of, lambda: calendar.timestamp(self.second))
         self.witness = Witness(key_of(witness), key_of(keeper))
         self._challenge_s = challenge_s
-        self._wires = Wires(feeder, solve)
+        self.wires = Wires(feeder, solve)
         self._changes = changes
         self._compare = compare
         self._reference_every = reference_every
@@ -122,7 +122,7 @@ class World(mesa.Model):
         mesa.Agent._ids.pop(self, None)
 
     def _live(self, interval: Interval) -> None:
-        flow = self._wires.live(self.devices, interval)
+        flow = self.wires.live(self.devices, interval)
         names = tuple(branch.name for branch in self.feeder.branches)
         self.meters.read(self.devices, flow, names, interval.hours)
         self._flows[interval.index] = flow
@@ -144,7 +144,7 @@ class World(mesa.Model):
 
     def _change(self, change: GridChange) -> None:
         self.feeder.apply(change)
-        self.journal.record("grid", change=change.text, unsupplied=self.feeder.unsupplied, edition=self.feeder.edition)
+        self.journal.record("grid", change=change.text, unsupplied=self.feeder.unsupplied)
 
     def _close(self, interval: Interval, observe: Observer, progress: Callable[[int], None]) -> None:
         postings = [_posting_record(posting) for posting in self.ledger.since(self._posted)]

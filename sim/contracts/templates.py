@@ -120,13 +120,20 @@ def retail_party(role: Role) -> Template:
 
 
 def congestion_rent() -> Template:
-    """What a market is left with where prices part belongs to the grid operator: Σ adder · flow over the nodes."""
+    """What a market is left with where prices part belongs to the grid operator.
+
+    rent: Σ adder · flow over the nodes, and what linear limits are worth.  lossSurplus: what marginal losses bring; the grid
+    operator buys the losses, which cost about half of it.
+    """
     return Template(
         id="congestion-rent",
         roles=(Role.MARKET_CLEARING_AGENT, Role.GRID_OPERATOR),
-        terms=(_term("congestion rent", Role.MARKET_CLEARING_AGENT, Role.GRID_OPERATOR, "rent"),),
-        signals=("rent",),
-        description="Congestion rent.",
+        terms=(
+            _term("congestion rent", Role.MARKET_CLEARING_AGENT, Role.GRID_OPERATOR, "rent"),
+            _term("loss surplus", Role.MARKET_CLEARING_AGENT, Role.GRID_OPERATOR, "lossSurplus"),
+        ),
+        signals=("rent", "lossSurplus"),
+        description="Congestion rent, and what marginal losses bring.",
     )
 
 

@@ -10,13 +10,41 @@ from sim.wire.bags import GridConstraints, OfferCurve
 from sim.wire.basics import Identifier, Text, TimeWindow, Wire
 
 
+class LimitWeight(Wire, frozen=True, kw_only=True):
+    """What each kW of one participant counts in a linear limit."""
+
+    era: Identifier
+    weight: float
+
+
+class LinearLimitBody(Wire, frozen=True, kw_only=True):
+    """A limit on a weighted sum of set-points: a voltage by its sensitivities, a line of a mesh by its shares."""
+
+    id: Text
+    maximum: float
+    weights: tuple[LimitWeight, ...]
+
+
+class LinearLimitResult(Wire, frozen=True, kw_only=True):
+    """The left side of a linear limit, and its price ≥ 0 per kWh and unit of weight; binding where it holds somebody back."""
+
+    id: Text
+    price: float
+    value: float
+    binding: bool
+
+
 class AggregateParticipant(Wire, frozen=True, kw_only=True):
-    """A participant of one clearing, with its curve."""
+    """A participant of one clearing, with its curve.
+
+    adderPerKWh: what its price lies above its node's, known before the clearing (marginal losses).
+    """
 
     era: Identifier
     gridNode: Identifier
     offerCurve: OfferCurve
     baselineKW: float | UnsetType = UNSET
+    adderPerKWh: float | UnsetType = UNSET
 
 
 class AggregateNode(Wire, frozen=True, kw_only=True):
@@ -42,6 +70,7 @@ class AggregationRequest(Wire, frozen=True, kw_only=True):
     priceFloor: float | UnsetType = UNSET
     priceCap: float | UnsetType = UNSET
     slack: Identifier | UnsetType = UNSET
+    linearLimits: tuple[LinearLimitBody, ...] | UnsetType = UNSET
 
 
 class Setpoint(Wire, frozen=True, kw_only=True):
@@ -94,6 +123,7 @@ class AggregationResult(Wire, frozen=True, kw_only=True):
     policy: Identifier
     clearingPrice: float | UnsetType = UNSET
     notes: tuple[Text, ...] | UnsetType = UNSET
+    linearLimits: tuple[LinearLimitResult, ...] | UnsetType = UNSET
 
 
 class AggregateContent(Wire, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
+from sim.wire.assessment import AssessContent, AssessedContent
 from sim.wire.auxiliary import AggregateContent, AggregatedContent
 from sim.wire.basics import Breach, Digest512, Identifier, Region, Sha256, Text, Timestamp, Ttl, Uri, Uuid, Wire
 from sim.wire.core import (
@@ -217,6 +218,8 @@ Content = (
     | SupportContent
     | AggregateContent
     | AggregatedContent
+    | AssessContent
+    | AssessedContent
     | NackContent
 )
 
@@ -252,7 +255,12 @@ CORE_ACTIONS: dict[str, type[Wire]] = {
 }
 """The actions of Beckn v2.0.0 (LTS) and the body that each carries."""
 
-AUXILIARY_ACTIONS: dict[str, type[Wire]] = {"aggregate": AggregateContent, "on_aggregate": AggregatedContent}
+AUXILIARY_ACTIONS: dict[str, type[Wire]] = {
+    "aggregate": AggregateContent,
+    "on_aggregate": AggregatedContent,
+    "assess": AssessContent,
+    "on_assess": AssessedContent,
+}
 """What the core specification does not know; an auxiliary action never redefines one of the core."""
 
 ACTIONS = CORE_ACTIONS | AUXILIARY_ACTIONS

@@ -1,0 +1,156 @@
+"""Whether the wires would carry what a market has cleared, asked before anybody is told.
+
+A component of the grid operator, not an agent: it is given set-points, solves the power flow of them, and says which limits
+they break, by how much, and what each participant's power does to the voltages that are out of bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from sim.feeder import Feeder, Floats, Flow, Sensitivities
+from sim.market.assessment import Assessment, NodeFinding
+from sim.market.problem import LinearLimit
+from sim.tolerances import POWER_KW, VOLTAGE_PU
+
+CANDIDATES: Final = 16
+"""Buses out of bounds, the worst first, whose sensitivities are looked at."""
+
+VOLTAGES: Final = 6
+"""Voltage limits that one assessment passes on; the next round sees what these have left."""
+
+ALIKE: Final = 0.995
+"""Two buses whose sensitivities point so nearly the same way (cosine) are relieved together."""
+
+LEAST_WEIGHT: Final = 1e-6
+"""Participants with less than this share of a limit's largest weight are left out of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Where a share of a participant's power enters the grid.  phase: A, B or C; empty for all there are."""
+
+    bus: str
+    share: float = 1.0
+    phase: str = ""
+
+
+class Inspector:
+    """Assesses outcomes on a feeder.
+
+    points: where each participant's power enters the grid; nothing for one that stands above it.  allowed_kw: the most that
+    may flow through a node at its lower end, (import, export) ≥ 0, at this reactive flow.  band_pu: lowest and highest voltage.
+    kvar: reactive injections to expect, in the feeder's shape.  losses: whether loss factors are wanted.
+    """
+
+    def __init__(
+        self,
+        feeder: Feeder,
+        *,
+        points: Mapping[str, Sequence[Point]],
+        allowed_kw: Callable[[str, float, float], tuple[float, float]],
+        band_pu: tuple[float, float],
+        kvar: Callable[[], Floats],
+        losses: bool,
+        solve: Callable[[Floats, Floats], Flow],
+    ) -> None:
+        self._feeder = feeder
+        self._points = points
+        self._allowed_kw = allowed_kw
+        self._band_pu = band_pu
+        self._kvar = kvar
+        self._losses = losses
+        self._solve = solve
+        self._row = {bus: k for k, bus in enumerate(feeder.buses)}
+
+    def assess(self, setpoint_kw: Mapping[str, float]) -> Assessment:
+        """Solve the power flow of these set-points, and compare it with the limits."""
+        dark = set(self._feeder.unsupplied)
+        unserved = tuple(
+            era
+            for era, p_kw in setpoint_kw.items()
+            if abs(p_kw) > POWER_KW and any(point.bus in dark for point in self._points.get(era, ()))
+        )
+        flow = self._solve(self._injections(setpoint_kw), self._kvar())
+        if not flow.converged:
+            return Assessment(solved=False, unserved=unserved, note=flow.note)
+        watched = self._out_of_bounds(flow)
+        answer = None
+        if watched or self._losses:
+            answer = self._feeder.sensitivities(flow, [bus for bus, _ in watched])
+        return Assessment(
+            solved=True,
+            nodes=tuple(self._nodes(flow)),
+            voltages=() if answer is None else self._voltage_limits(flow, watched, answer, setpoint_kw),
+            loss_factor=self._by_era(answer.losses_per_kw) if answer is not None and self._losses else None,
+            unserved=unserved,
+            losses_kw=flow.losses_kw,
+        )
+
+    def _injections(self, setpoint_kw: Mapping[str, float]) -> Floats:
+        phases = self._feeder.phases
+        p_kw = np.zeros((len(self._row), len(phases)))
+        for era, power_kw in setpoint_kw.items():
+            for point in self._points.get(era, ()):
+                part_kw = power_kw * point.share
+                if point.phase:
+                    p_kw[self._row[point.bus], phases.index(point.phase)] += part_kw
+                else:
+                    p_kw[self._row[point.bus]] += part_kw / len(phases)
+        return p_kw if len(phases) > 1 else p_kw[:, 0]
+
+    def _nodes(self, flow: Flow) -> Sequence[NodeFinding]:
+        found = []
+        for k, branch in enumerate(self._feeder.branches):
+            flow_kw = float(flow.branch_lv_kw[k])
+            import_kw, export_kw = self._allowed_kw(branch.name, flow_kw, float(flow.branch_lv_kvar[k]))
+            over = max(flow_kw - import_kw, 0.0), max(-flow_kw - export_kw, 0.0)
+            found.append(NodeFinding(branch.name, flow_kw, float(flow.branch_loading[k]), *over))
+        return found
+
+    def _out_of_bounds(self, flow: Flow) -> list[tuple[str, float]]:
+        """Buses beyond the band, the worst first, with the limit that each breaks."""
+        v_pu = flow.v_pu.reshape(len(self._row), -1)
+        low, high = self._band_pu
+        with np.errstate(invalid="ignore"):
+            above, below = v_pu.max(axis=1) - high, low - v_pu.min(axis=1)
+        worst = np.maximum(np.nan_to_num(above, nan=-1.0), np.nan_to_num(below, nan=-1.0))
+        order = np.argsort(-worst, kind="stable")[:CANDIDATES]
+        return [
+            (self._feeder.buses[k], high if above[k] >= below[k] else low)
+            for k in order.tolist()
+            if worst[k] > VOLTAGE_PU
+        ]
+
+    def _voltage_limits(
+        self, flow: Flow, watched: Sequence[tuple[str, float]], answer: Sensitivities, setpoint_kw: Mapping[str, float]
+    ) -> tuple[LinearLimit, ...]:
+        """``v + Σ dv/dp · (p - p_now) <= high``, and the like for low: of buses that no worse one speaks for."""
+        chosen: list[LinearLimit] = []
+        directions: list[Floats] = []
+        for (bus, limit_pu), slope in zip(watched, answer.v_pu_per_kw, strict=True):
+            sign = 1.0 if limit_pu == self._band_pu[1] else -1.0
+            direction = sign * slope / (np.linalg.norm(slope) or 1.0)
+            if len(chosen) == VOLTAGES or any(float(direction @ other) > ALIKE for other in directions):
+                continue
+            directions.append(direction)
+            at = flow.v_pu[self._row[bus]]
+            v_pu = float(np.max(at) if sign > 0 else np.min(at))
+            weight = {era: sign * value for era, value in self._by_era(slope).items()}
+            heaviest = max(map(abs, weight.values()), default=0.0)
+            weight = {era: value for era, value in weight.items() if abs(value) > LEAST_WEIGHT * heaviest}
+            room_pu = sign * (limit_pu - v_pu) - VOLTAGE_PU
+            now_pu = sum(value * setpoint_kw.get(era, 0.0) for era, value in weight.items())
+            name = f"voltage {bus} {'high' if sign > 0 else 'low'}"
+            chosen.append(LinearLimit(name, weight, room_pu + now_pu))
+        return tuple(chosen)
+
+    def _by_era(self, per_bus: Floats) -> dict[str, float]:
+        return {
+            era: sum(point.share * float(per_bus[self._row[point.bus]]) for point in points)
+            for era, points in self._points.items()
+        }
