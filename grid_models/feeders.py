@@ -7,7 +7,7 @@ import json
 import logging
 import random
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,6 +22,7 @@ from sim.feeder import Floats
 
 if TYPE_CHECKING:
     from grid_models.powerflow import PandapowerFeeder
+    from grid_models.taps import TapChanger
 
 DATA = Path(__file__).parent / "data"
 
@@ -195,12 +196,14 @@ def read(name_or_path: str, *, transformer_type: str | None = None) -> Network:
         return Network(name, net, (*told, *network.notes(net)))
 
 
-def feeder_of(network: Network, limited_lines: Mapping[str, str] | None = None) -> PandapowerFeeder:
+def feeder_of(
+    network: Network, limited_lines: Mapping[str, str] | None = None, tap_changers: Sequence[TapChanger] = ()
+) -> PandapowerFeeder:
     """The feeder of a network, which is used up.  Raises ``FeederError`` with everything wrong with it."""
     from grid_models.powerflow import PandapowerFeeder  # noqa: PLC0415
 
     with _stumbling(network.name):
-        return PandapowerFeeder(network.name, network.net, limited_lines=limited_lines)
+        return PandapowerFeeder(network.name, network.net, limited_lines=limited_lines, tap_changers=tap_changers)
 
 
 def limitable(network: Network) -> tuple[tuple[str, ...], frozenset[str], tuple[str, ...]]:

@@ -272,7 +272,7 @@ class PandapowerFeeder:
                 raise FeederError(self.name, f"{change.text}: {what}; limits and prices know one way to every bus")
             self._changed += 1
             self._home = tuple(int(self._net.trafo.tap_pos.at[changer.index]) for changer in self._changers)
-            self._use(self._compiled_with(self._home))
+            self.use(self._compiled_with(self._home))
         except FeederError:
             self._net, self._home = before, home
             raise
@@ -317,7 +317,7 @@ class PandapowerFeeder:
 
     def _solve_in(self, edition: int, p_kw: Floats, q_kvar: Floats) -> tuple[Flow, ...]:
         """Many states of one circuit."""
-        self._use(edition)
+        self.use(edition)
         self.solves += len(p_kw)
         self._last = p_kw[-1].copy(), q_kvar[-1].copy()
         request = p_kw.copy(), q_kvar.copy()
@@ -340,7 +340,7 @@ class PandapowerFeeder:
         Raises ``FeederError`` for a state without a solution, a bus that is unknown or without supply, and a network in
         which something beside the external grids holds a voltage.
         """
-        self._use(flow.edition)
+        self.use(flow.edition)
         compiled, circuit = self._compiled, self._compiled.circuit
         if not flow.converged or compiled.controlled.size:
             why = flow.note or self.notes[0]
@@ -416,8 +416,8 @@ class PandapowerFeeder:
             self._editions.append(_Edition(self._compile(), taps))
         return self._numbers[key]
 
-    def _use(self, edition: int) -> None:
-        """Make an edition the one that everything below refers to, in pandapower's network too."""
+    def use(self, edition: int) -> None:
+        """Make an edition the one that is looked at and solved, in pandapower's network too."""
         if edition != self._edition:
             self._edition = edition
             self._turn(self._editions[edition].taps)
