@@ -7,9 +7,8 @@ its price.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
@@ -20,10 +19,13 @@ from sim.tolerances import POWER_KW
 PROGRAMMES = 40
 """Linear programmes after which a market that has not settled is given up; seven are usual, one where nothing slopes."""
 
-_COARSE = 16
-"""Blocks of each sloped part in the first programme."""
+_WIDTH = 2.0
+"""Half a window, as a multiple of how far prices are off.  Where it was too small, the next programme shows it."""
 
-_BLOCKS = 20_000
+_COARSE = 16
+"""Pieces of the prices of each curve in the first programme."""
+
+_BLOCKS = 5_000
 """Blocks that all windows together are cut into, 16 to 256 for each curve: the more, the fewer programmes."""
 
 _SLIP_KW = POWER_KW / 10
@@ -77,15 +79,20 @@ def solve(curves: Sequence[OfferCurve], system: System, tolerance: float) -> Sol
     system, scale = system.scaled()
     least = np.array([curve.min_kw for curve in curves], dtype=float)
     count = min(max(_BLOCKS // max(len(curves), 1), 16), 256)
-    blocks = _coarse(curves)
+    cuts = [np.linspace(curve.prices[0], curve.prices[-1], _COARSE + 1) for curve in curves]
+    before, jumps = np.inf, False
     for _ in range(PROGRAMMES):
-        solution = _programme(least, blocks, system, scale)
+        solution = _programme(least, _cut(curves, cuts), system, scale)
         if solution is None:
             return None
         off = _off_price(curves, solution)
         if off <= tolerance:
             return solution
-        blocks = _fine(curves, solution.price, 8 * off, count)
+        # Where several prices are optimal, a programme may jump between them: then all that was cut stays cut.
+        jumps, before = jumps or off > before, off
+        window = np.linspace(-_WIDTH * off, _WIDTH * off, count)
+        fresh = [price + window for price in solution.price.tolist()]
+        cuts = [np.concatenate(both) for both in zip(cuts, fresh, strict=True)] if jumps else fresh
     raise MarketError("market", f"prices within the linear limits did not settle in {PROGRAMMES} programmes")
 
 
@@ -108,32 +115,11 @@ def excess(curves: Sequence[OfferCurve], system: System) -> Floats:
     return beyond
 
 
-def _coarse(curves: Sequence[OfferCurve]) -> _Blocks:
-    """The first blocks: every sloped part in equal pieces."""
-    grids = [
-        np.concatenate([np.linspace(a, b, _COARSE + 1)[1:-1] for a, b in _slopes(curve)] or [np.zeros(0)])
-        for curve in curves
-    ]
-    return _cut(curves, grids)
-
-
-def _slopes(curve: OfferCurve) -> Iterator[tuple[float, float]]:
-    """The prices between which a curve slopes."""
-    corners = zip(curve.prices.tolist(), curve.powers.tolist(), strict=True)
-    return ((p0, p1) for (p0, q0), (p1, q1) in pairwise(corners) if p1 > p0 and q1 > q0)
-
-
-def _fine(curves: Sequence[OfferCurve], price: Floats, window: float, count: int) -> _Blocks:
-    """Blocks that are small within a window on either side of each curve's price, and elsewhere as large as can be."""
-    offsets = np.linspace(-window, window, count)
-    return _cut(curves, [p + offsets for p in price.tolist()])
-
-
 def _cut(curves: Sequence[OfferCurve], grids: Sequence[Floats]) -> _Blocks:
     """The curves' powers cut at these prices and at their own corners; each block at the middle of its prices."""
     owners, prices, widths = [np.zeros(0, np.intp)], [np.zeros(0)], [np.zeros(0)]
     for index, (curve, grid) in enumerate(zip(curves, grids, strict=True)):
-        inside = grid[(grid > curve.prices[0]) & (grid < curve.prices[-1])]
+        inside = np.sort(grid[(grid > curve.prices[0]) & (grid < curve.prices[-1])])
         at_powers = np.interp(inside, curve.prices, curve.powers)
         _, apart = np.unique(np.floor(at_powers / (_SLIP_KW / 10)), return_index=True)
         edges = np.sort(np.concatenate((curve.prices, inside[apart])), kind="stable")
