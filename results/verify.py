@@ -43,9 +43,6 @@ LISTED = 10
 METER_WH = 1.0
 """How far a meter may have drifted from the delivered power since the run began [Wh]: a meter shows whole Wh."""
 
-REFERENCE_PU = 1e-6
-"""How far any voltage may be from that of the reference power flow, where both were made [per unit]."""
-
 FEE = "fee"
 """The term that a market keeps; everything else it only passes on."""
 
@@ -289,8 +286,8 @@ def _reference_faults(solved: pd.DataFrame, told: Mapping[int, float]) -> Iterat
         if gaps.get(interval) != told.get(interval):
             what = f"the journal has {told.get(interval)} pu from the reference, the table {gaps.get(interval)}"
             yield Fault(f"interval {interval}", what)
-    for interval, gap in gaps[gaps > REFERENCE_PU].items():
-        what = f"power flow and reference are {gap:.3g} pu apart, and at most {REFERENCE_PU:g} is allowed"
+    for interval, gap in gaps[gaps > tolerances.REFERENCE_PU].items():
+        what = f"power flow and reference are {gap:.3g} pu apart, and at most {tolerances.REFERENCE_PU:g} is allowed"
         yield Fault(f"interval {interval}", what)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from agents.rounds import Round, Stage, surplus_per_h
 from agents.twins.ev import EVTwin
@@ -18,7 +18,7 @@ from sim.errors import FeederError
 from sim.feeder import Feeder, Flow
 
 if TYPE_CHECKING:
-    from grid_models.powerflow import Element, PandapowerFeeder
+    from grid_models.powerflow import Element
 
 _NO_ROUND = Round(Stage.FAILED)
 
@@ -31,8 +31,6 @@ class Recorder:
         self._tables: dict[str, dict[str, list[Any]]] = {
             name: {column: [] for column in schema.names} for name, schema in TABLES.items()
         }
-        # The world knows its feeder as the kernel does; what it is made of is known here, where it was built.
-        self._feeder = cast("PandapowerFeeder", built.world.feeder)
         self._editions: set[int] = set()
 
     def observe(self, interval: Interval, flow: Flow) -> None:

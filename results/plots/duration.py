@@ -28,7 +28,8 @@ EACH = 3
 class _Curve:
     """Loading of one transformer or line by interval, as a share of its rating: + is downstream (import).
 
-    limits: what the market allowed at least, as a share of the rating, by direction; infinite where nothing.
+    limits: what the market allowed at least, as a share of the rating and at unity power factor, by direction; infinite
+    where nothing.
     """
 
     name: str

@@ -52,7 +52,7 @@ def test_a_sound_run_is_found_sound_and_the_report_says_what_was_looked_at(day: 
         "16 flows through limits follow from the voltages",
         "ok   money: 112 postings of 10 parties; beside its fee the market keeps at most 0.0100",
         "ok   bills: 0 of 112 postings computed again, of 0 contracts",  # this run tells nobody its terms
-        "ok   certificates: 8 clearings certified again; 40 promised conditions",
+        "ok   certificates: 8 clearings certified again; 48 promised conditions",
         "ok   states: 12 transitions of 6 contracts; 33 awards",
         "ok   events: 61 events of 8 contracts; 8 seals",
         "ok   messages: 134 messages of 8 actions, 1 refused",
@@ -395,7 +395,10 @@ def test_a_price_that_was_not_cleared_is_found(edited: Edited) -> None:
 
     findings = found(edited(overcharge))
     assert list(findings) == ["certificates"]
-    assert "breaks curves (ev-1); its certificate says otherwise (0 violations)" in findings["certificates"][0]
+    assert (
+        "breaks curves (ev-1), linear (ev-1); its certificate says otherwise (0 violations)"
+        in findings["certificates"][0]
+    )
     assert "locational promises curves: ev-1" in findings["certificates"][1]
 
 
