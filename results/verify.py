@@ -455,6 +455,7 @@ def clearing_of(problem: Problem, result: Record) -> Clearing:
     """
     awards = {award["era"]: award for award in result["setpoints"]}
     nodes = {node["era"]: node for node in result["gridNodes"]}
+    linear = {limit["id"]: limit for limit in result.get("linearLimits", [])}
     eras, names = [offer.era for offer in problem.offers], problem.tree.names
     return Clearing(
         policy=result["policy"],
@@ -468,6 +469,8 @@ def clearing_of(problem: Problem, result: Record) -> Clearing:
         binding={name: nodes.get(name, {}).get("binding") for name in names},
         quantity_kw=result["clearingQuantityKW"],
         welfare=result["welfare"],
+        linear_price={limit.name: linear.get(limit.name, {}).get("price", math.nan) for limit in problem.linear},
+        linear_value={limit.name: linear.get(limit.name, {}).get("value", math.nan) for limit in problem.linear},
     )
 
 

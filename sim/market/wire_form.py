@@ -17,17 +17,29 @@ from sim.curves import OfferCurve, Point
 from sim.errors import CurveError, Fault, MarketError, MessageError, nearest
 from sim.market.certificate import Certificate, certify
 from sim.market.policies import Policy
-from sim.market.problem import DEFAULT_NODE, Clearing, Limit, Offer, Problem
+from sim.market.problem import DEFAULT_NODE, Clearing, Limit, LinearLimit, Offer, Problem
 
 MAX_POINTS = 4096
 """Points of one curve on the wire."""
 
-_REQUEST = ("participants", "gridNodes", "aggregationType", "timeWindow", "k", "priceFloor", "priceCap", "slack")
+_REQUEST = (
+    "participants",
+    "gridNodes",
+    "aggregationType",
+    "timeWindow",
+    "k",
+    "priceFloor",
+    "priceCap",
+    "slack",
+    "linearLimits",
+)
 _CURVE_NAMES = ("offerCurve", "bidCurve", "offerCurveData", "bidCurveData")
-_PARTICIPANT = ("era", "gridNode", *_CURVE_NAMES, "constraints", "baselineKW", "locationalPriceAdder")
+_PARTICIPANT = ("era", "gridNode", *_CURVE_NAMES, "constraints", "baselineKW", "adderPerKWh", "locationalPriceAdder")
 _CURVE = ("currency", "minExport", "maxExport", "interpolation", "curve", "constraints")
 _BOUNDS = ("minPowerKW", "maxPowerKW", "rampRateKWPerMin")
 _NODE = ("era", "nodeId", "gridNode", "gridConstraints", "nodeType", "locationalPriceAdder")
+_LINEAR = ("id", "maximum", "weights")
+_WEIGHT = ("era", "weight")
 _LIMITS = ("maxForwardFlowKW", "maxReverseFlowKW", "currentLoadKW", "capacityKW")
 
 _ZERO = OfferCurve.of([(0.0, 0.0)])
@@ -51,6 +63,7 @@ def read_problem(data: object, source: str) -> Problem:
     request, where = _request_in(read, data)
     offers = _offers(read, request.get("participants", []), f"{where}/participants")
     limits = _limits(read, request.get("gridNodes", []), f"{where}/gridNodes")
+    linear = _linear_limits(read, request.get("linearLimits"), f"{where}/linearLimits")
     settings = (
         read.number(request, "k", where, 0.5),
         read.number(request, "priceFloor", where, -math.inf),
@@ -59,9 +72,10 @@ def read_problem(data: object, source: str) -> Problem:
     )
     placed = _placed(read, offers, [limit.node for _, limit in limits], where)
     try:
-        problem = Problem(placed, tuple(limit for _, limit in limits), *settings)
+        problem = Problem(placed, tuple(limit for _, limit in limits), *settings, tuple(one.limit for one in linear))
     except MarketError as error:
-        read.faults.extend(_pointed(error, where, [index for index, _ in offers], [index for index, _ in limits]))
+        places = {"offers": [index for index, _ in offers], "limits": [index for index, _ in limits]}
+        read.faults.extend(_pointed(error, where, places, linear))
     if read.faults:
         raise MessageError(source, tuple(read.faults))
     return problem
@@ -85,6 +99,7 @@ def result_of(problem: Problem, clearing: Clearing, certificate: Certificate) ->
             ],
         },
         **({"notes": list(clearing.notes)} if clearing.notes else {}),
+        **({"linearLimits": [_linear_result(clearing, limit) for limit in problem.linear]} if problem.linear else {}),
     }
 
 
@@ -105,6 +120,16 @@ def _node_result(clearing: Clearing, node: str) -> dict[str, object]:
         "locationalPriceAdder": clearing.adder_per_kwh[node],
         "flowKW": clearing.flow_kw[node],
         "binding": clearing.binding[node],
+    }
+
+
+def _linear_result(clearing: Clearing, limit: LinearLimit) -> dict[str, object]:
+    value = clearing.linear_value[limit.name]
+    return {
+        "id": limit.name,
+        "price": clearing.linear_price[limit.name],
+        "value": value,
+        "binding": value >= limit.most - limit.tolerance,
     }
 
 
@@ -203,9 +228,10 @@ def _offers(read: _Reader, participants: object, where: str) -> list[tuple[int, 
         era = _named(read, values, place, "era")
         node = read.text(values, "gridNode", place)
         baseline = read.number(values, "baselineKW", place, 0.0) if values.get("baselineKW") is not None else None
+        adder = read.number(values, "adderPerKWh", place, 0.0)
         curve = _curve(read, values, place, currencies)
         if era:
-            offers.append((index, Offer(era, node or "", curve, baseline)))
+            offers.append((index, Offer(era, node or "", curve, baseline, adder)))
     return offers
 
 
@@ -301,6 +327,46 @@ def _limits(read: _Reader, nodes: object, where: str) -> list[tuple[int, Limit]]
     return limits
 
 
+@dataclass(frozen=True, slots=True)
+class _Linear:
+    """A linear limit, its index in the message, and that of each of its weights by era."""
+
+    limit: LinearLimit
+    index: int
+    weights: Mapping[str, int]
+
+
+def _linear_limits(read: _Reader, limits: object, where: str) -> list[_Linear]:
+    """The linear limits, each with where it and its weights stand."""
+    found = []
+    for index, place, item in read.items([] if limits is None else limits, where):
+        values = read.mapping(item, place, _LINEAR)
+        name = _named(read, values, place, "id")
+        read.one_of(values, place, "maximum")
+        read.one_of(values, place, "weights")
+        most = read.number(values, "maximum", place, math.inf)
+        at, weights = _weights(read, values.get("weights"), f"{place}/weights")
+        if name:
+            found.append(_Linear(LinearLimit(name, weights, most), index, at))
+    return found
+
+
+def _weights(read: _Reader, value: object, where: str) -> tuple[dict[str, int], dict[str, float]]:
+    """By era, where its weight stands and what it is."""
+    at: dict[str, int] = {}
+    weights: dict[str, float] = {}
+    for index, place, item in read.items([] if value is None else value, where):
+        values = read.mapping(item, place, _WEIGHT)
+        era = _named(read, values, place, "era")
+        read.one_of(values, place, "weight")
+        weight = read.number(values, "weight", place, 0.0)
+        if era in weights:
+            read.fault(f"{place}/era", f"{era} has a weight before", "one weight for each era")
+        elif era:
+            at[era], weights[era] = index, weight
+    return at, weights
+
+
 def _placed(read: _Reader, offers: list[tuple[int, Offer]], nodes: list[str], where: str) -> tuple[Offer, ...]:
     """Offers at nodes.  Where no nodes are described all offers are at one; where only one is, it need not be named."""
     if not nodes:
@@ -319,22 +385,34 @@ _POINTERS = {
     "baseline_kw": "/baselineKW",
     "import_limit_kw": "/gridConstraints/maxForwardFlowKW",
     "export_limit_kw": "/gridConstraints/maxReverseFlowKW",
+    "adder_per_kwh": "/adderPerKWh",
     "price_floor": "/priceFloor",
+    "price_cap": "/priceCap",
 }
 
 
-def _pointed(error: MarketError, where: str, offers: Sequence[int], limits: Sequence[int]) -> Iterator[Fault]:
+def _pointed(
+    error: MarketError, where: str, places: Mapping[str, Sequence[int]], linear: Sequence[_Linear]
+) -> Iterator[Fault]:
     """The faults of a market problem, at the places of the message that they come from."""
-    lists = {"offers": ("participants", offers), "limits": ("gridNodes", limits)}
+    lists = {"offers": "participants", "limits": "gridNodes"}
     for fault in error.faults:
-        head, *rest = fault.where.split("/")
+        head, *rest = fault.where.split("/", 3)
         if head in lists and rest:
-            name, indices = lists[head]
             tail = _POINTERS[rest[1]] if len(rest) > 1 else "/era"
-            pointer = f"{where}/{name}/{indices[int(rest[0])]}{tail}"
+            pointer = f"/{lists[head]}/{places[head][int(rest[0])]}{tail}"
+        elif head == "linear":
+            pointer = _linear_pointer(linear[int(rest[0])], rest[1:])
         else:
-            pointer = where + ("/gridNodes" if head == "limits" else _POINTERS.get(head, f"/{head}"))
-        yield Fault(pointer, fault.what, fault.remedy)
+            pointer = "/gridNodes" if head == "limits" else _POINTERS.get(head, f"/{head}")
+        yield Fault(where + pointer, fault.what, fault.remedy)
+
+
+def _linear_pointer(found: _Linear, rest: Sequence[str]) -> str:
+    """Where in the message a part of a linear limit stands: itself, its ``most``, or the ``weight`` of an era."""
+    part, *era = rest or ("id",)
+    tails = {"id": "/id", "most": "/maximum"}
+    return f"/linearLimits/{found.index}" + (tails.get(part) or f"/weights/{found.weights[era[0]]}")
 
 
 def _shown(value: object) -> str:
