@@ -21,7 +21,10 @@ from sim.ledger import Posting
 
 @dataclass(slots=True)
 class _Evidence:
-    """What the journal tells, by contract or meter and interval."""
+    """What the journal tells, by contract or meter and interval.
+
+    held: intervals without a valid power flow.  cut_off: meters without supply; what was agreed with them could not happen.
+    """
 
     contracts: dict[str, tuple[str, Contract]] = field(default_factory=dict)
     terms: dict[str, Record] = field(default_factory=dict)
@@ -30,6 +33,7 @@ class _Evidence:
     readings: dict[tuple[str, int], int] = field(default_factory=dict)
     meters: set[str] = field(default_factory=set)
     held: set[int] = field(default_factory=set)
+    cut_off: set[tuple[str, int]] = field(default_factory=set)
 
 
 def recomputed(run: Run) -> Iterator[tuple[str, tuple[Posting, ...]]]:
@@ -80,7 +84,8 @@ def _signals(
     for interval, retail_prices in evidence.retail_prices.items():
         if interval in evidence.held:
             continue
-        cleared_kw, price = evidence.awards.get((contract_id, interval), (None, None))
+        agreed = (party, interval) not in evidence.cut_off
+        cleared_kw, price = evidence.awards.get((contract_id, interval), (None, None)) if agreed else (None, None)
         energy_wh = evidence.readings.get((party, interval), 0) if party in evidence.meters else None
         yield interval, party_signals(energy_wh, cleared_kw, price, retail_prices, run.hours)
 
@@ -138,6 +143,8 @@ def _read(found: _Evidence, run: Run, recipient: str, contract: Record) -> None:
         if reading["quality"] != "ACTUAL":
             found.held.add(interval)
         if delivery["meterId"] == recipient:
+            if delivery["deliveryStatus"] == "FAILED" and reading["quality"] == "ACTUAL":
+                found.cut_off.add((recipient, interval))
             found.meters.add(recipient)
             energy_kwh = reading["producedEnergy"] - reading["consumedEnergy"]
             found.readings[recipient, interval] = round(energy_kwh * 1000)

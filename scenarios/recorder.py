@@ -50,13 +50,15 @@ class Recorder:
             line=feeder.lines,
             loading=flow.line_loading.tolist(),
         )
-        self._topology(flow.edition)
+        self._editions.add(flow.edition)
 
     def tables(self) -> Mapping[str, Mapping[str, list[Any]]]:
         """All tables, complete with what is known only at the end."""
         gaps = dict(self._built.world.references)
         intervals = self._tables["intervals"]
         intervals["reference_gap_pu"] = [gaps.get(index) for index in intervals["interval"]]
+        for edition in sorted(self._editions):
+            self._topology(edition)
         self._participants()
         self._sessions()
         self._postings()
@@ -157,11 +159,8 @@ class Recorder:
         )
 
     def _topology(self, edition: int) -> None:
-        """The circuit that the interval was solved on, unless it has been taken down before."""
+        """A circuit that intervals were solved on.  Only after the run: the feeder shows one at a time."""
         feeder = self._built.feeder
-        if edition in self._editions:
-            return
-        self._editions.add(edition)
         feeder.use(edition)
         places, held = feeder.coordinates() or {}, set(feeder.slack_nodes)
         for bus, number, kv in zip(feeder.buses, feeder.node_numbers, feeder.nominal_kv, strict=True):
