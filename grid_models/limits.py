@@ -1,4 +1,4 @@
-"""From a transformer's rating to what may pass at its low-voltage terminals.
+"""From the rating of a transformer or line to what may pass at its terminals.
 
 A rating is about current; a market counts kilowatts where the customers' meters are.  Between the two lie the losses,
 the reactive power and the voltage, and they differ for import and export: at rated voltage, a rating used as a market
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 from grid_models.powerflow import PandapowerFeeder
 from grid_models.twoport import TwoPort
@@ -16,13 +17,22 @@ from sim.errors import FeederError
 
 
 def lv_limits_kw(feeder: PandapowerFeeder, branch: str, kva: float, cos_phi: float = 1.0) -> tuple[float, float]:
-    """Largest import and largest export [kW, both positive] at a transformer's LV terminals for a load of ``kva``.
+    """``limits_kw`` where the customers' meters are, at the lower terminals."""
+    return limits_kw(feeder, branch, kva, cos_phi)
 
-    kva: what the more loaded winding may carry, as current times its rated voltage (``Flow.branch_loading`` times
+
+def limits_kw(
+    feeder: PandapowerFeeder, branch: str, kva: float, cos_phi: float = 1.0, side: Literal["lv", "hv"] = "lv"
+) -> tuple[float, float]:
+    """Largest import and largest export [kW, both positive] through a branch of the tree for a load of ``kva``.
+
+    kva: what the more loaded end may carry, as current times its rated voltage (``Flow.branch_loading`` times
     ``Branch.rated_kva``); the rating itself gives the limits at 100 % loading.
-    cos_phi: power factor at the LV terminals; what lies below also draws ``|P| tan(phi)`` of reactive power.
+    cos_phi: power factor at the lower terminals; what lies below also draws ``|P| tan(phi)`` of reactive power.
+    side: where the limit is metered.  At the upper terminals (hv) the same state imports more and exports less, by what the
+    branch itself loses.
 
-    The high-voltage side is taken at its voltage in the idle feeder.  A ``kva`` that the iron alone uses up gives 0.
+    The upper end is taken at its voltage in the idle feeder.  A ``kva`` that the iron alone uses up gives 0.
     Raises ``FeederError`` for an unknown branch, a negative or not finite ``kva`` and a ``cos_phi`` outside (0, 1].
     """
     if not (kva >= 0 and math.isfinite(kva)):
@@ -30,9 +40,13 @@ def lv_limits_kw(feeder: PandapowerFeeder, branch: str, kva: float, cos_phi: flo
     if not 0 < cos_phi <= 1:
         raise FeederError(feeder.name, f"{branch}: a power factor of {cos_phi} is not above 0 and at most 1")
     two_port, tan_phi = feeder.two_port(branch), math.tan(math.acos(cos_phi))
+    import_kw = _largest(lambda p_kw: two_port.kva(p_kw, p_kw * tan_phi) <= kva)
+    export_kw = _largest(lambda p_kw: two_port.kva(-p_kw, p_kw * tan_phi) <= kva)
+    if side == "lv":
+        return import_kw, export_kw
     return (
-        _largest(lambda p_kw: two_port.kva(p_kw, p_kw * tan_phi) <= kva),
-        _largest(lambda p_kw: two_port.kva(-p_kw, p_kw * tan_phi) <= kva),
+        two_port.upper_kw(import_kw, import_kw * tan_phi) if import_kw else 0.0,
+        max(0.0, -two_port.upper_kw(-export_kw, export_kw * tan_phi)) if export_kw else 0.0,
     )
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grid_models import feeders
-from grid_models.limits import lv_limits_kw
+from grid_models.limits import allowed_kw, limits_kw, lv_limits_kw
 from grid_models.powerflow import PandapowerFeeder
 from sim.errors import FeederError
 
@@ -79,6 +79,87 @@ def test_at_its_limits_the_power_flow_finds_a_transformer_exactly_loaded(changed
         for sign, limit_kw in zip((1, -1), lv_limits_kw(feeder, "tx", share * rated_kva, cos_phi), strict=True):
             flow = flow_out(feeder, sign * limit_kw, limit_kw * tan_phi)
             assert flow.branch_loading[0] == pytest.approx(share, abs=1e-7)
+
+
+@pytest.mark.parametrize("cos_phi", [1.0, 0.95])
+@pytest.mark.parametrize("changed", TRANSFORMERS.values(), ids=TRANSFORMERS)
+def test_a_limit_metered_above_is_the_same_state_seen_from_above(changed, cos_phi):
+    feeder = alone(**changed)
+    kva, tan_phi = feeder.branches[0].rated_kva, np.tan(np.arccos(cos_phi))
+    below, above = (limits_kw(feeder, "tx", kva, cos_phi, side) for side in ("lv", "hv"))
+    assert below == lv_limits_kw(feeder, "tx", kva, cos_phi)
+    for sign, lv_kw, hv_kw in zip((1, -1), below, above, strict=True):
+        flow = flow_out(feeder, sign * lv_kw, lv_kw * tan_phi)
+        assert flow.branch_hv_kw[0] == pytest.approx(sign * hv_kw, abs=1e-6)
+    assert above[0] > below[0]
+    assert above[1] < below[1]
+
+
+def test_the_golden_transformer_takes_its_rating_from_above_where_98_141_kw_leave_below(golden):
+    """At rated voltage and almost no reactive power, 100 kVA above are almost 100 kW."""
+    (below_kw, _), (above_kw, _) = (limits_kw(golden, "tx", 100.0, 1.0, side) for side in ("lv", "hv"))
+    assert below_kw == pytest.approx(GOLDEN["import_limit_at_rating_kw"], abs=GOLDEN["tolerance"]["kw"])
+    assert 99.8 < above_kw < 100
+
+
+def test_what_the_iron_uses_up_leaves_nothing_above_either(golden):
+    assert limits_kw(golden, "tx", 0.1, side="hv") == (0.0, 0.0)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.floats(-80, 80), st.floats(0.5, 1.4))
+def test_with_a_measured_reactive_flow_the_largest_allowed_flow_loads_the_branch_exactly(golden, q_kvar, share):
+    allowed = allowed_kw(golden.two_port("tx"), share * 100, q_kvar)
+    for sign, limit_kw in zip((1, -1), allowed, strict=True):
+        flow = flow_out(golden, sign * limit_kw, q_kvar)
+        if limit_kw > 0:
+            assert flow.branch_loading[0] == pytest.approx(share, abs=1e-7)
+        else:
+            assert flow.branch_loading[0] >= share - 1e-7
+
+
+def test_a_reactive_flow_leaves_less_room_and_too_much_of_it_none(golden):
+    two_port = golden.two_port("tx")
+    assert allowed_kw(two_port, 100.0, 0.0) == lv_limits_kw(golden, "tx", 100.0)
+    rooms = [allowed_kw(two_port, 100.0, q_kvar) for q_kvar in (0.0, 20.0, 50.0, 80.0, 99.0)]
+    assert rooms == sorted(rooms, reverse=True)
+    assert allowed_kw(two_port, 100.0, 120.0) == (0.0, 0.0)
+
+
+def test_without_a_rating_both_ways_end_where_the_voltage_has_no_solution(golden):
+    import_kw, export_kw = lv_limits_kw(golden, "tx", 1e300)
+    assert 0 < import_kw < export_kw < 1e5
+    assert golden.two_port("tx").kva(1.001 * import_kw, 0.0) == np.inf
+    assert golden.two_port("tx").upper_kw(-1.001 * export_kw, 0.0) == np.inf
+
+
+def cable(start, end, **changed):
+    """grid ─ cable ─ far at 10 kV, drawn from ``start`` to ``end``"""
+    net = pp.create_empty_network()
+    buses = {name: pp.create_bus(net, 10.0, name=name) for name in ("grid", "far")}
+    pp.create_ext_grid(net, buses["grid"], vm_pu=1.03)
+    values = {"r_ohm_per_km": 0.32, "x_ohm_per_km": 0.12, "c_nf_per_km": 250.0, "max_i_ka": 0.06, **changed}
+    pp.create_line_from_parameters(net, buses[start], buses[end], 4.0, name="feeder", **values)
+    pp.create_load(net, buses["far"], 0.0)
+    return PandapowerFeeder("cable", net, limited_lines={"feeder": "the cable"})
+
+
+@pytest.mark.parametrize("ends", [("grid", "far"), ("far", "grid")])
+@pytest.mark.parametrize("changed", [{}, {"parallel": 2}, {"df": 0.7}], ids=["one", "two", "derated"])
+def test_a_limited_line_has_limits_at_both_ends_whichever_way_it_was_drawn(ends, changed):
+    feeder = cable(*ends, **changed)
+    (branch,) = feeder.branches
+    rated_kva = np.sqrt(3) * 10 * 60 * changed.get("parallel", 1) * changed.get("df", 1)
+    assert (branch.name, branch.kind) == ("the cable", "line")
+    assert branch.rated_kva == pytest.approx(rated_kva)
+    for cos_phi in (1.0, 0.95):
+        tan_phi = np.tan(np.arccos(cos_phi))
+        below, above = (limits_kw(feeder, "the cable", branch.rated_kva, cos_phi, side) for side in ("lv", "hv"))
+        for sign, lv_kw, hv_kw in zip((1, -1), below, above, strict=True):
+            flow = flow_out(feeder, sign * lv_kw, lv_kw * tan_phi)
+            assert flow.branch_loading[0] == pytest.approx(1.0, abs=1e-7)
+            assert flow.branch_lv_kw[0] == pytest.approx(sign * lv_kw, abs=1e-6)
+            assert flow.branch_hv_kw[0] == pytest.approx(sign * hv_kw, abs=1e-6)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
