@@ -17,7 +17,7 @@ from agents.rounds import (
     Rules,
     Stage,
     clear_and_certify,
-    firm_nodes,
+    firm_eras,
     limit_of,
     loss_surplus_per_h,
     next_round,
@@ -238,14 +238,14 @@ class Market(Participant):
         outcome = self._outcomes.pop(index, message)
         assert isinstance(outcome.content, AggregatedContent)
         interval = self._calendar.interval(index)
-        firm = firm_nodes(self.rounds[index], self.rules)
+        firm = firm_eras(self.rounds[index], self.rules)
         awards = {
             s.era: Award(
                 s.setpointKW,
                 s.price,
                 s.offsetKW or 0.0,
                 s.curtailedKW or 0.0,
-                firm=self.membership.member(s.era).node in firm,
+                firm=s.era in firm,
             )
             for s in outcome.content.aggregationResult.setpoints
         }

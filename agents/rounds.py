@@ -203,21 +203,24 @@ def _with_losses(problem: Problem, clearing: Clearing, assessment: Assessment) -
     return replace(problem, offers=tuple(offers))
 
 
-def firm_nodes(done: Round, rules: Rules) -> frozenset[str]:
-    """Nodes below a limit that reverse flow comes near to, if the policy looks at limits at all.
+def firm_eras(done: Round, rules: Rules) -> frozenset[str]:
+    """Participants below a limit that reverse flow comes near to, or whose injection a binding linear limit holds back.
 
-    What is offered there is a forecast; more sun than that must not push the flow over a limit nobody priced in.
+    What is offered there is a forecast; more sun than that must not push the grid over a limit nobody priced in.  Nobody
+    where the policy does not look at limits at all.
     """
     served = rules.fallback if done.fallback else rules.policy
     if done.clearing is None or done.problem is None or "limits" not in served.promises:
         return frozenset()
-    tree = done.problem.tree
-    export_kw = tree.power_kw(np.array([done.clearing.setpoint_kw[offer.era] for offer in done.problem.offers]))
+    problem, clearing, tree = done.problem, done.clearing, done.problem.tree
+    export_kw = tree.power_kw(np.array([clearing.setpoint_kw[offer.era] for offer in problem.offers]))
     near: list[bool] = []
     for node in range(len(tree.names)):
         own = bool(node and export_kw[node] > rules.firm_share * tree.upper_kw[node])
         near.append(own or (node > 0 and near[tree.parent[node]]))
-    return frozenset(name for name, is_near in zip(tree.names, near, strict=True) if is_near)
+    below = {offer.era for offer, node in zip(problem.offers, tree.offer_node.tolist(), strict=True) if near[node]}
+    reached = [limit for limit in problem.linear if clearing.linear_value[limit.name] >= limit.most - limit.tolerance]
+    return frozenset(below | {era for limit in reached for era, weight in limit.weight.items() if weight > 0})
 
 
 def surplus_per_h(clearing: Clearing) -> float:

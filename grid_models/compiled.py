@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 from pandapower.pypower.idx_brch import BR_STATUS, F_BUS, T_BUS
-from pandapower.pypower.idx_bus import BASE_KV, BS, GS, PD, QD
-from pandapower.pypower.makeYbus import branch_vectors
+from pandapower.pypower.idx_bus import BASE_KV, BS, BUS_TYPE, GS, PD, QD, REF, VA, VM
+from pandapower.pypower.makeYbus import branch_vectors, makeYbus
 
 from grid_models.circuit import Circuit, Complexes, Ends, Flags, Floats, Ints, SequenceNetwork
 
@@ -49,6 +49,8 @@ class Compiled:
 def compile_balanced(net: Any, buses: Sequence[int]) -> Compiled:
     """The circuit of a network that ``pandapower.runpp`` has just solved without customers.  buses: pandapower indices."""
     ppc, internal = net._ppc, net._ppc["internal"]
+    if "ref" not in internal:
+        internal = _nothing_to_solve(ppc)
     slack, base_kva = np.asarray(internal["ref"], dtype=np.intp), float(internal["baseMVA"]) * 1e3
     admittance, held_v = internal["Ybus"], internal["V"]
     network = SequenceNetwork(admittance, slack, held_v[slack])
@@ -65,6 +67,15 @@ def compile_balanced(net: Any, buses: Sequence[int]) -> Compiled:
         controlled=np.asarray(internal["pv"], dtype=np.intp),
         own=-(ppc["bus"][:count, PD] + 1j * ppc["bus"][:count, QD]) / internal["baseMVA"],
     )
+
+
+def _nothing_to_solve(ppc: Any) -> dict[str, Any]:
+    """What pandapower leaves out where external grids alone are supplied: it solves nothing then."""
+    nodes = np.flatnonzero(ppc["bus"][:, BUS_TYPE] == REF)
+    bus = ppc["bus"][nodes]
+    v = bus[:, VM] * np.exp(1j * np.radians(bus[:, VA]))
+    admittance, _, _ = makeYbus(ppc["baseMVA"], bus, ppc["branch"][:0])
+    return {"ref": nodes, "pv": [], "baseMVA": ppc["baseMVA"], "Ybus": admittance, "V": v}
 
 
 def nodes_of(net: Any, buses: Sequence[int], count: int) -> Ints:

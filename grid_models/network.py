@@ -50,13 +50,14 @@ class Supply:
     fed_by: the branch that feeds each bus; None for a bus above all of them, no entry for an unsupplied bus.
     ends: upper and lower bus of each branch that carries power.
     fault: why this is no tree of limits, or None.  With a fault the rest still names branches and supplied buses, but of a
-    loop only one way is told.
+    loop only one way is told.  loops: whether any bus can be reached in two ways.
     """
 
     parents: dict[Key, Key | None]
     fed_by: dict[int, Key | None]
     ends: dict[Key, tuple[int, int]]
     fault: Fault | None = None
+    loops: bool = False
 
 
 def check(net: Any, source: str) -> None:
@@ -169,7 +170,7 @@ def supply(net: Any, source: str, limited_lines: Collection[str] = ()) -> Supply
     walk = _Walk(gates, list(roots))
     ends = dict(_ends(net, walk, area))
     fed_by = {bus: walk.feeds[number] for bus, number in area.items() if number in walk.feeds and bus >= 0}
-    return Supply(walk.parents, fed_by, ends, _fault(net, walk, lines))
+    return Supply(walk.parents, fed_by, ends, _fault(net, walk, lines), bool(walk.loops))
 
 
 class _Walk:

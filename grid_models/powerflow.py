@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -262,12 +263,12 @@ class PandapowerFeeder:
         for one that would feed a bus through another branch of the tree: participants trade below the one they know.
         """
         self._turn(self._home)
-        before, home = self._net.deepcopy(), self._home
+        before, home = copy.deepcopy(self._net), self._home
         network.change(self._net, self.name, change)
         supply = network.supply(self._net, self.name, tuple(self._limited_lines))
         moved = [self._names[bus] for bus, key in supply.fed_by.items() if self._supply.fed_by.get(bus, key) != key]
         try:
-            if moved or (supply.fault and not self._supply.fault):
+            if moved or (supply.loops and not self._supply.loops):
                 what = f"would feed {network.listing(moved)} another way" if moved else str(supply.fault)
                 raise FeederError(self.name, f"{change.text}: {what}; limits and prices know one way to every bus")
             self._changed += 1

@@ -308,7 +308,7 @@ class _Builder:
             self._feeder,
             points=points_of(resources),
             allowed_kw=functools.partial(allowed_kw, self._feeder, limits),
-            band_pu=(limits.v_min_pu, limits.v_max_pu),
+            band_pu=(limits.v_min_pu + limits.v_margin_pu, limits.v_max_pu - limits.v_margin_pu),
             kvar=lambda: self._world.wires.q_kvar,
             losses=spec.losses == "marginal",
             solve=self._solve,

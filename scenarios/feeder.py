@@ -128,6 +128,8 @@ def allowed_kw(
     """
     from grid_models.limits import allowed_kw as largest  # noqa: PLC0415
 
+    if not flow_kw and not flow_kvar:
+        return math.inf, math.inf  # a branch that is out of service has no equations to ask
     own, two_port = limits.limits_of(node), feeder.two_port(node)
     share = own.import_share if flow_kw >= 0 else own.export_share
     kva = next(b.rated_kva for b in feeder.branches if b.name == node) * own.derating * share

@@ -140,9 +140,9 @@ class Limits(Model):
 
     The market's limits in kW follow from these and the branch's own losses.  margin is kept free for line losses, reactive
     power of the customers and wrong forecasts.  side: where the market's limit is metered, below the branch (lv) or above it
-    (hv).  v_min_pu, v_max_pu: voltages that every bus has to keep (EN 50160: 0.9 to 1.1).  derating: share of the nameplate
-    that may be used, on top of what the network itself derates.  transformers: what differs, by name; of three windings
-    ``NAME mv`` and ``NAME lv``.  lines: those that are limited at all.
+    (hv).  v_min_pu, v_max_pu: voltages that every bus has to keep (EN 50160: 0.9 to 1.1), less v_margin_pu for wrong
+    forecasts.  derating: share of the nameplate that may be used, on top of what the network itself derates.  transformers:
+    what differs, by name; of three windings ``NAME mv`` and ``NAME lv``.  lines: those that are limited at all.
     """
 
     import_share: NonNegative = 1.0
@@ -153,6 +153,7 @@ class Limits(Model):
     derating: Annotated[float, Field(gt=0, le=1, exclude_if=lambda stated: stated == 1)] = 1.0
     v_min_pu: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
     v_max_pu: Annotated[float, Field(gt=1, lt=1.5)] = 1.1
+    v_margin_pu: Annotated[float, Field(ge=0, lt=0.1)] = 0.0
     transformers: Annotated[dict[str, BranchLimits], Field(exclude_if=lambda stated: not stated)] = {}
     lines: Listed = ()
 
