@@ -44,7 +44,7 @@ def recorded(problem: Problem, policy: str, outcome: Outcome) -> Clearing:
     """An outcome as the clearing of a policy."""
     node_price = outcome.node_price
     at_node = [node_price[node] for node in problem.tree.offer_node.tolist()]
-    own = [p if p is None or not a else p + a for p, a in zip(at_node, outcome.adder.tolist(), strict=True)]
+    own = [p if p is None else _added(p, adder) for p, adder in zip(at_node, outcome.adder.tolist(), strict=True)]
     low, high = outcome.low_kw, outcome.high_kw
     left_a_choice = (high - low > POWER_KW) & ~problem.is_slack & np.array([p is not None for p in own], dtype=bool)
     return record(
@@ -112,13 +112,16 @@ def _within_linear_limits(problem: Problem) -> Outcome:
     powers, place_price = places.share(problem.rows.most, plateau, optimum.powers, _parting(market, linear_price))
     binding = _directions(place_price, len(market.held))
     held = tuple(by_price or by_share for by_price, by_share in zip(market.held, binding, strict=True))
-    return _outcome(problem, market, plateau.split(places.place, powers), held, adder, low, high, linear_price)
+    setpoint = plateau.split(places.place, np.round(powers, _POWER_DECIMALS))
+    return _outcome(problem, market, setpoint, held, adder, low, high, linear_price)
 
 
 def _linear_price(problem: Problem, optimum: programme.Solution) -> Floats:
     """What one unit more of each linear limit is worth."""
-    price = optimum.row_price[-len(problem.linear) :]
-    return np.where(price * [limit.scale for limit in problem.linear] > PRICE_PER_KWH, price, 0.0)
+    scale = np.array([limit.scale for limit in problem.linear])
+    heaviest = np.round(optimum.row_price[-len(scale) :] * scale, curves.PRICE_DECIMALS)
+    price: Floats = np.where(heaviest > PRICE_PER_KWH, heaviest / scale, 0.0)
+    return price
 
 
 def _parting(market: _Held, linear_price: Floats) -> Flags:
@@ -221,6 +224,9 @@ def _unmet(problem: Problem, beyond: Floats) -> MarketError:
     )
     return MarketError("market", faults or "the linear limits cannot be kept together")
 
+
+_POWER_DECIMALS = 10
+"""Of the powers [kW] that a programme finds; below, there is only its rounding."""
 
 _SAME_SHARE = 1e-7
 """Shares that are equal differ by less than this part of what can be shared."""
@@ -363,6 +369,11 @@ def _moved(problem: Problem, adder: Floats) -> list[OfferCurve]:
 def _at_node(price: float, adder: float) -> float:
     """What the node's price is where somebody with this adder has this price, as ``curves.shift`` keeps it."""
     return round(price - adder, curves.PRICE_DECIMALS) if adder else price
+
+
+def _added(price: float, adder: float) -> float:
+    """The price of somebody with this adder, where the node's is this."""
+    return round(price + adder, curves.PRICE_DECIMALS) if adder else price
 
 
 def _step(price: float, below_kw: float, above_kw: float) -> OfferCurve:

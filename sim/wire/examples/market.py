@@ -19,6 +19,9 @@ from sim.wire.auxiliary import (
     AggregationRequest,
     AggregationResult,
     CertificateBody,
+    LimitWeight,
+    LinearLimitBody,
+    LinearLimitResult,
     NodeResult,
     Setpoint,
 )
@@ -83,6 +86,7 @@ GATE: Final = Talk("market: gate", "market", "market")
 PORTFOLIO: Final = Talk("market: portfolio", "vpp", "market")
 CITY: Final = Talk("market: city", "market", "market")
 REVERSE: Final = Talk("market: reverse flow", "market", "market")
+VOLTAGE: Final = Talk("market: voltage", "market", "market")
 BATTERY: Final = Talk("market: battery-1", "battery-1", "vpp")
 PEERS: Final = Talk("market: peers", "home-12", "market")
 NODES: Final = Talk("market: nodes", "utility", "exchange")
@@ -316,6 +320,36 @@ SUNNY_CLEARED = outcome(
         binding="REVERSE",
     ),
 )
+ROW = msgspec.structs.replace(
+    problem(
+        (
+            bid("roof-near", curve((0.05, 0.0), (0.05, 5.0)), "sub-1"),
+            msgspec.structs.replace(bid("roof-far", curve((0.05, 0.0), (0.05, 5.0)), "sub-1"), adderPerKWh=-0.002),
+            bid("supplier", curve((0.08, -1000.0), (0.08, 1000.0)), "sub-1"),
+        ),
+        slack="supplier",
+    ).aggregationRequest,
+    linearLimits=(
+        LinearLimitBody(
+            id="voltage at the last house",
+            maximum=0.011,
+            weights=(LimitWeight(era="roof-near", weight=0.001), LimitWeight(era="roof-far", weight=0.002)),
+        ),
+    ),
+)
+ROW_CLEARED = msgspec.structs.replace(
+    outcome(
+        0.08,
+        8.0,
+        0.24,
+        (
+            Setpoint(era="roof-near", setpointKW=5.0, price=0.066),
+            Setpoint(era="roof-far", setpointKW=3.0, price=0.05, offsetKW=3.0),
+            Setpoint(era="supplier", setpointKW=-8.0, price=0.08),
+        ),
+    ).aggregationResult,
+    linearLimits=(LinearLimitResult(id="voltage at the last house", price=14.0, value=0.011, binding=True),),
+)
 # 225 of 200 kW: overload is a number above 100, and 0.001 a percent makes it 0.1125 dearer.
 OVERLOADED = GridNode(
     ENERGY,
@@ -497,6 +531,7 @@ sun_confirm = SUN.ask("13:45:00", "confirm", about(SUN_BID), ttl_s=900)
 gate = GATE.ask("13:55:00", "aggregate", STREET)
 town = CITY.ask("13:55:00", "aggregate", TOWN)
 sunny = REVERSE.ask("13:55:00", "aggregate", SUNNY)
+row = VOLTAGE.ask("13:55:00", "aggregate", AggregateContent(aggregationRequest=ROW))
 portfolio = PORTFOLIO.ask("13:41:00", "select", about(ALL_ROOFS))
 battery = BATTERY.ask("13:35:00", "select", about(WISHES))
 peer_confirm = PEERS.ask("13:46:00", "confirm", about(PEER_BID), ttl_s=900)
@@ -534,6 +569,10 @@ MESSAGES = (
     # Twenty roofs behind 50 kW of reverse flow: 2.5 kW each, and 0.018333 below the price above.
     sunny,
     reply(sunny, SUNNY_CLEARED),
+    # Two roofs along a street whose last house is near its highest voltage: the one at the end gives way, for 1 kW of it
+    # lifts the voltage twice as much, and its losses cost a little.
+    row,
+    reply(row, AggregatedContent(aggregationResult=ROW_CLEARED)),
     # Price and power for each.
     reply(confirm, about(RUNNING), after_s=602),
     reply(sun_confirm, about(SUN_RUNNING), after_s=602),
