@@ -28,6 +28,7 @@ from grid_models.circuit import Circuit, Complexes, Ends, Flags, Floats, Ints, S
 from grid_models.compiled import UNSUPPLIED, Compiled, current_ratings, ends_of, nodes_of
 from grid_models.powerflow import OPTIONS, PandapowerFeeder, quietly
 from sim.errors import Fault, FeederError
+from sim.feeder import Flow
 from sim.tolerances import BALANCE_KW
 
 PHASES: Final = ("A", "B", "C")
@@ -37,8 +38,11 @@ OPTIONS_3PH: Final[Mapping[str, object]] = {
     "max_iteration": 100,
 }
 
-TOTAL_MVA: Final = 1.0
-"""pandapower's ``sn_mva``: its admittances of zigzag windings are right on this base only."""
+BASE_MVA: Final = 0.01
+"""``sn_mva`` of the network: pandapower's three-phase power flow stops at 3e-8 of it, whatever it is told."""
+
+ZIGZAG_MVA: Final = 1.0
+"""The same with zigzag windings: on another base than this pandapower's admittances of these are wrong by its value."""
 
 OPEN_PU: Final = 1e-12
 """An admittance below this is pandapower's way to say that nothing passes (it puts 1e20 per unit of impedance there)."""
@@ -98,9 +102,8 @@ def compile_unbalanced(net: Any, buses: Sequence[int]) -> Unbalanced:
     # A phase's base is a third of the whole: its current of 1 per unit is that of three times its power.
     ratings = current_ratings(net, ppcs[1]["branch"], nominal_kv, rows, base_mva * 3e3)
     ends, live = ends_of([ppc["branch"] for ppc in ppcs], count, ratings)
-    shunt: Complexes = (
-        np.column_stack([ppc["bus"][:count, GS] + 1j * ppc["bus"][:count, BS] for ppc in ppcs]) / base_mva
-    )
+    to_earth = [(ppc["bus"][:count, GS] + 1j * ppc["bus"][:count, BS]) / base_mva for ppc in ppcs]
+    shunt = np.column_stack(to_earth).astype(complex)
     source = np.zeros_like(shunt)
     source[slack, 0], source[slack, 2] = shunt[slack, 0], shunt[slack, 2]
     afloat = _afloat(ends, live, ppcs[0]["branch"], shunt[:, 0])
@@ -188,7 +191,7 @@ class UnbalancedFeeder(PandapowerFeeder):
         names = dict(zip(net.bus.index, network.unique_names(net.bus, "bus"), strict=True))
         self._site_phases = {names[bus]: phase for bus, phase in customer_phases(net).items()}
         self._assumptions = tuple(_complete(net))
-        net.sn_mva = TOTAL_MVA
+        net.sn_mva = ZIGZAG_MVA if "yzn" in map(str.lower, net.trafo.get("vector_group", ())) else BASE_MVA
 
     def _stand_in(self, net: Any, buses: Sequence[int]) -> None:
         for bus in buses:
@@ -222,6 +225,13 @@ class UnbalancedFeeder(PandapowerFeeder):
     @property
     def _shape(self) -> tuple[int, ...]:
         return len(self.buses), len(PHASES)
+
+    def _solve_in(self, edition: int, p_kw: Floats, q_kvar: Floats) -> tuple[Flow, ...]:
+        """State by state: turning several from components into phases at once rounds otherwise than turning one."""
+        flows: list[Flow] = []
+        for p, q in zip(p_kw, q_kvar, strict=True):
+            flows += super()._solve_in(edition, p[None], q[None])
+        return tuple(flows)
 
     def _powers(self, p_kw: Floats, q_kvar: Floats) -> Complexes:
         """Injections [states, buses, phases] as powers per unit, [phases, nodes, states]."""
@@ -271,7 +281,7 @@ class UnbalancedFeeder(PandapowerFeeder):
 
     def _flows(
         self, p_kw: Floats, q_kvar: Floats, power: Complexes, v: Complexes, notes: Sequence[str]
-    ) -> tuple[Any, ...]:
+    ) -> tuple[Flow, ...]:
         """As ever, but for states whose unbalance finds no way to earth: they are none."""
         if self._unbalanced.afloat:
             notes = [note or self._stranded(power[:, :, k], v[:, :, k]) for k, note in enumerate(notes)]
