@@ -150,7 +150,7 @@ class PandapowerFeeder:
     @property
     def net(self) -> Any:
         """The pandapower network, its ``res_`` tables holding the state that was solved last (empty without a solution)."""
-        self._newton(*self._last)
+        any(self._newton(self._last[0], self._last[1], **options) for options in self._retries)
         return self._net
 
     @property
@@ -368,7 +368,7 @@ class PandapowerFeeder:
         pandapower starts from its own linear flow and knows nothing of the compiled circuit.
         """
         flow = self.solve(p_kw, q_kvar)
-        if not self._newton(*self._last):
+        if not any(self._newton(self._last[0], self._last[1], **options) for options in self._retries):
             return float("nan") if not flow.converged else np.inf
         theirs = self._solved_by_pandapower()[:, self._compiled.node[self._compiled.supplied]]
         ours = np.atleast_2d((flow.v_pu * np.exp(1j * np.radians(flow.v_degree))).T)[:, self._compiled.supplied]
@@ -409,7 +409,7 @@ class PandapowerFeeder:
         key = self._changed, taps
         if key not in self._numbers:
             self._turn(taps)
-            if not self._newton(*self._idle):
+            if not any(self._newton(self._idle[0], self._idle[1], **options) for options in self._retries):
                 raise FeederError(
                     self.name, "has no solution even without customers; pandapower.diagnostic may say why"
                 )
