@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from sim.market.policies import curtail_only, locational, none, pay_as_clear
+from sim.market.policies import curtail_only, iterated, locational, none, pay_as_clear
 from sim.market.problem import ClearingPolicy
 
 
@@ -60,6 +60,27 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
                 frozenset({"balance", "curves", "range", "adders", "limits", "linear"}),
                 "PAY_AS_CLEAR",
                 "a price at every node; the optimum within all limits",
+            ),
+            Policy(
+                "adder-ascent",
+                iterated.adder_ascent,
+                frozenset({"balance", "limits"}),
+                "PAY_AS_CLEAR",
+                "adders raised where a limit is exceeded, in rounds; what is left over is cut",
+            ),
+            Policy(
+                "utilisation",
+                iterated.utilisation,
+                frozenset({"balance", "curves", "range", "linear"}),
+                "PAY_AS_CLEAR",
+                "adders in proportion to loading; limits are not kept",
+            ),
+            Policy(
+                "utilisation-damped",
+                iterated.utilisation_damped,
+                frozenset({"balance", "curves", "range", "linear"}),
+                "PAY_AS_CLEAR",
+                "the same, each adder going half of its way in a pass",
             ),
         )
     }

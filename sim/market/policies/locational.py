@@ -40,7 +40,7 @@ def clear(problem: Problem) -> Clearing:
     return recorded(problem, "locational", outcome)
 
 
-def recorded(problem: Problem, policy: str, outcome: Outcome) -> Clearing:
+def recorded(problem: Problem, policy: str, outcome: Outcome, notes: tuple[str, ...] = ()) -> Clearing:
     """An outcome as the clearing of a policy."""
     node_price = outcome.node_price
     at_node = [node_price[node] for node in problem.tree.offer_node.tolist()]
@@ -56,6 +56,7 @@ def recorded(problem: Problem, policy: str, outcome: Outcome) -> Clearing:
         held=outcome.held,
         offset_kw=np.where(left_a_choice, np.clip(outcome.setpoint_kw, low, high) - low, 0.0),
         linear_price=outcome.linear_price,
+        notes=notes,
     )
 
 
