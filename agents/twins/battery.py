@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from agents.twins.inverter import Inverter, volt_var_kvar
 from sim.clock import Interval
 from sim.errors import TwinError
 
@@ -12,7 +13,8 @@ class BatteryTwin:
     """A battery behind a bidirectional inverter.
 
     capacity_kwh: usable energy.  charge_kw, discharge_kw: ratings at the grid side, ≥ 0.  Efficiencies 0..1 hold between
-    grid and store, one each way.  Raises ``TwinError`` for a battery that cannot exist.
+    grid and store, one each way.  inverter: what it does about reactive power, default nothing.  Raises ``TwinError`` for a
+    battery that cannot exist.
     """
 
     available_kw = math.nan
@@ -26,6 +28,7 @@ class BatteryTwin:
         charge_efficiency: float,
         discharge_efficiency: float,
         soc: float,
+        inverter: Inverter | None = None,
     ) -> None:
         if capacity_kwh <= 0 or not 0 <= soc <= 1:
             raise TwinError("battery", f"capacity {capacity_kwh} kWh at soc {soc}: expected > 0 kWh and 0..1")
@@ -35,6 +38,8 @@ class BatteryTwin:
         self.charge_efficiency = charge_efficiency
         self.discharge_efficiency = discharge_efficiency
         self.soc = soc
+        self._inverter = inverter
+        self._delivered_kw = 0.0
 
     def range_kw(self, soc: float, hours: float) -> tuple[float, float]:
         """Least and greatest power that can be kept up for this many hours from a state of charge on."""
@@ -55,11 +60,10 @@ class BatteryTwin:
         return 0.0
 
     def reactive_kvar(self, v_pu: float) -> float:
-        """None: the inverter keeps to active power."""
-        del v_pu
-        return 0.0
+        """What its inverter gives beside the active power of the last interval, charging or discharging."""
+        return 0.0 if self._inverter is None else volt_var_kvar(v_pu, self._delivered_kw, self._inverter)
 
     def advance(self, setpoint_kw: float, interval: Interval) -> float:
         """Charge or discharge as asked, within rating and what the store holds."""
-        p_kw, self.soc = self.after(setpoint_kw, interval.hours)
-        return p_kw
+        self._delivered_kw, self.soc = self.after(setpoint_kw, interval.hours)
+        return self._delivered_kw

@@ -76,7 +76,7 @@ class EVTwin:
         return 0.0
 
     def reactive_kvar(self, v_pu: float) -> float:
-        """None: the inverter keeps to active power."""
+        """None: the charger keeps to active power."""
         del v_pu
         return 0.0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from agents.twins.inverter import Inverter, volt_var_kvar
 from sim.clock import Interval
 from sim.feeder import Floats
 
@@ -11,16 +12,19 @@ from sim.feeder import Floats
 class SolarTwin:
     """A plant whose inverter can be held below what the sun offers.
 
-    sun_kw: power available by interval, shape [1 + count]; element 0 belongs to the interval before the run.
+    sun_kw: power available by interval, shape [1 + count]; element 0 belongs to the interval before the run.  inverter: what
+    it does about reactive power, default nothing.
     """
 
     min_kw = 0.0
     soc = math.nan
 
-    def __init__(self, sun_kw: Floats, rated_kw: float) -> None:
+    def __init__(self, sun_kw: Floats, rated_kw: float, inverter: Inverter | None = None) -> None:
         self._sun_kw = sun_kw.tolist()
         self.max_kw = rated_kw
         self.available_kw = 0.0
+        self._inverter = inverter
+        self._delivered_kw = 0.0
 
     def sun_kw(self, index: int) -> float:
         """Available power in interval ``index``, counted from −1."""
@@ -32,11 +36,11 @@ class SolarTwin:
         return 0.0
 
     def reactive_kvar(self, v_pu: float) -> float:
-        """None: the inverter keeps to active power."""
-        del v_pu
-        return 0.0
+        """What its inverter gives beside the active power of the last interval."""
+        return 0.0 if self._inverter is None else volt_var_kvar(v_pu, self._delivered_kw, self._inverter)
 
     def advance(self, setpoint_kw: float, interval: Interval) -> float:
         """Inject what the sun offers, but not more than ``setpoint_kw``."""
         self.available_kw = self.sun_kw(interval.index)
-        return min(self.available_kw, max(setpoint_kw, 0.0))
+        self._delivered_kw = min(self.available_kw, max(setpoint_kw, 0.0))
+        return self._delivered_kw
