@@ -172,8 +172,10 @@ class PandapowerFeeder:
     @property
     def unsupplied(self) -> tuple[str, ...]:
         """Buses that have no connection to the external grid as switches now stand."""
-        supplied = self._compiled.supplied
-        return tuple(bus for bus, is_supplied in zip(self.buses, supplied, strict=True) if not is_supplied)
+        return self._dark(self._editions[self._compiled_with(self._home)].compiled)
+
+    def _dark(self, compiled: Compiled) -> tuple[str, ...]:
+        return tuple(bus for bus, supplied in zip(self.buses, compiled.supplied, strict=True) if not supplied)
 
     @property
     def node_numbers(self) -> tuple[int, ...]:
@@ -533,7 +535,7 @@ class PandapowerFeeder:
         v_pu, v_degree = polar(np.moveaxis(v, -1, 0)[:, :, compiled.node])
         dark = ~compiled.supplied
         v_pu[:, :, dark] = v_degree[:, :, dark] = np.nan
-        unsupplied = self.unsupplied
+        unsupplied = self._dark(compiled)
         rows = [placed.row for placed in self._placed]
         line_loading = loading[self._lines_at]
         flows = []
@@ -600,7 +602,7 @@ class PandapowerFeeder:
             losses_kw=np.nan,
             residual_kw=np.nan,
             edition=self._edition,
-            unsupplied=self.unsupplied,
+            unsupplied=self._dark(self._compiled),
             note=note,
         )
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
+from agents.twins.inverter import CURVES, Curve, curve_fault
 from sim.contracts import policies
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -132,9 +133,6 @@ class LimitedLine(BranchLimits):
         return self.name or self.line
 
 
-Listed = Annotated[tuple[LimitedLine, ...], Field(exclude_if=lambda stated: not stated)]
-
-
 class Limits(Model):
     """What transformers and limited lines may carry, as shares of their rating in kVA, and what is kept free.
 
@@ -149,13 +147,13 @@ class Limits(Model):
     export_share: NonNegative = 1.0
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.05
     power_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
-    side: Annotated[Literal["lv", "hv"], Field(exclude_if=lambda stated: stated == "lv")] = "lv"
-    derating: Annotated[float, Field(gt=0, le=1, exclude_if=lambda stated: stated == 1)] = 1.0
+    side: Literal["lv", "hv"] = "lv"
+    derating: Annotated[float, Field(gt=0, le=1)] = 1.0
     v_min_pu: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
     v_max_pu: Annotated[float, Field(gt=1, lt=1.5)] = 1.1
     v_margin_pu: Annotated[float, Field(ge=0, lt=0.1)] = 0.0
-    transformers: Annotated[dict[str, BranchLimits], Field(exclude_if=lambda stated: not stated)] = {}
-    lines: Listed = ()
+    transformers: dict[str, BranchLimits] = {}
+    lines: tuple[LimitedLine, ...] = ()
 
     @model_validator(mode="after")
     def _lines_differ(self) -> Self:
@@ -247,10 +245,12 @@ class FeederSpec(Model):
 
     transformer_type: a pandapower standard type to put in the place of the feeder's transformer.  profiles: data set that
     households and roofs follow.  reference_every: in so many intervals one is compared with pandapower's own power flow.
+    phases: 3 solves every phase for itself, 1 takes them for equal.
     """
 
     name: str
-    described: Annotated[DescribedFeeder | None, Field(exclude_if=lambda stated: stated is None)] = None
+    described: DescribedFeeder | None = None
+    phases: Literal[1, 3] = 1
     profiles: str = "simbench-semiurb4"
     transformer_type: str | None = None
     tap_changers: tuple[TapChangerSpec, ...] = ()
@@ -300,7 +300,9 @@ class PopulationSpec(Model):
 
     count: default one at every site.  sites: names of the sites to choose from, default all; the choice depends on the seed
     and the population's name alone.  host: an aggregator's name, default the market itself.  connection_kw: what each meter's
-    connection carries in either direction (63 A at three phases and 400 V: 43.6 kW).
+    connection carries in either direction (63 A at three phases and 400 V: 43.6 kW).  phases: 3 connects to all phases
+    equally, 1 to one of them: to ``phase``, else to that of the network's own customer at the site, else to one drawn by
+    seed and name; a phase says that it is one.  Where the feeder has ``phases: 1`` neither changes anything.
     """
 
     kind: str
@@ -309,6 +311,61 @@ class PopulationSpec(Model):
     sites: tuple[str, ...] | None = None
     host: Name | None = None
     connection_kw: Positive = 43.6
+    phases: Literal[1, 3] | None = None
+    phase: Literal["A", "B", "C"] | None = None
+
+    @model_validator(mode="after")
+    def _one_phase(self) -> Self:
+        if self.phase is not None and self.phases == 3:
+            raise ValueError(f"phase {self.phase}: what is connected to three phases has none of its own")
+        return self
+
+    @property
+    def is_single_phase(self) -> bool:
+        """Whether each member is connected to one phase."""
+        return self.phases == 1 or self.phase is not None
+
+
+class VoltVarSpec(Model):
+    """A characteristic of one's own: points of voltage per unit and share of the rated apparent power, + into the grid."""
+
+    points: Annotated[tuple[tuple[Positive, Finite], ...], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _falls(self) -> Self:
+        why = curve_fault(self.points)
+        if why:
+            raise ValueError(f"points: {why}")
+        return self
+
+
+VoltVar = Literal["none", "ieee-1547-b", "vde-ar-n-4105"]
+
+
+class InverterPopulation(PopulationSpec):
+    """What every population of inverters has for reactive power.
+
+    volt_var: a characteristic by name or by its points, default none.  power_factor: constant cos φ instead, > 0 with
+    reactive power into the grid, < 0 out of it.  rated_kva: apparent power that active power cannot exceed, default 1.1 times
+    the largest.
+    """
+
+    volt_var: VoltVar | VoltVarSpec = "none"
+    power_factor: Annotated[float, Field(ge=-1, le=1)] = 1.0
+    rated_kva: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if self.power_factor == 0:
+            raise ValueError("power_factor: 0 would be reactive power alone")
+        if self.volt_var != "none" and self.power_factor != 1:
+            raise ValueError("volt_var and power_factor: an inverter follows either its voltage or its active power")
+        return self
+
+    @property
+    def volt_var_points(self) -> Curve:
+        """The characteristic; empty for none."""
+        return self.volt_var.points if isinstance(self.volt_var, VoltVarSpec) else CURVES[self.volt_var]
 
 
 class HouseholdSpec(PopulationSpec):
@@ -318,7 +375,7 @@ class HouseholdSpec(PopulationSpec):
     scale: NonNegative = 1.0
 
 
-class SolarSpec(PopulationSpec):
+class SolarSpec(InverterPopulation):
     """Rooftop plants: peak_kw of DC-to-AC rating; reserve_per_kwh is the price below which they stop."""
 
     kind: Literal["solar"]
@@ -326,7 +383,7 @@ class SolarSpec(PopulationSpec):
     reserve_per_kwh: Finite = 0.0
 
 
-class BatterySpec(PopulationSpec):
+class BatterySpec(InverterPopulation):
     """Home batteries; efficiencies hold one way each, wear_per_kwh is added to what a discharged kWh must bring."""
 
     kind: Literal["battery"]

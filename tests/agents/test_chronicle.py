@@ -109,7 +109,9 @@ def test_a_creation_tells_parties_inputs_and_terms() -> None:
     assert {"name": "taxRate", "value": "0.1"} in event.facts["inputs"]
     rent = money.rent_contract(told.built.scenario)
     assert created["congestion-rent"].facts["terms"] == terms_hash(rent)
-    assert terms_hash(rent) == hashed(b'[["congestion rent","MARKET_CLEARING_AGENT","GRID_OPERATOR","rent"]]')
+    parties = b'"MARKET_CLEARING_AGENT","GRID_OPERATOR"'
+    terms = b'[["congestion rent",%b,"rent"],["loss surplus",%b,"lossSurplus"]]' % (parties, parties)
+    assert terms_hash(rent) == hashed(terms)
 
 
 def test_a_snapshot_is_the_hash_of_the_values_by_their_names() -> None:

@@ -20,14 +20,21 @@ from tests.conftest import STREET, TWO_HOURS
 THOUSAND = Path(__file__).parent / "thousand.yaml"
 
 
-def test_an_interval_costs_one_power_flow_one_clearing_and_a_fixed_number_of_messages() -> None:
-    """Noon: no car is at home, so that every household, roof and battery trades and nobody else."""
+def test_an_interval_costs_two_power_flows_one_clearing_and_a_fixed_number_of_messages() -> None:
+    """Noon: no car is at home, so that every household, roof and battery trades and nobody else.
+
+    One power flow of what was planned and one of what happened, one more for each outcome that had to be cleared again, and
+    one that is compared with the reference.
+    """
     built = build(read(STREET, [*TWO_HOURS, "populations.ev.count=1"]), io.BytesIO(), Stopwatch())
     built.world.run(lambda _, __: None)
     counts = built.world.bus.counts
     trading, cars, intervals = 41 + 30 + 10, 1 + 6, 8
-    assert built.world.feeder.solves == intervals  # type: ignore[attr-defined]
-    assert counts["aggregate", "ACK"] == counts["on_aggregate", "ACK"] == intervals
+    outcomes = counts["assess", "ACK"]
+    assert outcomes - intervals == 3
+    assert built.feeder.solves == intervals + outcomes + 1
+    assert built.feeder.retries == 0
+    assert counts["aggregate", "ACK"] == counts["on_aggregate", "ACK"] == counts["on_assess", "ACK"] == outcomes
     assert counts["confirm", "ACK"] == intervals * (trading + 2)  # and the retailer, and the utility's lock
     assert counts["on_confirm", "ACK"] == counts["confirm", "ACK"]
     assert counts["on_status", "ACK"] == intervals * (trading + cars + 4)  # two hosts, the transformer, the utility

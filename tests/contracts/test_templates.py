@@ -149,9 +149,10 @@ def test_at_retail_nobody_owes_the_market_anything(role: Role) -> None:
     assert flows(contract(templates.retail_party(role), AGGREGATOR="agg"), **party("-5", "-5", "0.2")) == {}
 
 
-def test_rent_goes_from_the_market_to_the_grid_operator() -> None:
-    assert flows(contract(templates.congestion_rent()), rent="1.5") == {
-        "congestion rent": ("market", "utility", Decimal("1.5"))
+def test_rent_and_what_marginal_losses_bring_go_from_the_market_to_the_grid_operator() -> None:
+    assert flows(contract(templates.congestion_rent()), rent="1.5", lossSurplus="0.25") == {
+        "congestion rent": ("market", "utility", Decimal("1.5")),
+        "loss surplus": ("market", "utility", Decimal("0.25")),
     }
 
 

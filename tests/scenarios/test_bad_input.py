@@ -69,7 +69,7 @@ def refused(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], *arg
         (lambda d: d["tariffs"].update(currency="euro"), "'euro' is not a currency code"),
         (lambda d: d["tariffs"].update(export=[{"price": 0.28}]), "the import price is below the export price"),
         (lambda d: d["market"].update(price_cap=0.3), "prices 0.24..0.32 leave the market's bounds -0.5..0.3"),
-        (lambda d: d.update(wire={"latency_s": 5}, market=d["market"] | {"gate_s": 50}), "takes up to 50 s to reach everybody"),
+        (lambda d: d.update(wire={"latency_s": 5}, market=d["market"] | {"gate_s": 50}), "takes up to 130 s to reach everybody"),
         (lambda d: d.update(outputs={"plots": ["pricess"]}), "did you mean prices?"),
         (lambda d: d.update(populations=[d["populations"][0] | {"count": 0}], aggregators=[]), "nobody takes part"),
         (lambda d: d["populations"][4].update(count=0), "aggregator hosts nobody (take it out"),

@@ -137,7 +137,7 @@ def test_one_line_a_file_and_the_counts_are_told_and_nothing_goes_to_standard_ou
     total = 2 + len(CORE_ACTIONS) + len(AUXILIARY_ACTIONS) + len(BAGS) + examples
     assert (
         counts
-        == f"{total} files: 1 scenario, 28 messages, 2 auxiliary, {len(BAGS)} bags, {examples} examples, 1 context"
+        == f"{total} files: 1 scenario, 28 messages, 4 auxiliary, {len(BAGS)} bags, {examples} examples, 1 context"
     )
 
 
