@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,14 @@ from agents.resource import Place, Resource, Seat
 from agents.solar import Solar
 from agents.twins.battery import BatteryTwin
 from agents.twins.ev import EVTwin, Session
+from agents.twins.inverter import OVERSIZE, Inverter
 from agents.twins.load import LoadTwin
 from agents.twins.solar import SolarTwin
 from scenarios.spec import (
     BatterySpec,
     EVSpec,
     HouseholdSpec,
+    InverterPopulation,
     Lognormal,
     Normal,
     PopulationSpec,
@@ -41,7 +43,8 @@ from sim.trust.signature import Key
 class Spot:
     """Where one participant of a population stands.
 
-    number: of the participant in its population.  column: of the customer whose profile belongs to the site.
+    number: of the participant in its population.  column: of the customer whose profile belongs to the site.  phase: that it
+    is connected to, empty for all three.
     """
 
     era: str
@@ -49,6 +52,18 @@ class Spot:
     column: int
     bus: str
     place: Place
+    phase: str = ""
+
+
+def phase_of(spec: PopulationSpec, era: str, feeder_phases: Sequence[str], site_phase: str, seed: int) -> str:
+    """Phase that a member of a population is connected to; empty for all of them, and in a feeder that knows one.
+
+    site_phase: that of the network's own customer at the site, or empty.
+    """
+    if len(feeder_phases) == 1 or not spec.is_single_phase:
+        return ""
+    drawn = feeder_phases[int(stream(seed, era, "phase").integers(len(feeder_phases)))]
+    return spec.phase or site_phase or drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +78,7 @@ class Ground:
 
     def seat(self, spot: Spot, twin: Twin) -> Seat:
         """What the participant at this spot is given, with a device of this kind."""
-        device = Device(spot.era, spot.bus, spot.place.node, twin)
+        device = Device(spot.era, spot.bus, spot.place.node, twin, spot.phase)
         ids, signatory = Ids(self.seed, spot.era), Signatory(spot.era, self.key_of)
         return Seat(self.registry, spot.era, ids, spot.place, self.calendar, device, signatory)
 
@@ -97,19 +112,28 @@ def solar(spec: SolarSpec, spot: Spot, ground: Ground) -> Resource:
     """A plant under one of the data set's skies."""
     peak_kw = draw(spec.peak_kw, stream(ground.seed, spot.era, "peak"))
     column = int(stream(ground.seed, spot.era, "sky").integers(ground.weather.pv_pu.shape[1]))
-    twin = SolarTwin(ground.weather.pv_pu[:, column] * peak_kw, peak_kw)
+    inverter = inverter_of(spec, peak_kw)
+    sun_kw = ground.weather.pv_pu[:, column] * peak_kw
+    twin = SolarTwin(np.minimum(sun_kw, inverter.rated_kva), min(peak_kw, inverter.rated_kva), inverter)
     return Solar(ground.seat(spot, twin), reserve_per_kwh=spec.reserve_per_kwh)
+
+
+def inverter_of(spec: InverterPopulation, peak_kw: float) -> Inverter:
+    """The inverter of a device whose active power goes up to ``peak_kw``."""
+    return Inverter(spec.rated_kva or OVERSIZE * peak_kw, spec.volt_var_points, spec.power_factor)
 
 
 def battery(spec: BatterySpec, spot: Spot, ground: Ground) -> Resource:
     """A home battery."""
+    inverter = inverter_of(spec, max(spec.charge_kw, spec.discharge_kw))
     twin = BatteryTwin(
         capacity_kwh=draw(spec.capacity_kwh, stream(ground.seed, spot.era, "capacity")),
-        charge_kw=spec.charge_kw,
-        discharge_kw=spec.discharge_kw,
+        charge_kw=min(spec.charge_kw, inverter.rated_kva),
+        discharge_kw=min(spec.discharge_kw, inverter.rated_kva),
         charge_efficiency=spec.charge_efficiency,
         discharge_efficiency=spec.discharge_efficiency,
         soc=spec.initial_soc,
+        inverter=inverter,
     )
     return Battery(ground.seat(spot, twin), wear_per_kwh=spec.wear_per_kwh)
 
