@@ -175,6 +175,8 @@ class PandapowerFeeder:
         return self._dark(self._editions[self._compiled_with(self._home)].compiled)
 
     def _dark(self, compiled: Compiled) -> tuple[str, ...]:
+        if compiled.supplied.all():
+            return ()
         return tuple(bus for bus, supplied in zip(self.buses, compiled.supplied, strict=True) if not supplied)
 
     @property

@@ -59,7 +59,7 @@ class World(mesa.Model):
         rate_limit: int | None = None,
         changes: Sequence[tuple[int, GridChange]] = (),
         compare: Callable[[Flow], float] | None = None,
-        reference_every: int = 24,
+        reference_every: int = 32,
         solve: Solve | None = None,
         commit: Callable[[int], None] | None = None,
     ) -> None:
