@@ -6,7 +6,7 @@ they break, by how much, and what each participant's power does to the voltages 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,7 +73,7 @@ class Inspector:
         unserved = tuple(
             era
             for era, p_kw in setpoint_kw.items()
-            if abs(p_kw) > POWER_KW and any(point.bus in dark for point in self._points.get(era, ()))
+            if abs(p_kw) > POWER_KW and self._buses_of(era) and self._buses_of(era) <= dark
         )
         flow = self._solve(self._injections(setpoint_kw), self._kvar())
         if not flow.converged:
@@ -86,7 +86,7 @@ class Inspector:
             solved=True,
             nodes=tuple(self._nodes(flow)),
             voltages=() if answer is None else self._voltage_limits(flow, watched, answer, setpoint_kw),
-            loss_factor=self._by_era(answer.losses_per_kw) if answer is not None and self._losses else None,
+            loss_factor=self._by_era(answer.losses_per_kw, setpoint_kw) if answer and self._losses else None,
             unserved=unserved,
             losses_kw=flow.losses_kw,
         )
@@ -140,7 +140,7 @@ class Inspector:
             directions.append(direction)
             at = flow.v_pu[self._row[bus]]
             v_pu = float(np.max(at) if sign > 0 else np.min(at))
-            weight = {era: sign * value for era, value in self._by_era(slope).items()}
+            weight = {era: sign * value for era, value in self._by_era(slope, setpoint_kw).items()}
             heaviest = max(map(abs, weight.values()), default=0.0)
             weight = {era: value for era, value in weight.items() if abs(value) > LEAST_WEIGHT * heaviest}
             room_pu = sign * (limit_pu - v_pu) - VOLTAGE_PU
@@ -149,8 +149,13 @@ class Inspector:
             chosen.append(LinearLimit(name, weight, room_pu + now_pu))
         return tuple(chosen)
 
-    def _by_era(self, per_bus: Floats) -> dict[str, float]:
+    def _buses_of(self, era: str) -> set[str]:
+        return {point.bus for point in self._points.get(era, ())}
+
+    def _by_era(self, per_bus: Floats, eras: Iterable[str]) -> dict[str, float]:
+        """What another kW of each does, of these alone: members of a host are in the host's own share."""
         return {
-            era: sum(point.share * float(per_bus[self._row[point.bus]]) for point in points)
-            for era, points in self._points.items()
+            era: sum(point.share * float(per_bus[self._row[point.bus]]) for point in self._points[era])
+            for era in eras
+            if era in self._points
         }

@@ -216,7 +216,10 @@ class Market(Participant):
         index = asked_for(self._closing, message)
         done = self.rounds[index]
         assessment = assessment_of(message.content.assessment)
-        again = next_round(done, assessment, self.rules)
+        try:
+            again = next_round(done, assessment, self.rules)
+        except MarketError as error:
+            raise Refusal(Code.PRC_CONFLICT, "/message/assessment", str(error)) from error
         if again is None:
             flow_kw = {found.node: found.flow_kw for found in assessment.nodes}
             self.rounds[index] = replace(done, assessed_kw=flow_kw)

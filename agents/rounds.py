@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import UNSET
 
 from sim.curves import OfferCurve
-from sim.errors import MarketError
+from sim.errors import Fault, MarketError, nearest
 from sim.market.assessment import Assessment
 from sim.market.certificate import Certificate, certify
 from sim.market.policies import Policy
@@ -144,10 +144,16 @@ def next_round(done: Round, assessment: Assessment, rules: Rules) -> Round | Non
 
 
 def tightened(problem: Problem, clearing: Clearing, assessment: Assessment) -> tuple[Problem, bool]:
-    """The problem with the limits that an outcome breaks on the wires, and whether there are any."""
+    """The problem with the limits that an outcome breaks on the wires, and whether there are any.
+
+    Raises ``MarketError`` for an assessment of nodes or participants that the problem does not have.
+    """
     if not assessment.solved:
         return _halved(problem, clearing), True
     limits = {limit.node: limit for limit in problem.limits}
+    strangers = [found.node for found in assessment.nodes if found.node not in limits]
+    if strangers:
+        raise MarketError("assessment", tuple(Fault("", f"unknown node {n}", nearest(n, limits)) for n in strangers))
     for found in assessment.nodes:
         limit, flow_kw = limits[found.node], clearing.flow_kw[found.node]
         if found.excess_forward_kw > _allowance(limit.import_limit_kw):
