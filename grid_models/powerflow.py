@@ -345,19 +345,8 @@ class PandapowerFeeder:
         Raises ``FeederError`` for a state without a solution, a bus that is unknown or without supply, and a network in
         which something beside the external grids holds a voltage.
         """
-        self.use(flow.edition)
-        compiled, circuit = self._compiled, self._compiled.circuit
-        if not flow.converged or compiled.controlled.size:
-            why = flow.note or self.notes[0]
-            raise FeederError(self.name, f"has no sensitivities: {why}")
-        for bus in watched:
-            if bus not in self.buses or bus in flow.unsupplied:
-                raise FeederError(self.name, f"has no bus {bus!r} with supply to watch")
-        power = self._powers(flow.p_kw[None], flow.q_kvar[None])
-        v = circuit.solve(power).v[:, :, 0]
-        outputs = [self._magnitude_at(v, compiled.node[self.buses.index(bus)]) for bus in watched]
-        by_p, by_q = circuit.gradient(v, power[:, :, 0], [*outputs, self._slack_power(v)])
-        by_p[-1] += ~np.isin(np.arange(circuit.nodes), circuit.slack)  # what the slack does not save, was lost
+        by_p, by_q = self._gradient(flow, watched, lambda v, k: self._magnitude_at(v, self._node_of(watched[k])))
+        circuit = self._compiled.circuit
         per_kw, per_kvar = (self._by_bus(part) / circuit.base_kva for part in (by_p, by_q))
         return Sensitivities(
             v_pu_per_kw=per_kw[:-1],
@@ -493,6 +482,28 @@ class PandapowerFeeder:
         circuit = self._compiled.circuit
         given: Floats = (v * circuit.current(v).conj() - power)[:, circuit.slack].real.sum(axis=(0, 1))
         return given
+
+    def _gradient(
+        self, flow: Flow, watched: Sequence[str], magnitude_at: Callable[[Complexes, int], Complexes]
+    ) -> tuple[Floats, Floats]:
+        """Derivatives of a magnitude at each watched bus, and last of the losses, [functions, phases, nodes] per unit."""
+        self.use(flow.edition)
+        compiled, circuit = self._compiled, self._compiled.circuit
+        if not flow.converged or compiled.controlled.size:
+            why = flow.note or self.notes[0]
+            raise FeederError(self.name, f"has no sensitivities: {why}")
+        for bus in watched:
+            if bus not in self.buses or bus in flow.unsupplied:
+                raise FeederError(self.name, f"has no bus {bus!r} with supply to watch")
+        power = self._powers(flow.p_kw[None], flow.q_kvar[None])
+        v = circuit.solve(power).v[:, :, 0]
+        outputs = [magnitude_at(v, k) for k in range(len(watched))]
+        by_p, by_q = circuit.gradient(v, power[:, :, 0], [*outputs, self._slack_power(v)])
+        by_p[-1] += ~np.isin(np.arange(circuit.nodes), circuit.slack)  # what the slack does not save, was lost
+        return by_p, by_q
+
+    def _node_of(self, bus: str) -> int:
+        return int(self._compiled.node[self.buses.index(bus)])
 
     def _slack_power(self, v: Complexes) -> Complexes:
         """Gradient of the power that the external grids give: held voltages times the currents they drive."""

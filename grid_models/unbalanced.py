@@ -28,7 +28,7 @@ from grid_models.circuit import Circuit, Complexes, Ends, Flags, Floats, Ints, S
 from grid_models.compiled import UNSUPPLIED, Compiled, current_ratings, ends_of, nodes_of
 from grid_models.powerflow import OPTIONS, PandapowerFeeder, quietly
 from sim.errors import Fault, FeederError
-from sim.feeder import Flow
+from sim.feeder import Flow, Sensitivities
 from sim.tolerances import BALANCE_KW
 
 PHASES: Final = ("A", "B", "C")
@@ -182,6 +182,23 @@ class UnbalancedFeeder(PandapowerFeeder):
         """What about this network is assumed, or done in another way than usual."""
         return (*super().notes, *self._assumptions)
 
+    def sensitivities_by_phase(self, flow: Flow, watched: Sequence[tuple[str, str]]) -> Sensitivities:
+        """As ``sensitivities``, phase by phase: a load on one phase moves its voltage several times as far as in thirds.
+
+        watched: bus and phase of each voltage.  The arrays have the shape of the injections for their last axes.
+        """
+
+        def magnitude(v: Complexes, k: int) -> Complexes:
+            bus, phase = watched[k]
+            return _magnitude(v, self.phases.index(phase), self._node_of(bus))
+
+        parts = self._gradient(flow, [bus for bus, _ in watched], magnitude)
+        circuit, node, supplied = self._compiled.circuit, self._compiled.node, self._compiled.supplied
+        felt = supplied & ~np.isin(node, circuit.slack)
+        by_p, by_q = (np.where(felt[:, None], part[:, :, node].transpose(0, 2, 1), 0.0) for part in parts)
+        kva = circuit.base_kva
+        return Sensitivities(by_p[:-1] / kva, by_q[:-1] / kva, by_p[-1], by_q[-1])
+
     # inside
 
     def _prepare(self, net: Any) -> None:
@@ -252,10 +269,7 @@ class UnbalancedFeeder(PandapowerFeeder):
 
     def _magnitude_at(self, v: Complexes, node: int) -> Complexes:
         """Of the phase that is farthest from its nominal voltage."""
-        gradient = np.zeros_like(v)
-        phase = int(np.abs(np.abs(v[:, node]) - 1).argmax())
-        gradient[phase, node] = v[phase, node] / abs(v[phase, node])
-        return gradient
+        return _magnitude(v, int(np.abs(np.abs(v[:, node]) - 1).argmax()), node)
 
     def _given_by_grid(self, v: Complexes, power: Complexes) -> Floats:
         """Less what the external grid's own impedance takes of the unbalance."""
@@ -298,6 +312,13 @@ class UnbalancedFeeder(PandapowerFeeder):
         return (
             f"the phases are loaded differently where no transformer's star point is earthed: {network.listing(where)}"
         )
+
+
+def _magnitude(v: Complexes, phase: int, node: int) -> Complexes:
+    """Gradient of one voltage's magnitude."""
+    gradient = np.zeros_like(v)
+    gradient[phase, node] = v[phase, node] / abs(v[phase, node])
+    return gradient
 
 
 def customer_phases(net: Any) -> dict[int, str]:

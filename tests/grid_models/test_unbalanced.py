@@ -225,6 +225,22 @@ def test_sensitivities_are_what_a_little_more_power_in_equal_thirds_does(europea
         assert lost[row] == pytest.approx((up.losses_kw - down.losses_kw) / 0.1, abs=1e-5)
 
 
+@pytest.mark.parametrize("phase", ["A", "B", "C"])
+def test_sensitivities_by_phase_are_what_power_on_one_phase_does(european, phase):
+    p_kw, q_kvar = randomly(european, "sensitive")
+    flow, row, watched = european.solve(p_kw, q_kvar), european.buses.index("500"), european.buses.index("900")
+    found = european.sensitivities_by_phase(flow, [("900", "A"), ("900", "B")])
+    step = np.zeros_like(p_kw)
+    at = row, "ABC".index(phase)
+    step[at] = 0.05
+    up, down = european.solve(p_kw + step, q_kvar), european.solve(p_kw - step, q_kvar)
+    for k in (0, 1):
+        assert found.v_pu_per_kw[k][at] == pytest.approx((up.v_pu - down.v_pu)[watched, k] / 0.1, abs=1e-8)
+    assert found.losses_per_kw[at] == pytest.approx((up.losses_kw - down.losses_kw) / 0.1, abs=1e-5)
+    thirds = european.sensitivities(flow, ["900"])
+    assert found.losses_per_kvar.mean(axis=1) == pytest.approx(thirds.losses_per_kvar, abs=1e-12)
+
+
 def test_a_state_beyond_what_a_phase_can_carry_is_not_settled(net):
     feeder = UnbalancedFeeder("radial", with_zero_sequence(net))
     p_kw = np.zeros((4, 3))
