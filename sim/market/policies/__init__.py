@@ -17,7 +17,7 @@ class Policy:
 
     promises: the conditions of ``certify`` that hold for every problem (with a slack, where a policy needs one).
     pricing: whether participants pay the market's price, or the tariff of the slack.
-    heeds_limits: whether lower limits would change what it clears.
+    heeds_limits: whether it tries to keep limits, so that one tightened by the power flow is worth another round.
     """
 
     name: str
@@ -38,6 +38,7 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
                 frozenset({"balance", "linear"}),
                 "RETAIL",
                 "everybody at its baseline; nothing is kept",
+                heeds_limits=False,
             ),
             Policy(
                 "curtail-only",
@@ -74,6 +75,7 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
                 frozenset({"balance", "curves", "range", "linear"}),
                 "PAY_AS_CLEAR",
                 "adders in proportion to loading; limits are not kept",
+                heeds_limits=False,
             ),
             Policy(
                 "utilisation-damped",
@@ -81,6 +83,7 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
                 frozenset({"balance", "curves", "range", "linear"}),
                 "PAY_AS_CLEAR",
                 "the same, each adder going half of its way in a pass",
+                heeds_limits=False,
             ),
         )
     }
