@@ -137,12 +137,14 @@ class Inspector:
             direction = sign * slope / (np.linalg.norm(slope) or 1.0)
             if len(chosen) == VOLTAGES or any(float(direction @ other) > ALIKE for other in directions):
                 continue
-            directions.append(direction)
             at = flow.v_pu[self._row[bus]]
             v_pu = float(np.max(at) if sign > 0 else np.min(at))
             weight = {era: sign * value for era, value in self._by_era(slope, setpoint_kw).items()}
             heaviest = max(map(abs, weight.values()), default=0.0)
+            if not heaviest:  # held by the external grid: nobody's power moves it
+                continue
             weight = {era: value for era, value in weight.items() if abs(value) > LEAST_WEIGHT * heaviest}
+            directions.append(direction)
             room_pu = sign * (limit_pu - v_pu) - VOLTAGE_PU
             now_pu = sum(value * setpoint_kw.get(era, 0.0) for era, value in weight.items())
             name = f"voltage {bus} {'high' if sign > 0 else 'low'}"
