@@ -45,7 +45,7 @@ class Trace:
     cycle: int | None
 
 
-def never(before: Round, now: Round) -> bool:
+def never(before: Round, last: Round) -> bool:
     """The rule that never stops."""
     return False
 

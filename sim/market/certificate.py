@@ -120,6 +120,9 @@ def _curves(case: _Case) -> Iterator[_Finding]:
     at_cap, at_floor = _at_last_resort(case)
     least = np.where(at_floor, np.minimum(least, 0.0), least)
     most = np.where(at_cap, np.maximum(most, 0.0), most)
+    # Beyond the cap or floor, where known adders lead, the last resort is worth taking in full.
+    most = np.where(case.price < case.problem.price_floor - PRICE_PER_KWH, np.minimum(most, 0.0), most)
+    least = np.where(case.price > case.problem.price_cap + PRICE_PER_KWH, np.maximum(least, 0.0), least)
     priced = ~np.isnan(case.price)
     yield from _outside(
         case, np.where(priced, least, -np.inf), np.where(priced, most, np.inf), "its curve at its price"

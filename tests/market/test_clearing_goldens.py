@@ -12,7 +12,7 @@ import pytest
 from sim.curves import OfferCurve, aggregate, clear
 from sim.market.certificate import certify
 from sim.market.policies import POLICIES
-from sim.market.problem import Clearing, Limit, Offer, Problem
+from sim.market.problem import Clearing, Limit, LinearLimit, Offer, Problem
 from tests.market.books import demand, supply
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -74,7 +74,8 @@ def _problem(case: dict) -> Problem:
         for n in case.get("limits", [])
     )
     floor, cap = case.get("price_floor", -math.inf), case.get("price_cap", math.inf)
-    return Problem(offers, limits, 0.5, floor, cap, case.get("slack"))
+    linear = tuple(LinearLimit(**one) for one in case.get("linear", []))
+    return Problem(offers, limits, 0.5, floor, cap, case.get("slack"), linear)
 
 
 def _rent(clearing: Clearing) -> float:
@@ -97,6 +98,9 @@ def test_a_market_clears_as_is_known(case, tolerance):
         "adder": clearing.adder_per_kwh,
         "setpoint_kw": clearing.setpoint_kw,
         "flow_kw": clearing.flow_kw,
+        "participant_price": clearing.participant_price,
+        "linear_price": clearing.linear_price,
+        "linear_value": clearing.linear_value,
     }
     for name, answer in answers.items():
         for key, value in expected.get(name, {}).items():

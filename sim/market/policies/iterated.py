@@ -111,13 +111,13 @@ class Ascent:
         rule = adders.never if to_the_end else self.settled
         return adders.iterate(self.answers.measured, self.step, start, rounds, settled=rule, to_the_end=to_the_end)
 
-    def settled(self, before: Round, now: Round) -> bool:
+    def settled(self, before: Round, last: Round) -> bool:
         """Whether limits are kept to a share, prices stand still, and only limits that are reached have a price."""
-        slack = self.most - now.measured
+        slack = self.most - last.measured
         near = WITHIN * np.abs(self.most) + self.tolerance
         still = STILL * _price_range(self.problem)
-        unpriced = now.adder * self.scale <= still
-        moved = np.abs(now.adder - before.adder) * self.scale
+        unpriced = last.adder * self.scale <= still
+        moved = np.abs(last.adder - before.adder) * self.scale
         return bool((slack >= -near).all() and (moved <= still).all() and (unpriced | (slack <= near)).all())
 
     @property

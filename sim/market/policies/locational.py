@@ -338,6 +338,12 @@ def _somewhere(lo: float, hi: float) -> float:
     return lo + 1 if math.isfinite(lo) else hi - 1 if math.isfinite(hi) else 0.0
 
 
+def offered(problem: Problem) -> list[OfferCurve]:
+    """By offer: its curve at the price of its node, with its last resort at the price cap and floor."""
+    alone = np.arange(len(problem.offers))
+    return [curves.aggregate(one) for one in _offered(problem, problem.adder_per_kwh, alone, len(alone))]
+
+
 def _by_node(problem: Problem, adder: Floats) -> list[list[OfferCurve]]:
     return _offered(problem, adder, problem.tree.offer_node, len(problem.tree.names))
 
@@ -382,9 +388,15 @@ def _step(price: float, below_kw: float, above_kw: float) -> OfferCurve:
 
 
 def _plateau(problem: Problem, low: Floats, high: Floats, price: Floats) -> Plateau:
-    """What each offer may do at its price: what its curve leaves open, and the last resort at the floor and cap."""
-    low = np.where(price <= problem.price_floor + PRICE_PER_KWH, np.minimum(low, 0.0), low)
-    high = np.where(price >= problem.price_cap - PRICE_PER_KWH, np.maximum(high, 0.0), high)
+    """What each offer may do at its price: what its curve leaves open, and the last resort at the floor and cap.
+
+    Adders bring prices beyond these, where the last resort is no longer a choice.
+    """
+    floor, cap = problem.price_floor, problem.price_cap
+    low = np.where(price <= floor + PRICE_PER_KWH, np.minimum(low, 0.0), low)
+    high = np.where(price >= cap - PRICE_PER_KWH, np.maximum(high, 0.0), high)
+    high = np.where(price < floor - PRICE_PER_KWH, np.minimum(high, 0.0), high)
+    low = np.where(price > cap + PRICE_PER_KWH, np.maximum(low, 0.0), low)
     return Plateau.of(low, high, problem.is_slack)
 
 
