@@ -542,7 +542,7 @@ class PandapowerFeeder:
         ).max(axis=0)
         slack = self._given_by_grid(v, power) * kva
         lost = [into_start.real, into_end.real, circuit.shunt_power(v).real, -compiled.own.real[None, :, None]]
-        losses = sum(part.sum(axis=(0, 1)) for part in lost) * kva
+        losses = sum(np.array(part.T, order="C").reshape(part.shape[2], -1).sum(axis=1) for part in lost) * kva
         residual = slack + p_kw.reshape(len(p_kw), -1).sum(axis=1) - losses
         upper, lower = self._through(into_start, into_end)
         v_pu, v_degree = polar(np.moveaxis(v, -1, 0)[:, :, compiled.node])
