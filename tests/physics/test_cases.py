@@ -17,8 +17,8 @@ import pytest
 
 from grid_models import described, feeders
 from grid_models.limits import lv_limits_kw
-from grid_models.network import unique_names
 from sim.tolerances import BALANCE_KW
+from tests.physics.networks import customers
 
 HERE = Path(__file__).parent
 FOLDERS = sorted(path.parent for path in HERE.glob("*/case.json"))
@@ -86,19 +86,6 @@ def built(buses, parts):
         named = {key: at.get(value, value) if isinstance(value, str) else value for key, value in arguments.items()}
         getattr(pp, f"create_{kind}")(net, **named | ({"name": arguments["name"]} if "name" in arguments else {}))
     return net
-
-
-def customers(net):
-    """What the network's own customers inject at each bus, by name: kW and kvar."""
-    names = dict(zip(net.bus.index, unique_names(net.bus, "bus"), strict=True))
-    found = {name: np.zeros(2) for name in names.values()}
-    for table, sign in (("load", -1), ("sgen", 1)):
-        for row in net[table][net[table].in_service.astype(bool)].itertuples():
-            found[names[row.bus]] += sign * 1e3 * row.scaling * np.array([row.p_mw, row.q_mvar])
-    for row in net.asymmetric_load[net.asymmetric_load.in_service.astype(bool)].itertuples():
-        power = row.p_a_mw + row.p_b_mw + row.p_c_mw, row.q_a_mvar + row.q_b_mvar + row.q_c_mvar
-        found[names[row.bus]] -= 1e3 * row.scaling * np.array(power)
-    return found
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=[folder.name for folder in FOLDERS])
