@@ -53,7 +53,10 @@ def clear_message(data: object, policy: Policy, source: str) -> dict[str, object
     Raises ``MessageError(source, ...)`` with every fault.
     """
     problem = read_problem(data, source)
-    clearing = policy.clear(problem)
+    try:
+        clearing = policy.clear(problem)
+    except MarketError as error:
+        raise MessageError(source, tuple(_unsolved(error, data, problem))) from error
     return _wrapped(data, {"aggregationResult": result_of(problem, clearing, certify(problem, clearing))})
 
 
@@ -386,6 +389,7 @@ _POINTERS = {
     "import_limit_kw": "/gridConstraints/maxForwardFlowKW",
     "export_limit_kw": "/gridConstraints/maxReverseFlowKW",
     "adder_per_kwh": "/adderPerKWh",
+    "market": "",
     "price_floor": "/priceFloor",
     "price_cap": "/priceCap",
 }
@@ -405,7 +409,18 @@ def _pointed(
             pointer = _linear_pointer(linear[int(rest[0])], rest[1:])
         else:
             pointer = "/gridNodes" if head == "limits" else _POINTERS.get(head, f"/{head}")
-        yield Fault(where + pointer, fault.what, fault.remedy)
+        yield Fault(where + pointer or "/", fault.what, fault.remedy)
+
+
+def _unsolved(error: MarketError, data: object, problem: Problem) -> Iterator[Fault]:
+    """The faults of a policy that cannot clear what a message asks for; everything in it was read, in its order."""
+    _, where = _request_in(_Reader(), data)
+    places = {"offers": range(len(problem.offers)), "limits": range(len(problem.limits))}
+    linear = [
+        _Linear(limit, index, {era: place for place, era in enumerate(limit.weight)})
+        for index, limit in enumerate(problem.linear)
+    ]
+    return _pointed(error, where, places, linear)
 
 
 def _linear_pointer(found: _Linear, rest: Sequence[str]) -> str:

@@ -92,7 +92,7 @@ def test_every_clearing_within_linear_limits_is_certified(problem):
 
 
 @pytest.mark.slow
-@settings(max_examples=20_000, deadline=None)
+@settings(max_examples=5_000, deadline=None)
 @given(limited())
 def test_every_clearing_within_linear_limits_is_certified_at_length(problem):
     assert certify(problem, cleared(problem)).violations == ()
@@ -466,6 +466,16 @@ def test_a_market_without_linear_limits_says_nothing_of_them():
     ]
     assert answers[0] == answers[1] == answers[2]
     assert "linearLimits" not in answers[0]["aggregationResult"]
+
+
+def test_a_limit_that_nothing_can_keep_is_told_at_its_place_in_the_message():
+    lift = {"id": "lift", "maximum": -0.006, "weights": [{"era": "near", "weight": -0.001}]}
+    data = {"message": {"aggregationRequest": request(VOLTAGE, lift)}}
+    with pytest.raises(MessageError) as refusal:
+        clear_message(data, POLICIES["locational"], "book.json")
+    (fault,) = refusal.value.faults
+    assert fault.where == "/message/aggregationRequest/linearLimits/1/maximum"
+    assert fault.what == "lift cannot be kept: it is exceeded by 0.001 at least"
 
 
 def test_every_fault_of_linear_limits_has_its_pointer():
