@@ -15,7 +15,8 @@ from sim.market.problem import ClearingPolicy
 class Policy:
     """A clearing policy and what may be expected of it.
 
-    promises: the conditions of ``certify`` that hold for every problem (with a slack, where a policy needs one).
+    promises: the conditions of ``certify`` that hold for every problem: with a slack where a policy needs one, and where a
+    policy cuts, with linear limits that doing nothing would keep.
     pricing: whether participants pay the market's price, or the tariff of the slack.
     heeds_limits: whether it tries to keep limits, so that one tightened by the power flow is worth another round.
     """
