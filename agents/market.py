@@ -193,10 +193,10 @@ class Market(Participant):
         return (self.answer(message, AggregatedContent(aggregationResult=result)),)
 
     def on_aggregated(self, message: Message) -> Iterable[Event]:
-        """The outcome: ask the grid operator whether the wires would carry it."""
+        """The outcome: ask the grid operator whether the wires would carry it, unless that would change nothing."""
         assert isinstance(message.content, AggregatedContent)
         index = asked_for(self._closing, message)
-        if not self.rules.rounds_max:
+        if not self.rules.rounds_max or self.rounds[index].final:
             return self._accept(message, index)
         self._outcomes[index] = message
         question = self.request(

@@ -61,7 +61,7 @@ class Round:
     """One gate: the problem, its outcome, and whether the fallback had to serve.
 
     number: of the outcome, from 1; a further one follows where the wires would not have carried it.  final: nobody asks about
-    the next outcome any more.  assessed_kw: flow through each node that the power flow gave for the outcome, + downstream.
+    this outcome any more.  assessed_kw: flow through each node that the power flow gave for the outcome, + downstream.
     """
 
     stage: Stage
