@@ -208,12 +208,14 @@ class Circuit:
         per_sequence = to_sequences(v)
         at_s, at_e = per_sequence[:, self.ends.start], per_sequence[:, self.ends.end]
         y = {name: getattr(self.ends, name).T[:, :, None] for name in ("y_ss", "y_se", "y_es", "y_ee")}
-        return to_phases(y["y_ss"] * at_s + y["y_se"] * at_e), to_phases(y["y_es"] * at_s + y["y_ee"] * at_e)
+        return (
+            to_phases(times(y["y_ss"], at_s) + times(y["y_se"], at_e)),
+            to_phases(times(y["y_es"], at_s) + times(y["y_ee"], at_e)),
+        )
 
     def shunt_power(self, v: Complexes) -> Complexes:
         """Power that the shunts take at every node, [phases, nodes, states]."""
-        drawn: Complexes = to_phases(self.shunt.T[:, :, None] * to_sequences(v))
-        return v * drawn.conj()
+        return times(v, to_phases(times(self.shunt.T[:, :, None], to_sequences(v))).conj())
 
     def gradient(self, v: Complexes, power: Complexes, outputs: Sequence[Complexes]) -> tuple[Floats, Floats]:
         """Derivatives of real functions of the voltages by active and by reactive power at every node and phase.
@@ -238,6 +240,17 @@ class Circuit:
             m[:] = np.nan
         by_power = np.moveaxis(m.conj() / v.conj()[:, :, None], -1, 0)
         return by_power.real, by_power.imag
+
+
+def times(a: Complexes, b: Complexes) -> Complexes:
+    """Product, every part rounded by itself.
+
+    numpy's own fuses multiplication and addition or not, and in either order, as the number of values suits the processor.
+    """
+    out: Complexes = np.empty(np.broadcast_shapes(a.shape, b.shape), dtype=complex)
+    out.real = a.real * b.real - a.imag * b.imag
+    out.imag = a.real * b.imag + a.imag * b.real
+    return out
 
 
 def _largest(values: Complexes) -> Floats:

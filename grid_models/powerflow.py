@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pandapower.pypower.idx_bus import VA, VM
 
 from grid_models import network
-from grid_models.circuit import Complexes
+from grid_models.circuit import Complexes, times
 from grid_models.compiled import UNSUPPLIED, Compiled, compile_balanced, polar
 from grid_models.network import Edge
 from grid_models.taps import TapChanger, placed_changers
@@ -355,6 +355,10 @@ class PandapowerFeeder:
             losses_per_kvar=per_kvar[-1] * circuit.base_kva,
         )
 
+    def sensitivities_by_phase(self, flow: Flow, watched: Sequence[tuple[str, str]]) -> Sensitivities:
+        """The same with the phase of each watched bus, of which a balanced feeder has but one."""
+        return self.sensitivities(flow, [bus for bus, _ in watched])
+
     def reference(self, p_kw: Floats, q_kvar: Floats) -> float:
         """Largest difference in voltage [per unit] between this power flow and pandapower's own; NaN where that has none.
 
@@ -480,7 +484,7 @@ class PandapowerFeeder:
     def _given_by_grid(self, v: Complexes, power: Complexes) -> Floats:
         """Power that the external grids give, by state: all that enters at their nodes and no customer injects there."""
         circuit = self._compiled.circuit
-        given: Floats = (v * circuit.current(v).conj() - power)[:, circuit.slack].real.sum(axis=(0, 1))
+        given: Floats = (times(v, circuit.current(v).conj()) - power)[:, circuit.slack].real.sum(axis=(0, 1))
         return given
 
     def _gradient(
@@ -536,7 +540,10 @@ class PandapowerFeeder:
         compiled, circuit = self._compiled, self._compiled.circuit
         kva = circuit.base_kva
         at_start, at_end = circuit.end_currents(v)
-        into_start, into_end = v[:, circuit.ends.start] * at_start.conj(), v[:, circuit.ends.end] * at_end.conj()
+        into_start, into_end = (
+            times(v[:, circuit.ends.start], at_start.conj()),
+            times(v[:, circuit.ends.end], at_end.conj()),
+        )
         loading = np.maximum(
             np.abs(at_start) * circuit.ends.rating_s[:, None], np.abs(at_end) * circuit.ends.rating_e[:, None]
         ).max(axis=0)
