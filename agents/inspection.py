@@ -81,7 +81,7 @@ class Inspector:
         watched = self._out_of_bounds(flow)
         answer = None
         if watched or self._losses:
-            answer = self._feeder.sensitivities(flow, [bus for bus, _ in watched])
+            answer = self._feeder.sensitivities_by_phase(flow, [(bus, phase) for bus, phase, _ in watched])
         return Assessment(
             solved=True,
             nodes=tuple(self._nodes(flow)),
@@ -112,33 +112,35 @@ class Inspector:
             found.append(NodeFinding(branch.name, flow_kw, float(flow.branch_loading[k]), *over))
         return found
 
-    def _out_of_bounds(self, flow: Flow) -> list[tuple[str, float]]:
-        """Buses beyond the band, the worst first, with the limit that each breaks."""
-        v_pu = flow.v_pu.reshape(len(self._row), -1)
-        low, high = self._band_pu
-        with np.errstate(invalid="ignore"):
-            above, below = v_pu.max(axis=1) - high, low - v_pu.min(axis=1)
-        worst = np.maximum(np.nan_to_num(above, nan=-1.0), np.nan_to_num(below, nan=-1.0))
-        order = np.argsort(-worst, kind="stable")[:CANDIDATES]
+    def _out_of_bounds(self, flow: Flow) -> list[tuple[str, str, float]]:
+        """Bus and phase beyond the band, the worst first, with the limit that each breaks."""
+        phases, (low, high) = self._feeder.phases, self._band_pu
+        v_pu = flow.v_pu.reshape(-1)
+        beyond = np.nan_to_num(np.maximum(v_pu - high, low - v_pu), nan=-1.0)
+        order = np.argsort(-beyond, kind="stable")[:CANDIDATES]
         return [
-            (self._feeder.buses[k], high if above[k] >= below[k] else low)
+            (self._feeder.buses[k // len(phases)], phases[k % len(phases)], high if v_pu[k] > high else low)
             for k in order.tolist()
-            if worst[k] > VOLTAGE_PU
+            if beyond[k] > VOLTAGE_PU
         ]
 
     def _voltage_limits(
-        self, flow: Flow, watched: Sequence[tuple[str, float]], answer: Sensitivities, setpoint_kw: Mapping[str, float]
+        self,
+        flow: Flow,
+        watched: Sequence[tuple[str, str, float]],
+        answer: Sensitivities,
+        setpoint_kw: Mapping[str, float],
     ) -> tuple[LinearLimit, ...]:
         """``v + Σ dv/dp · (p - p_now) <= high``, and the like for low: of buses that no worse one speaks for."""
         chosen: list[LinearLimit] = []
         directions: list[Floats] = []
-        for (bus, limit_pu), slope in zip(watched, answer.v_pu_per_kw, strict=True):
+        phases = self._feeder.phases
+        for (bus, phase, limit_pu), slope in zip(watched, answer.v_pu_per_kw, strict=True):
             sign = 1.0 if limit_pu == self._band_pu[1] else -1.0
-            direction = sign * slope / (np.linalg.norm(slope) or 1.0)
+            direction = sign * slope.ravel() / (np.linalg.norm(slope) or 1.0)
             if len(chosen) == VOLTAGES or any(float(direction @ other) > ALIKE for other in directions):
                 continue
-            at = flow.v_pu[self._row[bus]]
-            v_pu = float(np.max(at) if sign > 0 else np.min(at))
+            v_pu = float(flow.v_pu.reshape(-1, len(phases))[self._row[bus], phases.index(phase)])
             weight = {era: sign * value for era, value in self._by_era(slope, setpoint_kw).items()}
             heaviest = max(map(abs, weight.values()), default=0.0)
             if not heaviest:  # held by the external grid: nobody's power moves it
@@ -147,7 +149,7 @@ class Inspector:
             directions.append(direction)
             room_pu = sign * (limit_pu - v_pu) - VOLTAGE_PU
             now_pu = sum(value * setpoint_kw.get(era, 0.0) for era, value in weight.items())
-            name = f"voltage {bus} {'high' if sign > 0 else 'low'}"
+            name = " ".join(filter(None, ("voltage", bus, phase, "high" if sign > 0 else "low")))
             chosen.append(LinearLimit(name, weight, room_pu + now_pu))
         return tuple(chosen)
 
@@ -156,8 +158,10 @@ class Inspector:
 
     def _by_era(self, per_bus: Floats, eras: Iterable[str]) -> dict[str, float]:
         """What another kW of each does, of these alone: members of a host are in the host's own share."""
-        return {
-            era: sum(point.share * float(per_bus[self._row[point.bus]]) for point in self._points[era])
-            for era in eras
-            if era in self._points
-        }
+        by_phase = per_bus.reshape(len(self._row), -1)
+
+        def at(point: Point) -> float:
+            felt = by_phase[self._row[point.bus]]
+            return float(felt[self._feeder.phases.index(point.phase)] if point.phase else felt.mean())
+
+        return {era: sum(point.share * at(point) for point in self._points[era]) for era in eras if era in self._points}

@@ -197,13 +197,21 @@ def read(name_or_path: str, *, transformer_type: str | None = None) -> Network:
 
 
 def feeder_of(
-    network: Network, limited_lines: Mapping[str, str] | None = None, tap_changers: Sequence[TapChanger] = ()
+    network: Network,
+    limited_lines: Mapping[str, str] | None = None,
+    tap_changers: Sequence[TapChanger] = (),
+    phases: int = 1,
 ) -> PandapowerFeeder:
-    """The feeder of a network, which is used up.  Raises ``FeederError`` with everything wrong with it."""
-    from grid_models.powerflow import PandapowerFeeder  # noqa: PLC0415
+    """The feeder of a network, which is used up.  phases: 3 solves each for itself, 1 takes them for equal.
 
+    Raises ``FeederError`` with everything wrong with it.
+    """
+    from grid_models.powerflow import PandapowerFeeder  # noqa: PLC0415
+    from grid_models.unbalanced import UnbalancedFeeder  # noqa: PLC0415
+
+    kind = UnbalancedFeeder if phases == 3 else PandapowerFeeder
     with _stumbling(network.name):
-        return PandapowerFeeder(network.name, network.net, limited_lines=limited_lines, tap_changers=tap_changers)
+        return kind(network.name, network.net, limited_lines=limited_lines, tap_changers=tap_changers)
 
 
 def limitable(network: Network) -> tuple[tuple[str, ...], frozenset[str], tuple[str, ...]]:

@@ -25,7 +25,7 @@ from grid_models.powerflow import PandapowerFeeder
 from scenarios import catalog, money
 from scenarios.feeder import allowed_kw, limits_kw, load
 from scenarios.grid_events import grid_changes
-from scenarios.kinds import KINDS, Ground, Spot
+from scenarios.kinds import KINDS, Ground, Spot, phase_of
 from scenarios.names import CATALOGUE, MARKET, METERING, RETAILER, ROOT, UTILITY
 from scenarios.placement import Settler, settle_in
 from scenarios.regulation import policing_of
@@ -186,7 +186,9 @@ class _Builder:
     def _resource(self, settler: Settler) -> Resource:
         node = self._feeder.node_of(settler.site.bus)
         place = self._place(settler.era, settler.population.host or MARKET, node)
-        spot = Spot(settler.era, settler.number, settler.column, settler.site.bus, place)
+        bus, seed = settler.site.bus, self._scenario.seed
+        phase = phase_of(settler.population, settler.era, self._feeder.phases, self._feeder.phase_at(bus), seed)
+        spot = Spot(settler.era, settler.number, settler.column, bus, place, phase)
         ground = Ground(self._world, self._calendar, self._weather, self._scenario.seed, self._world.key_of)
         return KINDS[settler.population.kind].build(settler.population, spot, ground)
 

@@ -33,7 +33,7 @@ def load(spec: FeederSpec, source: str) -> PandapowerFeeder:
     from grid_models.taps import TapChanger  # noqa: PLC0415  (pandapower takes seconds to import)
 
     changers = [TapChanger(c.transformer, c.low_pu, c.high_pu) for c in spec.tap_changers]
-    return feeders.feeder_of(network_of(spec, source), spec.limits.nodes(), changers)
+    return feeders.feeder_of(network_of(spec, source), spec.limits.nodes(), changers, spec.phases)
 
 
 def network_of(spec: FeederSpec, source: str) -> feeders.Network:

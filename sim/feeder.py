@@ -118,5 +118,9 @@ class Feeder(Protocol):
     def solve(self, p_kw: Floats, q_kvar: Floats) -> Flow:
         """Power flow for injections (+ into the grid) per bus.  Never raises for a grid without a solution."""
 
-    def sensitivities(self, flow: Flow, watched: Sequence[str]) -> Sensitivities:
-        """Exact derivatives of a solved state, voltages for the watched buses only."""
+    def sensitivities_by_phase(self, flow: Flow, watched: Sequence[tuple[str, str]]) -> Sensitivities:
+        """Exact derivatives of a solved state by the injection at each bus and phase, voltages for those watched only.
+
+        watched: bus and phase, the latter empty in a balanced feeder.  The last axes have the shape of the injections.
+        Raises ``FeederError`` where there are none.
+        """
