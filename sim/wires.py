@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,9 @@ AGREED_KVAR: Final = 1e-4
 
 EXCHANGES: Final = 40
 """Power flows that voltages and reactive powers get to agree in; 3 to 8 are usual."""
+
+LEAST_STEP: Final = 1 / 64
+"""Share of what is asked for that an exchange moves at least."""
 
 Solve = Callable[[Floats, Floats], Flow]
 
@@ -47,24 +51,39 @@ class Wires:
         connected = [device for device in devices if device.supplied]
         for device in connected:
             device.q_kvar = device.twin.reactive_kvar(1.0)
-        flow = self._flow(p_kw, connected)
-        step, before = 1.0, np.inf
-        for _ in range(EXCHANGES):
-            if not flow.converged:
-                break
-            wanted = [device.twin.reactive_kvar(self._voltage(flow, device)) for device in connected]
-            moves = [q_kvar - device.q_kvar for q_kvar, device in zip(wanted, connected, strict=True)]
-            change = max(map(abs, moves), default=0.0)
-            if change <= AGREED_KVAR:
-                break
-            step = step / 2 if change > before else step  # steep curves on a weak grid swing: take smaller steps
-            before = change
-            for device, move in zip(connected, moves, strict=True):
-                device.q_kvar += step * move
-            flow = self._flow(p_kw, connected)
+        flow = self._agreed(p_kw, connected)
         if flow.converged:
             self.q_kvar = flow.q_kvar
         return flow
+
+    def _agreed(self, p_kw: Floats, devices: Sequence[Device]) -> Flow:
+        """The power flow at which every device gives the reactive power that its voltage asks for.
+
+        A kvar calls forth some of its opposite, more of it on a weak grid, so that whole steps may swing for ever: each step is
+        as long as the last one turned out to need (the secant; of Barzilai and Borwein where devices are many).
+        Where they still disagree at the end the flow says so in its note: such inverters would hunt on real wires too.
+        """
+        flow = self._flow(p_kw, devices)
+        step, before = 1.0, None
+        for _ in range(EXCHANGES):
+            gap = self._gap(flow, devices) if flow.converged else np.zeros(0)
+            if np.abs(gap).max(initial=0.0) <= AGREED_KVAR:
+                return flow
+            if before is not None and (turned := before - gap).any():
+                step = min(max(step * float(before @ turned) / float(turned @ turned), LEAST_STEP), 1.0)
+            before = gap
+            for device, move in zip(devices, (step * gap).tolist(), strict=True):
+                device.q_kvar += move
+            flow = self._flow(p_kw, devices)
+        left = np.abs(self._gap(flow, devices)).max() if flow.converged else 0.0
+        if left > AGREED_KVAR:
+            return replace(flow, note=f"inverters are up to {left:.4f} kvar off their curves")
+        return flow
+
+    def _gap(self, flow: Flow, devices: Sequence[Device]) -> Floats:
+        """What each device's voltage asks for beyond what it gives."""
+        wanted = (device.twin.reactive_kvar(self._voltage(flow, device)) - device.q_kvar for device in devices)
+        return np.fromiter(wanted, dtype=float, count=len(devices))
 
     def _flow(self, p_kw: Floats, devices: Sequence[Device]) -> Flow:
         q_kvar = self._nothing()
