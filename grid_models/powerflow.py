@@ -312,7 +312,7 @@ class PandapowerFeeder:
         seen = {self._home}
         while flow.converged:
             at = self._editions[flow.edition].taps
-            v_pu = [float(np.nanmean(flow.v_pu[self._row_of[changer.bus]])) for changer in self._changers]
+            v_pu = [float(np.mean(flow.v_pu[self._row_of[changer.bus]])) for changer in self._changers]
             wanted = tuple(c.next(tap, v) for c, tap, v in zip(self._changers, at, v_pu, strict=True))
             if wanted in seen:
                 break

@@ -47,13 +47,17 @@ def placed_changers(net: Any, source: str, wanted: Sequence[TapChanger]) -> tupl
     names = {
         name: int(i) for i, name in zip(net.trafo.index, network.unique_names(net.trafo, "transformer"), strict=True)
     }
-    faults, placed = [], []
+    faults: list[Fault] = []
+    placed: list[PlacedChanger] = []
     for number, changer in enumerate(wanted):
         where = f"tap_changers[{number}]"
         index = names.get(changer.transformer)
         if index is None:
             what = f"no transformer {changer.transformer!r}"
             faults.append(Fault(f"{where}.transformer", what, nearest(changer.transformer, names)))
+            continue
+        if index in [other.index for other in placed]:
+            faults.append(Fault(f"{where}.transformer", f"{changer.transformer} has a tap changer already"))
             continue
         row = net.trafo.loc[index]
         step = row.tap_step_percent
