@@ -6,6 +6,7 @@ may be busy.
 
 from __future__ import annotations
 
+import logging
 import platform
 import resource
 import statistics
@@ -27,7 +28,7 @@ from sim.market.certificate import certify
 from sim.market.policies import POLICIES
 from sim.market.problem import Limit, Offer, Problem
 from sim.rng import stream
-from tests.bench import exchange, settlement
+from tests.bench import exchange, physics, settlement
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,17 +97,9 @@ def clearing() -> None:
 
 
 def power_flow() -> None:
-    import pandapower as pp
-
-    from grid_models import feeders
-
-    feeder = feeders.load("simbench-semiurb4")
-    p_kw = -stream(1, "bench").uniform(0, 3, len(feeder.buses))
-    q_kvar = np.zeros(len(feeder.buses))
-    feeder.solve(p_kw, q_kvar)
-    ours = processor_s(lambda: feeder.solve(p_kw, q_kvar), 30)
-    plain = processor_s(lambda: pp.runpp(feeder.net, numba=False, lightsim2grid=False), 30)
-    show("power flow of 44 buses with its checks", f"{1e3 * ours:.1f} ms, {plain / ours:.1f} times faster than runpp")
+    logging.getLogger("pandapower").setLevel(logging.ERROR)  # it warns of a missing numba each time
+    for what, value in physics.lines():
+        show(what, value)
 
 
 def wire() -> None:

@@ -11,10 +11,11 @@ import pytest
 
 import sim.bus
 import sim.trust.seals
+from grid_models import circuit, feeders
 from scenarios.build import build
 from scenarios.reader import read
 from scenarios.timing import Stopwatch
-from tests.bench import exchange
+from tests.bench import exchange, physics
 from tests.conftest import STREET, TWO_HOURS
 
 THOUSAND = Path(__file__).parent / "thousand.yaml"
@@ -48,24 +49,45 @@ def test_an_interval_costs_two_power_flows_one_clearing_and_a_fixed_number_of_me
     built.world.close()
 
 
+def test_a_feeder_is_factored_once_and_a_state_costs_a_few_substitutions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many for a thousand states at once as for the slowest of them; slopes take as many again, for all at once."""
+    counts: Counter[str] = Counter()
+    for owner, name in ((circuit, "splu"), (circuit.SequenceNetwork, "rise"), (circuit.SequenceNetwork, "answer")):
+        count_calls(monkeypatch, owner, name, counts)
+    feeder = feeders.load("simbench-semiurb4")
+    assert counts == {"splu": 1}
+    p_kw, q_kvar = physics.states(feeder, 300)  # fewer than are solved together
+    flow = feeder.solve(p_kw[0], q_kvar[0])
+    assert counts == {"splu": 1, "rise": 6}
+    feeder.solve_many(p_kw, q_kvar)
+    assert counts == {"splu": 1, "rise": 6 + 6}
+    before = counts["rise"]
+    feeder.sensitivities(flow, feeder.buses[:3])
+    assert counts["answer"] == 7
+    assert counts["rise"] - before <= 6
+    assert counts["splu"] == 1
+    assert (feeder.solves, feeder.retries) == (301, 0)
+
+
+def count_calls(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, counts: Counter[str]) -> None:
+    function = getattr(owner, name)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        counts[name] += 1
+        return function(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, call)
+
+
 def test_an_exchange_costs_one_writing_reading_digest_signature_and_check_each_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     counts: Counter[str] = Counter()
 
-    def counted(module: Any, name: str) -> None:
-        function = getattr(module, name)
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            counts[name] += 1
-            return function(*args, **kwargs)
-
-        monkeypatch.setattr(module, name, call)
-
     for name in ("encode", "decode", "body_digest"):
-        counted(sim.bus, name)
+        count_calls(monkeypatch, sim.bus, name, counts)
     for name in ("sign", "verify"):
-        counted(sim.trust.seals, name)
+        count_calls(monkeypatch, sim.trust.seals, name, counts)
     exchange.exchanges(100, exchange.signing())
     assert counts == {"encode": 200, "decode": 200, "body_digest": 200, "sign": 200, "verify": 200}
 
