@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import math
+import io
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -16,13 +17,16 @@ from pandapower.pypower.idx_bus import VA, VM
 
 from grid_models import network
 from grid_models.circuit import Complexes, times
-from grid_models.compiled import UNSUPPLIED, Compiled, compile_balanced, polar
+from grid_models.compiled import UNSUPPLIED, Compiled, compile_balanced
+from grid_models.elements import Element, elements_of
+from grid_models.limit_tree import LimitTree, moved
 from grid_models.network import Edge
+from grid_models.reading import Reading
 from grid_models.taps import TapChanger, placed_changers
 from grid_models.twoport import TwoPort
-from sim.errors import FeederError, nearest
+from sim.errors import FeederError
 from sim.feeder import Branch, Floats, Flow, GridChange, Sensitivities
-from sim.tolerances import BALANCE_KW, POWER_FLOW_MVA
+from sim.tolerances import POWER_FLOW_MVA
 
 OPTIONS: Final = {
     "algorithm": "nr",
@@ -45,37 +49,6 @@ RETRIES: Final[tuple[Mapping[str, object], ...]] = (
 
 DIVERGENCE: Final = (pp.LoadflowNotConverged, ArithmeticError, RuntimeError, np.linalg.LinAlgError)
 """How Newton's method ends without a solution: by saying so, or in a factorisation of what diverged."""
-
-
-@dataclass(frozen=True, slots=True)
-class Element:
-    """Something that currents pass, between two nodes or from one to earth, in one sequence.
-
-    ``i_s = y_ss v_s + y_se v_e`` and ``i_e = y_es v_s + y_ee v_e``, per unit, counted into the element.  start, end: names of
-    buses, empty for an inner node; a shunt has no end, and its node there is -1.
-    """
-
-    kind: str
-    name: str
-    start: str
-    end: str
-    start_node: int
-    end_node: int
-    sequence: int
-    y_ss: complex
-    y_se: complex
-    y_es: complex
-    y_ee: complex
-    rated_kva: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """A branch of the tree in the circuit: its row among the ends, and whether its upper end is the start."""
-
-    branch: Branch
-    row: int
-    starts_above: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,8 +115,7 @@ class PandapowerFeeder:
         self._numbers: dict[tuple[int, tuple[int, ...]], int] = {}
         self._changed = 0
         self._edition = self._compiled_with(self._home)
-        self._supply = network.supply(net, name, self._limited_lines)
-        self._placed = self._tree()
+        self._tree = LimitTree(name, net, self._names, self._compiled.rows, self._limited_lines)
 
     # what it is
 
@@ -165,9 +137,7 @@ class PandapowerFeeder:
     @property
     def branches(self) -> tuple[Branch, ...]:
         """The tree of limits.  Raises ``FeederError`` where the network is none."""
-        if self._supply.fault is not None:
-            raise FeederError(self.name, (self._supply.fault,))
-        return tuple(placed.branch for placed in self._placed)
+        return self._tree.branches
 
     @property
     def unsupplied(self) -> tuple[str, ...]:
@@ -195,23 +165,8 @@ class PandapowerFeeder:
         return self._compiled.circuit.base_kva
 
     def node_of(self, bus: str) -> str:
-        """Name of the branch that feeds this bus.
-
-        Raises ``FeederError`` for an unknown or unsupplied bus, for one above every branch, and where there is no tree.
-        """
-        if self._supply.fault is not None:
-            raise FeederError(self.name, (self._supply.fault,))
-        if bus not in self.buses:
-            raise FeederError(self.name, f"has no bus {bus!r}, {nearest(bus, self.buses)}")
-        node = self._fed_by.get(bus)
-        if node is not None:
-            return node
-        why = (
-            "lies above every transformer and limited line"
-            if bus in self._fed_by
-            else "is not connected to the external grid"
-        )
-        raise FeederError(self.name, f"bus {bus!r} {why}")
+        """Name of the branch that feeds this bus; raises ``FeederError`` as ``LimitTree.node_of`` does."""
+        return self._tree.node_of(bus)
 
     def phase_at(self, bus: str) -> str:
         """Phase on which the network's own customers at this bus stand; empty for all three, or where they differ."""
@@ -219,10 +174,7 @@ class PandapowerFeeder:
 
     def two_port(self, branch: str) -> TwoPort:
         """Terminal equations of a branch of the tree.  Raises ``FeederError`` for an unknown one."""
-        placed = next((placed for placed in self._placed if placed.branch.name == branch), None)
-        if placed is None:
-            known = [placed.branch.name for placed in self._placed]
-            raise FeederError(self.name, f"has no transformer or limited line {branch!r}, {nearest(branch, known)}")
+        placed = self._tree.find(branch)
         circuit, row = self._compiled.circuit, placed.row
         ends, at = circuit.ends, circuit.phases // 2  # the positive sequence
         ss, se, es, ee = (complex(y[row, at]) for y in (ends.y_ss, ends.y_se, ends.y_es, ends.y_ee))
@@ -269,11 +221,11 @@ class PandapowerFeeder:
         self._turn(self._home)
         before, home = copy.deepcopy(self._net), self._home
         network.change(self._net, self.name, change)
-        supply = network.supply(self._net, self.name, tuple(self._limited_lines))
-        moved = [self._names[bus] for bus, key in supply.fed_by.items() if self._supply.fed_by.get(bus, key) != key]
+        after = network.supply(self._net, self.name, tuple(self._limited_lines))
+        elsewhere = [self._names[bus] for bus in moved(self._tree.supply, after)]
         try:
-            if moved or (supply.loops and not self._supply.loops):
-                what = f"would feed {network.listing(moved)} another way" if moved else str(supply.fault)
+            if elsewhere or (after.loops and not self._tree.supply.loops):
+                what = f"would feed {network.listing(elsewhere)} another way" if elsewhere else str(after.fault)
                 raise FeederError(self.name, f"{change.text}: {what}; limits and prices know one way to every bus")
             self._changed += 1
             self._home = tuple(int(self._net.trafo.tap_pos.at[changer.index]) for changer in self._changers)
@@ -427,37 +379,6 @@ class PandapowerFeeder:
     def _compile(self) -> Compiled:
         return compile_balanced(self._net, list(self._names))
 
-    def _tree(self) -> tuple[_Placed, ...]:
-        """The branches of the tree in the circuit; those of transformers first, as the network lists them."""
-        net, supply = self._net, self._supply
-        called = network.branch_names(net, supply.parents)
-        own = {self._line_index(line): node for line, node in self._limited_lines.items()}
-        called |= {key: own[key[1]] for key in called if key[0] == "line"}
-        self._fed_by = {self._names[bus]: None if key is None else called[key] for bus, key in supply.fed_by.items()}
-        placed = []
-        for key in sorted(supply.parents, key=lambda key: (key[0] == "line", key)):
-            parent = supply.parents[key]
-            row, starts_above, kva = self._placing(key)
-            kind: Any = "line" if key[0] == "line" else "transformer"
-            placed.append(_Placed(Branch(called[key], parent and called[parent], kva, kind), row, starts_above))
-        return tuple(placed)
-
-    def _line_index(self, line: str) -> int:
-        return int(self._net.line.index[list(network.unique_names(self._net.line, "line")).index(line)])
-
-    def _placing(self, key: network.Key) -> tuple[int, bool, float]:
-        """Row among the ends, whether the start is the upper end, and the rating in kVA."""
-        table = self._net[key[0]]
-        position, row = table.index.get_loc(key[1]), table.loc[key[1]]
-        first = self._compiled.rows[key[0]].start + position
-        if key[0] == "line":
-            kva = math.sqrt(3) * self._net.bus.vn_kv[row.from_bus] * row.max_i_ka * row.df * row.parallel * 1e3
-            return first, self._supply.ends[key][0] == row.from_bus, float(kva)
-        if key[0] == "trafo":
-            return first, True, float(row.sn_mva * row.parallel * row.df * 1e3)
-        side = str(key[-1])
-        return first + ("hv", "mv", "lv").index(side) * len(table), True, float(row[f"sn_{side}_mva"] * 1e3)
-
     def _refusal(self, wrong: NDArray[np.bool_]) -> str:
         where = [
             bus for bus, is_wrong in zip(self.buses, wrong.reshape(len(self.buses), -1), strict=True) if is_wrong.any()
@@ -537,108 +458,14 @@ class PandapowerFeeder:
         self, p_kw: Floats, q_kvar: Floats, power: Complexes, v: Complexes, notes: Sequence[str]
     ) -> tuple[Flow, ...]:
         """What the voltages [phases, nodes, states] mean, state by state."""
-        compiled, circuit = self._compiled, self._compiled.circuit
-        kva = circuit.base_kva
-        at_start, at_end = circuit.end_currents(v)
-        into_start, into_end = (
-            times(v[:, circuit.ends.start], at_start.conj()),
-            times(v[:, circuit.ends.end], at_end.conj()),
-        )
-        loading = np.maximum(
-            np.abs(at_start) * circuit.ends.rating_s[:, None], np.abs(at_end) * circuit.ends.rating_e[:, None]
-        ).max(axis=0)
-        slack = self._given_by_grid(v, power) * kva
-        lost = [into_start.real, into_end.real, circuit.shunt_power(v).real, -compiled.own.real[None, :, None]]
-        losses = sum(np.array(part.T, order="C").reshape(part.shape[2], -1).sum(axis=1) for part in lost) * kva
-        residual = slack + p_kw.reshape(len(p_kw), -1).sum(axis=1) - losses
-        upper, lower = self._through(into_start, into_end)
-        v_pu, v_degree = polar(np.moveaxis(v, -1, 0)[:, :, compiled.node])
-        dark = ~compiled.supplied
-        v_pu[:, :, dark] = v_degree[:, :, dark] = np.nan
-        unsupplied = self._dark(compiled)
-        rows = [placed.row for placed in self._placed]
-        line_loading = loading[self._lines_at]
-        flows = []
-        for k, note in enumerate(notes):
-            doubt = note or _doubt(float(residual[k]), v_pu[k][:, ~dark])
-            if doubt:
-                flows.append(self._failed(doubt))
-                continue
-            flows.append(
-                Flow(
-                    converged=True,
-                    p_kw=p_kw[k],
-                    q_kvar=q_kvar[k],
-                    v_pu=self._as_buses(v_pu[k]),
-                    v_degree=self._as_buses(v_degree[k]),
-                    branch_hv_kw=upper[:, k].real * kva,
-                    branch_lv_kw=lower[:, k].real * kva,
-                    branch_lv_kvar=lower[:, k].imag * kva,
-                    branch_loading=loading[rows, k],
-                    line_loading=line_loading[:, k],
-                    slack_kw=float(slack[k]),
-                    losses_kw=float(losses[k]),
-                    residual_kw=float(residual[k]),
-                    edition=self._edition,
-                    unsupplied=unsupplied,
-                )
-            )
-        return tuple(flows)
-
-    @property
-    def _lines_at(self) -> NDArray[np.intp]:
-        rows = self._compiled.rows.get("line", slice(0, 0))
-        return np.arange(rows.start, rows.stop)[self._line_rows]
-
-    def _through(self, into_start: Complexes, into_end: Complexes) -> tuple[Complexes, Complexes]:
-        """Power through each branch of the tree at its upper and its lower end, + downstream, [branches, states]."""
-        rows = [placed.row for placed in self._placed]
-        starts_above = np.array([placed.starts_above for placed in self._placed], dtype=bool)[:, None]
-        first, second = into_start[:, rows].sum(axis=0), into_end[:, rows].sum(axis=0)
-        return np.where(starts_above, first, second), -np.where(starts_above, second, first)
-
-    def _as_buses(self, values: Floats) -> Floats:
-        """From [phases, buses] to the shape of the injections."""
-        by_bus: Floats = values[0]
-        return by_bus
-
-    def _failed(self, note: str) -> Flow:
-        def nan(*shape: int) -> Floats:
-            return np.full(shape, np.nan)
-
-        branches = len(self._placed)
-        return Flow(
-            converged=False,
-            p_kw=nan(*self._shape),
-            q_kvar=nan(*self._shape),
-            v_pu=nan(*self._shape),
-            v_degree=nan(*self._shape),
-            branch_hv_kw=nan(branches),
-            branch_lv_kw=nan(branches),
-            branch_lv_kvar=nan(branches),
-            branch_loading=nan(branches),
-            line_loading=nan(len(self.lines)),
-            slack_kw=np.nan,
-            losses_kw=np.nan,
-            residual_kw=np.nan,
-            edition=self._edition,
-            unsupplied=self._dark(self._compiled),
-            note=note,
-        )
-
-
-def _doubt(residual_kw: float, v_pu: Floats) -> str:
-    """Why a state that solved must not be settled on, or an empty text."""
-    if not np.isfinite(v_pu).all():
-        return "a voltage is not finite"
-    if not abs(residual_kw) <= BALANCE_KW:
-        return f"{residual_kw:.6f} kW are not accounted for"
-    return ""
+        reading = Reading(self._compiled, self._tree.placed, self._line_rows, self._edition, self._dark(self._compiled))
+        slack_kw = self._given_by_grid(v, power) * self.base_kva
+        return reading.flows(p_kw, q_kvar, v, slack_kw, notes)
 
 
 def quietly(net: Any, run: Callable[..., object], **options: Any) -> bool:
     """Let pandapower solve a network without a word; whether it could.  Its result tables are empty otherwise."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
+    with warnings.catch_warnings(), np.errstate(all="ignore"), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         try:
             run(net, **options)
@@ -646,48 +473,3 @@ def quietly(net: Any, run: Callable[..., object], **options: Any) -> bool:
             pp.toolbox.clear_result_tables(net)
             return False
     return True
-
-
-def elements_of(net: Any, compiled: Compiled, names: Mapping[int, str]) -> Iterator[Element]:
-    """The two-ports and shunts of a circuit, by the names of the network."""
-    circuit = compiled.circuit
-    at: dict[int, str] = {}
-    for bus, node in zip(names.values(), compiled.node.tolist(), strict=True):
-        at.setdefault(node, bus)
-    sequences = (1,) if circuit.phases == 1 else (0, 1, 2)
-    called = [""] * len(circuit.ends.start)
-    kinds = ["impedance"] * len(called)
-    for table, kind in (("line", "line"), ("trafo", "transformer"), ("trafo3w", "transformer")):
-        rows = compiled.rows.get(table, slice(0, 0))
-        plain = network.unique_names(net[table], kind) if rows.stop > rows.start else ()
-        windings = ("",) if table != "trafo3w" else (" hv", " mv", " lv")
-        called[rows] = [name + winding for winding in windings for name in plain]
-        kinds[rows] = [kind] * (rows.stop - rows.start)
-    ends = circuit.ends
-    for row in np.flatnonzero(compiled.live).tolist():
-        start, end = int(ends.start[row]), int(ends.end[row])
-        per_unit = max(float(ends.rating_s[row]), float(ends.rating_e[row]))
-        rated_kva = circuit.base_kva * circuit.phases / per_unit if per_unit > 0 else math.inf
-        for k, sequence in enumerate(sequences):
-            y = [complex(part[row, k]) for part in (ends.y_ss, ends.y_se, ends.y_es, ends.y_ee)]
-            name = called[row] or f"branch {row}"
-            yield Element(
-                kinds[row],
-                name,
-                at.get(start, ""),
-                at.get(end, ""),
-                start,
-                end,
-                sequence,
-                y[0],
-                y[1],
-                y[2],
-                y[3],
-                rated_kva,
-            )
-    for node in np.flatnonzero(np.abs(circuit.shunt).max(axis=1)).tolist():
-        for k, sequence in enumerate(sequences):
-            y_ss = complex(circuit.shunt[node, k])
-            yield Element(
-                "shunt", f"shunt {node}", at.get(node, ""), "", node, -1, sequence, y_ss, 0j, 0j, 0j, math.inf
-            )

@@ -264,9 +264,6 @@ class UnbalancedFeeder(PandapowerFeeder):
         third[:, self._compiled.circuit.slack] = 0.0
         return np.where(node == UNSUPPLIED, 0.0, third[:, node])
 
-    def _as_buses(self, values: Floats) -> Floats:
-        return np.ascontiguousarray(values.T)
-
     def _magnitude_at(self, v: Complexes, node: int) -> Complexes:
         """Of the phase that is farthest from its nominal voltage."""
         return _magnitude(v, int(np.abs(np.abs(v[:, node]) - 1).argmax()), node)

@@ -18,7 +18,7 @@ from sim.errors import FeederError
 from sim.feeder import Feeder, Flow
 
 if TYPE_CHECKING:
-    from grid_models.powerflow import Element
+    from grid_models.elements import Element
 
 _NO_ROUND = Round(Stage.FAILED)
 

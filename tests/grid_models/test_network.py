@@ -434,7 +434,7 @@ def test_long_lists_of_culprits_are_cut_and_counted():
 
 
 def test_a_network_without_a_solution_of_its_own_is_refused(net):
-    pp.create_shunt(net, 3, q_mvar=0.0, p_mw=-1e9)
+    pp.create_ward(net, 3, ps_mw=1e3, qs_mvar=0.0, pz_mw=0.0, qz_mvar=0.0)
     with pytest.raises(FeederError, match="no solution even without customers"):
         PandapowerFeeder("singular", net)
 
