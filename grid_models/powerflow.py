@@ -405,8 +405,9 @@ class PandapowerFeeder:
     def _given_by_grid(self, v: Complexes, power: Complexes) -> Floats:
         """Power that the external grids give, by state: all that enters at their nodes and no customer injects there."""
         circuit = self._compiled.circuit
-        given: Floats = (times(v, circuit.current(v).conj()) - power)[:, circuit.slack].real.sum(axis=(0, 1))
-        return given
+        given = (times(v, circuit.current(v).conj()) - power)[:, circuit.slack].real
+        total: Floats = np.array(given.T, order="C").reshape(given.shape[2], -1).sum(axis=1)  # in one order
+        return total
 
     def _gradient(
         self, flow: Flow, watched: Sequence[str], magnitude_at: Callable[[Complexes, int], Complexes]
