@@ -166,12 +166,11 @@ def test_whom_no_supply_reaches_offers_nothing_and_the_others_are_cleared_again(
     assert clearing.curtailed_kw == {}
 
 
-@pytest.mark.parametrize("policy", ["none", "curtail-only"])
-def test_policies_of_baselines_have_no_baseline_in_the_dark_either(policy: str) -> None:
+def test_curtailment_knows_no_baseline_in_the_dark_either() -> None:
     problem = replace(
         EVENING, offers=tuple(replace(o, baseline_kw=-10.0) if o.era == "house" else o for o in EVENING.offers)
     )
-    by = rules(policy)
+    by = rules("curtail-only")
     again = next_round(cleared(problem, by), Assessment(solved=True, unserved=("house",)), by)
     assert again is not None
     assert again.problem is not None

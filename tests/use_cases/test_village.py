@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 VILLAGE = ROOT / "scenarios" / "village.yaml"
 V_MAX_PU = 1.1
 MARGIN_PU = 0.005
-SEEDS = (1, 2, 3)
+SEEDS = (1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow))
 NOON = ("start=2016-05-17T11:00:00", "duration_h=3")
 
 Village = Callable[..., Run]
@@ -69,7 +69,14 @@ def test_local_prices_hold_every_voltage_and_bind_for_hours_around_noon(seed: in
     assert {name.split()[0] for name in run.table("bounds").bound} == {"voltage"}
 
 
-@pytest.mark.parametrize(("seed", "bus_minutes", "highest_pu"), [(1, 555, 1.112), (2, 990, 1.120), (3, 210, 1.105)])
+@pytest.mark.parametrize(
+    ("seed", "bus_minutes", "highest_pu"),
+    [
+        (1, 555, 1.112),
+        pytest.param(2, 990, 1.120, marks=pytest.mark.slow),
+        pytest.param(3, 210, 1.105, marks=pytest.mark.slow),
+    ],
+)
 def test_one_price_for_all_lets_the_voltage_out_of_bounds(
     seed: int, bus_minutes: int, highest_pu: float, run_village: Village
 ) -> None:
