@@ -228,7 +228,10 @@ def test_a_run_without_any_power_flow_is_reported_in_full(edited: Edited) -> Non
         for interval in range(8):
             without_power_flow(interval)(draft)
 
-    assert len(found(edited(none))["energy"]) == 8
+    run = edited(none)
+    assert len(found(run)["energy"]) == 8
+    checked = verify(run).audits["energy"].checked
+    assert checked.startswith("8 intervals, 0 solved, no interval had a power flow; ")
 
 
 def blackout(draft: Draft) -> None:
@@ -399,7 +402,7 @@ def test_a_price_that_was_not_cleared_is_found(edited: Edited) -> None:
         "breaks curves (ev-1), linear (ev-1); its certificate says otherwise (0 violations)"
         in findings["certificates"][0]
     )
-    assert "locational promises curves: ev-1" in findings["certificates"][1]
+    assert "locational has to keep curves: ev-1" in findings["certificates"][1]
 
 
 def test_an_adder_where_no_limit_binds_is_found(edited: Edited) -> None:
@@ -409,7 +412,7 @@ def test_an_adder_where_no_limit_binds_is_found(edited: Edited) -> None:
 
     findings = found(edited(part))
     assert list(findings) == ["certificates"]
-    assert "promises adders: tx-2" in findings["certificates"][1]
+    assert "has to keep adders: tx-2" in findings["certificates"][1]
 
 
 @pytest.mark.parametrize(
@@ -501,8 +504,62 @@ def test_a_condition_may_be_broken_by_a_policy_that_does_not_promise_it(
     run = edited(lambda draft: cleared_without_limits(draft, name))
     findings = found(run).get("certificates", [])
     assert [finding.split(": ", 1)[1] for finding in findings] == (
-        ["locational promises limits: tx-1 imports 16.6707 kW of 15.68 kW"] if is_fault else []
+        ["locational has to keep limits: tx-1 imports 16.6707 kW of 15.68 kW"] if is_fault else []
     )
+
+
+def served_by_the_fallback(draft: Draft) -> None:
+    """Interval 6 cleared by the fallback, at limits of the wires that nothing keeps, with an honest certificate."""
+    ask = draft.records("message", "aggregate")[6]["body"]["message"]
+    request = ask["aggregationRequest"] | {
+        "slack": "retailer",
+        "priceFloor": -1.0,
+        "priceCap": 3.0,
+        "linearLimits": [{"id": "voltage low", "weights": [{"era": "house-1", "weight": -0.001}], "maximum": -0.5}],
+    }
+    ask["aggregationRequest"] = request
+    answer: Any = clear_message({"aggregationRequest": request}, POLICIES["curtail-only"], "test")
+    result_of(draft, 6).clear()
+    result_of(draft, 6).update(answer["aggregationResult"])
+
+
+def certificates_of(run: Run) -> list[str]:
+    """What the clearing of interval 6 is found to break, without what only the tables tell otherwise."""
+    return [text for text in found(run).get("certificates", []) if text.startswith("clearing of")]
+
+
+def test_a_fallback_that_nothing_could_help_is_held_against_its_certificate_alone(edited: Edited) -> None:
+    def serve(draft: Draft) -> None:
+        served_by_the_fallback(draft)
+        broken = [violation["condition"] for violation in result_of(draft, 6)["certificate"]["violations"]]
+        assert "limits" in broken
+
+    assert certificates_of(edited(serve)) == []
+
+
+def test_a_fallback_that_hides_what_it_breaks_is_found(edited: Edited) -> None:
+    def hide(draft: Draft) -> None:
+        served_by_the_fallback(draft)
+        result_of(draft, 6)["certificate"] = {"certified": True, "violations": []}
+
+    (finding,) = certificates_of(edited(hide))
+    assert "its certificate says otherwise (0 violations)" in finding
+
+
+def test_a_fallback_has_to_balance(edited: Edited) -> None:
+    def spill(draft: Draft) -> None:
+        served_by_the_fallback(draft)
+        result_of(draft, 6)["setpoints"][0]["setpointKW"] += 1.0
+
+    assert any("curtail-only has to keep balance" in text for text in certificates_of(edited(spill)))
+
+
+def test_the_fallback_of_others_is_held_to_its_promises_where_it_is_the_policy(edited: Edited) -> None:
+    def serve(draft: Draft) -> None:
+        served_by_the_fallback(draft)
+        draft.manifest["policy"] = "curtail-only"
+
+    assert any("curtail-only has to keep limits: voltage low" in text for text in certificates_of(edited(serve)))
 
 
 def test_a_question_that_is_no_market_problem_is_a_finding(edited: Edited) -> None:
