@@ -10,6 +10,7 @@ from agents.award import Award, award_in
 from agents.member import asked_for, commitment, lock_content
 from agents.membership import Membership
 from agents.resource import Resource, Seat
+from agents.rounds import silenced
 from sim.clock import Interval
 from sim.curves import OfferCurve, aggregate, disaggregate
 from sim.feeder import Floats
@@ -87,6 +88,7 @@ class Aggregator(Resource):
         self._parts: dict[int, tuple[Offer, ...]] = {}
         self._shares: dict[int, dict[str, Award]] = {}
         self._locking: dict[str, int] = {}
+        self._dark: frozenset[str] = frozenset()
         self.reactions |= {
             "discover": self.membership.on_discover,
             "init": self.membership.on_init,
@@ -107,9 +109,9 @@ class Aggregator(Resource):
         return super().on_init(message)
 
     def offer(self, interval: Interval, now_s: int) -> Offer | None:
-        """The sum of the members' curves; the members' gate closes with it."""
+        """The sum of the members' curves, without those who had no supply when last read; the members' gate closes with it."""
         del now_s
-        parts = self.membership.close(interval)
+        parts = tuple(silenced(part) if part.era in self._dark else part for part in self.membership.close(interval))
         if not parts:
             return None
         self._parts[interval.index] = parts
@@ -159,7 +161,7 @@ class Aggregator(Resource):
     def on_status(self, message: Message) -> Iterable[Event]:
         """Readings of all members: settle with each."""
         index, readings = self.accounts.deliveries(message)
-        cut_off = undelivered_in(message)
+        self._dark = cut_off = undelivered_in(message)
         awards = {era: award for era, award in self._shares.pop(index, {}).items() if era not in cut_off}
         interval = self.calendar.interval(index)
         if readings is not None:

@@ -6,16 +6,18 @@ they break, by how much, and what each participant's power does to the voltages 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from sim.errors import FeederError
 from sim.feeder import Feeder, Floats, Flow, Sensitivities
 from sim.market.assessment import Assessment, NodeFinding
 from sim.market.problem import LinearLimit
-from sim.tolerances import POWER_KW, VOLTAGE_PU
+from sim.tolerances import LOADING, POWER_KW, VOLTAGE_PU
 
 CANDIDATES: Final = 16
 """Buses out of bounds, the worst first, whose sensitivities are looked at."""
@@ -42,8 +44,8 @@ class Point:
 class Inspector:
     """Assesses outcomes on a feeder.
 
-    points: where each participant's power enters the grid; nothing for one that stands above it.  allowed_kw: the most that
-    may flow through a node at its lower end, (import, export) ≥ 0, at this reactive flow.  band_pu: lowest and highest voltage.
+    points: where each participant's power enters the grid; nothing for one that stands above it.  allowed: loading up to
+    which each node may be planned, (import, export), 1.0 = rated.  band_pu: lowest and highest voltage.
     kvar: reactive injections to expect, in the feeder's shape.  losses: whether loss factors are wanted.
     """
 
@@ -52,7 +54,7 @@ class Inspector:
         feeder: Feeder,
         *,
         points: Mapping[str, Sequence[Point]],
-        allowed_kw: Callable[[str, float, float], tuple[float, float]],
+        allowed: Mapping[str, tuple[float, float]],
         band_pu: tuple[float, float],
         kvar: Callable[[], Floats],
         losses: bool,
@@ -60,7 +62,7 @@ class Inspector:
     ) -> None:
         self._feeder = feeder
         self._points = points
-        self._allowed_kw = allowed_kw
+        self._allowed = allowed
         self._band_pu = band_pu
         self._kvar = kvar
         self._losses = losses
@@ -79,9 +81,9 @@ class Inspector:
         if not flow.converged:
             return Assessment(solved=False, unserved=unserved, note=flow.note)
         watched = self._out_of_bounds(flow)
-        answer = None
+        answer, note = None, ""
         if watched or self._losses:
-            answer = self._feeder.sensitivities_by_phase(flow, [(bus, phase) for bus, phase, _ in watched])
+            answer, note = self._sensitivities(flow, [(bus, phase) for bus, phase, _ in watched])
         return Assessment(
             solved=True,
             nodes=tuple(self._nodes(flow)),
@@ -89,7 +91,18 @@ class Inspector:
             loss_factor=self._by_era(answer.losses_per_kw, setpoint_kw) if answer and self._losses else None,
             unserved=unserved,
             losses_kw=flow.losses_kw,
+            note=note,
         )
+
+    def _sensitivities(self, flow: Flow, watched: Sequence[tuple[str, str]]) -> tuple[Sensitivities | None, str]:
+        """Derivatives of the state; or none, and why."""
+        try:
+            answer = self._feeder.sensitivities_by_phase(flow, watched)
+        except FeederError as error:
+            return None, f"voltages and losses have no price: {error}"
+        if not (np.isfinite(answer.v_pu_per_kw).all() and np.isfinite(answer.losses_per_kw).all()):
+            return None, "voltages and losses have no price: the state is at the edge of what the grid can carry"
+        return answer, ""
 
     def _injections(self, setpoint_kw: Mapping[str, float]) -> Floats:
         phases = self._feeder.phases
@@ -106,10 +119,13 @@ class Inspector:
     def _nodes(self, flow: Flow) -> Sequence[NodeFinding]:
         found = []
         for k, branch in enumerate(self._feeder.branches):
-            flow_kw = float(flow.branch_lv_kw[k])
-            import_kw, export_kw = self._allowed_kw(branch.name, flow_kw, float(flow.branch_lv_kvar[k]))
-            over = max(flow_kw - import_kw, 0.0), max(-flow_kw - export_kw, 0.0)
-            found.append(NodeFinding(branch.name, flow_kw, float(flow.branch_loading[k]), *over))
+            p_kw, q_kvar, loading = (
+                float(part[k]) for part in (flow.branch_lv_kw, flow.branch_lv_kvar, flow.branch_loading)
+            )
+            forward, reverse = self._allowed[branch.name]
+            over = excess_kw(p_kw, q_kvar, loading, forward if p_kw >= 0 else reverse)
+            over = over if over > LOADING * branch.rated_kva else 0.0
+            found.append(NodeFinding(branch.name, p_kw, loading, *((over, 0.0) if p_kw >= 0 else (0.0, over))))
         return found
 
     def _out_of_bounds(self, flow: Flow) -> list[tuple[str, str, float]]:
@@ -165,3 +181,15 @@ class Inspector:
             return float(felt[self._feeder.phases.index(point.phase)] if point.phase else felt.mean())
 
         return {era: sum(point.share * at(point) for point in self._points[era]) for era in eras if era in self._points}
+
+
+def excess_kw(p_kw: float, q_kvar: float, loading: float, allowed: float) -> float:
+    """By how much an active flow is too large for a branch that is loaded beyond what is allowed, ≥ 0.
+
+    Loading goes with the current, and so with the apparent power at this voltage, in the phase that has most of it: the
+    active part is to shrink until ``hypot(p, q)`` has shrunk by ``allowed / loading``, the reactive part staying as it is.
+    """
+    if loading <= allowed * (1 + LOADING):
+        return 0.0
+    room = (math.hypot(p_kw, q_kvar) * allowed / loading) ** 2 - q_kvar**2
+    return abs(p_kw) - math.sqrt(max(room, 0.0))

@@ -324,14 +324,15 @@ class Market(Participant):
         supply reached is not settled, and the grid operator makes up for it.
         """
         if self._passes_rent_on:
-            delivered = {era: 0.0 if era in cut_off else p_kw for era, p_kw in clearing.setpoint_kw.items()}
-            clearing = replace(clearing, setpoint_kw=delivered)
             losses = loss_surplus_per_h(problem, clearing)
-            rent = surplus_per_h(clearing) - losses
-            values = {
-                "rent": Decimal(f"{rent * interval.hours:.6f}"),
-                "lossSurplus": Decimal(f"{losses * interval.hours:.6f}"),
+            left = surplus_per_h(clearing)
+            delivered = {era: 0.0 if era in cut_off else p_kw for era, p_kw in clearing.setpoint_kw.items()}
+            per_h = {
+                "rent": left - losses,
+                "lossSurplus": losses,
+                "undelivered": surplus_per_h(replace(clearing, setpoint_kw=delivered)) - left,
             }
+            values = {name: Decimal(f"{value * interval.hours:.6f}") for name, value in per_h.items()}
             postings = settle(self._rent_settlement, self._rent, interval.index, values)
             self._ledger.post(postings)
             self._chronicle.computed(self._rent, interval.index, values, postings)

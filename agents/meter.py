@@ -19,7 +19,8 @@ from sim.wire.messages import Alarm, ContractContent, Event, Message
 class MeterOperator(Participant):
     """Sends ``on_status`` unasked: to each owner its own reading, to each host its members', to the utility the sums.
 
-    hosts: meters that each host settles.  grid nodes get the reading of their own transformer.
+    hosts: meters that each host settles; market: the one that the others trade with.  grid nodes get the reading of their
+    own transformer.
     """
 
     kind = "meter"
@@ -32,12 +33,14 @@ class MeterOperator(Participant):
         *,
         meters: Meters,
         hosts: Mapping[str, Sequence[str]],
+        market: str,
         utility: str,
         calendar: Calendar,
     ) -> None:
         super().__init__(registry, era, ids)
         self._meters = meters
         self._hosts = hosts
+        self._market = market
         self._utility = utility
         self._calendar = calendar
         self._transaction = ids.fresh()
@@ -56,15 +59,20 @@ class MeterOperator(Participant):
             yield self._report(era, {era: energy_kwh}, alarm.index)
         for host, eras in self._hosts.items():
             # With the supply's reading a host without members of its own still learns that the interval is over, and valid.
-            yield self._report(
-                host, {SUPPLY_METER: -self._meters.supply_kwh} | {e: sites[e] for e in eras}, alarm.index
-            )
+            told = {SUPPLY_METER: -self._meters.supply_kwh} | {e: sites[e] for e in eras}
+            dark = [other for other in self._dark_hosts() if host in (other, self._market)]
+            yield self._report(host, told | dict.fromkeys(dark, 0.0), alarm.index)
         for node, energy_kwh in self._meters.node_kwh.items():
             yield self._report(node, {node: -energy_kwh}, alarm.index)
         totals = {SUPPLY_METER: -self._meters.supply_kwh, SITES_METER: sum(self._meters.energy_wh.values()) / 1000}
         yield self._report(self._utility, totals, alarm.index)
         if alarm.index + 1 < self._calendar.count:
             yield Alarm(interval.end_s + self._calendar.interval_s, "read", alarm.index + 1)
+
+    def _dark_hosts(self) -> list[str]:
+        """Hosts none of whose members had supply: what was agreed with them could not happen either."""
+        cut_off = self._meters.cut_off
+        return [h for h, eras in self._hosts.items() if h != self._market and eras and cut_off.issuperset(eras)]
 
     def _report(self, recipient: str, energy_kwh: Mapping[str, float], index: int) -> Message:
         service = self._services.get(recipient)
@@ -81,9 +89,8 @@ class MeterOperator(Participant):
 
     def _performance(self, meter: str, energy_kwh: float, index: int) -> Performance:
         valid = self._meters.valid
-        status: Literal["COMPLETED", "FAILED"] = (
-            "COMPLETED" if valid and meter not in self._meters.cut_off else "FAILED"
-        )
+        served = meter not in self._meters.cut_off and meter not in self._dark_hosts()
+        status: Literal["COMPLETED", "FAILED"] = "COMPLETED" if valid and served else "FAILED"
         reading = MeterReading(
             timeWindow=window_of(self._calendar, index),
             consumedEnergy=max(-energy_kwh, 0.0) if valid else 0.0,

@@ -28,6 +28,11 @@ SAME_LOSSES = 1e-3
 _NOTHING = OfferCurve.of([(0.0, 0.0)])
 
 
+def silenced(offer: Offer) -> Offer:
+    """The offer of somebody whom no supply reaches: nothing at any price."""
+    return replace(offer, curve=_NOTHING, baseline_kw=0.0)
+
+
 class Stage(StrEnum):
     """Where a market round stands."""
 
@@ -134,9 +139,9 @@ def next_round(done: Round, assessment: Assessment, rules: Rules) -> Round | Non
     problem, broken = tightened(done.problem, done.clearing, assessment)
     priced = _with_losses(problem, done.clearing, assessment)
     served = rules.fallback if done.fallback else rules.policy
-    if done.final or not served.heeds_limits or not (broken or priced is not problem):
+    if done.final or not (served.heeds_limits or assessment.unserved) or not (broken or priced is not problem):
         return None
-    if done.number < rules.rounds_max:
+    if done.number < rules.rounds_max and priced is not done.problem:
         return Round(Stage.GATE_CLOSED, priced, number=done.number + 1)
     if broken and "limits" in rules.policy.promises:
         return Round(Stage.GATE_CLOSED, problem, fallback=True, number=done.number + 1, final=True)
@@ -164,10 +169,15 @@ def tightened(problem: Problem, clearing: Clearing, assessment: Assessment) -> t
             limits[found.node] = replace(limit, export_limit_kw=min(limit.export_limit_kw, most))
     linear = {known.name: known for known in problem.linear} | {new.name: new for new in assessment.voltages}
     unserved = set(assessment.unserved)
-    offers = tuple(replace(o, curve=_NOTHING, baseline_kw=0.0) if o.era in unserved else o for o in problem.offers)
+    offers = tuple(silenced(offer) if offer.era in unserved else offer for offer in problem.offers)
+    over = any(
+        found.excess_forward_kw > _allowance(limits[found.node].import_limit_kw)
+        or found.excess_reverse_kw > _allowance(limits[found.node].export_limit_kw)
+        for found in assessment.nodes
+    )
     changed = tuple(limits.values()) != problem.limits or bool(assessment.voltages) or bool(unserved)
     if not changed:
-        return problem, False
+        return problem, over  # a limit of zero cannot fall: what is over comes from elsewhere
     return replace(problem, offers=offers, limits=tuple(limits.values()), linear=tuple(linear.values())), True
 
 

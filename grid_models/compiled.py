@@ -105,14 +105,13 @@ def current_ratings(
     """
     rated_ka: list[Floats] = [np.full(len(branch), np.inf), np.full(len(branch), np.inf)]
     for rating in rated_ka:
-        for table, column in (("line", "max_i_ka"),):
-            if table in rows:
-                rating[rows[table]] = _number(net[table], column) * _number(net[table], "df") * net[table]["parallel"]
+        if "line" in rows:
+            rating[rows["line"]] = _number(net.line, "max_i_ka") * _number(net.line, "df") * net.line["parallel"]
     if "trafo" in rows:
         trafo = net.trafo
-        rated_kva = _number(trafo, "sn_mva") * _number(trafo, "df") * trafo["parallel"]
+        rated_mva = _number(trafo, "sn_mva") * _number(trafo, "df") * trafo["parallel"]
         for rating, side in zip(rated_ka, ("hv", "lv"), strict=True):
-            rating[rows["trafo"]] = rated_kva / (np.sqrt(3) * _number(trafo, f"vn_{side}_kv"))
+            rating[rows["trafo"]] = rated_mva / (np.sqrt(3) * _number(trafo, f"vn_{side}_kv"))
     if "trafo3w" in rows:
         windings = [
             _number(net.trafo3w, f"sn_{side}_mva") / (np.sqrt(3) * _number(net.trafo3w, f"vn_{side}_kv"))

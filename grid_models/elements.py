@@ -18,7 +18,8 @@ class Element:
     """Something that currents pass, between two nodes or from one to earth, in one sequence.
 
     ``i_s = y_ss v_s + y_se v_e`` and ``i_e = y_es v_s + y_ee v_e``, per unit, counted into the element.  start, end: names of
-    buses, empty for an inner node; a shunt has no end, and its node there is -1.
+    buses, empty for an inner node; a shunt has no end, and its node there is -1.  p_kw, q_kvar: what it withdraws at its start
+    whatever the voltage, as a ward does.
     """
 
     kind: str
@@ -33,6 +34,8 @@ class Element:
     y_es: complex
     y_ee: complex
     rated_kva: float
+    p_kw: float = 0.0
+    q_kvar: float = 0.0
 
 
 def elements_of(net: Any, compiled: Compiled, names: Mapping[int, str]) -> Iterator[Element]:
@@ -78,3 +81,7 @@ def elements_of(net: Any, compiled: Compiled, names: Mapping[int, str]) -> Itera
             yield Element(
                 "shunt", f"shunt {node}", at.get(node, ""), "", node, -1, sequence, y_ss, 0j, 0j, 0j, math.inf
             )
+    for node in np.flatnonzero(compiled.own).tolist():
+        power = -complex(compiled.own[node]) * circuit.base_kva
+        ends_at = (at.get(node, ""), "", node, -1)
+        yield Element("ward", f"ward {node}", *ends_at, sequences[-1], 0j, 0j, 0j, 0j, math.inf, power.real, power.imag)

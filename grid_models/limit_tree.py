@@ -43,16 +43,17 @@ class LimitTree:
         """
         self.supply: Supply = network.supply(net, name, tuple(limited_lines))
         self._name = name
-        self._buses = tuple(names.values())
+        self._buses = dict.fromkeys(names.values())
         called = network.branch_names(net, self.supply.parents)
         index = {line: int(i) for i, line in zip(net.line.index, network.unique_names(net.line, "line"), strict=True)}
         own = {index[line]: node for line, node in limited_lines.items()}
         called |= {key: own[key[1]] for key in called if key[0] == "line"}
         self._fed_by = {names[bus]: None if key is None else called[key] for bus, key in self.supply.fed_by.items()}
-        self.placed = tuple(
+        self.placed: tuple[Placed, ...] = tuple(
             self._placed(net, key, called, rows)
             for key in sorted(self.supply.parents, key=lambda key: (key[0] == "line", key))
         )
+        self._by_name = {placed.branch.name: placed for placed in self.placed}
 
     @property
     def branches(self) -> tuple[Branch, ...]:
@@ -77,11 +78,10 @@ class LimitTree:
 
     def find(self, branch: str) -> Placed:
         """One branch and its place.  Raises ``FeederError`` for an unknown one."""
-        for placed in self.placed:
-            if placed.branch.name == branch:
-                return placed
-        known = [placed.branch.name for placed in self.placed]
-        raise FeederError(self._name, f"has no transformer or limited line {branch!r}, {nearest(branch, known)}")
+        if branch not in self._by_name:
+            what = f"has no transformer or limited line {branch!r}, {nearest(branch, self._by_name)}"
+            raise FeederError(self._name, what)
+        return self._by_name[branch]
 
     def _require(self) -> None:
         if self.supply.fault is not None:

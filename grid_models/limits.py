@@ -12,13 +12,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from grid_models.powerflow import PandapowerFeeder
-from grid_models.twoport import TwoPort
 from sim.errors import FeederError
-
-
-def lv_limits_kw(feeder: PandapowerFeeder, branch: str, kva: float, cos_phi: float = 1.0) -> tuple[float, float]:
-    """``limits_kw`` where the customers' meters are, at the lower terminals."""
-    return limits_kw(feeder, branch, kva, cos_phi)
 
 
 def limits_kw(
@@ -47,17 +41,6 @@ def limits_kw(
     return (
         two_port.upper_kw(import_kw, import_kw * tan_phi) if import_kw else 0.0,
         max(0.0, -two_port.upper_kw(-export_kw, export_kw * tan_phi)) if export_kw else 0.0,
-    )
-
-
-def allowed_kw(two_port: TwoPort, kva: float, q_kvar: float) -> tuple[float, float]:
-    """Largest import and largest export [kW ≥ 0] out at the lower end for a load of ``kva``, at this reactive flow there.
-
-    0 where the reactive flow alone is too much.
-    """
-    return (
-        _largest(lambda p_kw: two_port.kva(p_kw, q_kvar) <= kva),
-        _largest(lambda p_kw: two_port.kva(-p_kw, q_kvar) <= kva),
     )
 
 

@@ -47,6 +47,9 @@ RETRIES: Final[tuple[Mapping[str, object], ...]] = (
 )
 """How Newton's method tries what the fixed point does not settle: from the linear flow, from a flat start, and damped."""
 
+SWITCHABLE: Final = (("switch", "closed"), ("line", "in_service"), ("trafo", "in_service"), ("trafo3w", "in_service"))
+"""What a change of the grid can change, beside taps."""
+
 DIVERGENCE: Final = (pp.LoadflowNotConverged, ArithmeticError, RuntimeError, np.linalg.LinAlgError)
 """How Newton's method ends without a solution: by saying so, or in a factorisation of what diverged."""
 
@@ -101,9 +104,7 @@ class PandapowerFeeder:
         self.buses: tuple[str, ...] = tuple(self._names.values())
         self.nominal_kv: tuple[float, ...] = tuple(net.bus.vn_kv[list(self._names)].astype(float))
         self.site_buses: tuple[str, ...] = tuple(self._names[bus] for bus in sites if bus in self._names)
-        self._line_rows = np.flatnonzero(net.line.in_service.to_numpy(dtype=bool))
-        lines = network.unique_names(net.line, "line")
-        self.lines: tuple[str, ...] = tuple(lines[row] for row in self._line_rows)
+        self.lines: tuple[str, ...] = network.unique_names(net.line, "line")
         self._stand_in(net, list(self._names))
         net.user_pf_options = {}  # a network file may carry options that would silently replace ours
         self._limited_lines = dict(limited_lines or {})
@@ -112,8 +113,7 @@ class PandapowerFeeder:
         self._changers = placed_changers(net, name, tap_changers)
         self._home = tuple(int(net.trafo.tap_pos.at[changer.index]) for changer in self._changers)
         self._editions: list[_Edition] = []
-        self._numbers: dict[tuple[int, tuple[int, ...]], int] = {}
-        self._changed = 0
+        self._numbers: dict[tuple[bytes, tuple[int, ...]], int] = {}
         self._edition = self._compiled_with(self._home)
         self._tree = LimitTree(name, net, self._names, self._compiled.rows, self._limited_lines)
 
@@ -218,20 +218,19 @@ class PandapowerFeeder:
         Raises ``FeederError`` for something that the grid does not have, for a change after which it has no solution, and
         for one that would feed a bus through another branch of the tree: participants trade below the one they know.
         """
+        before = copy.deepcopy(self._net), self._home, self._edition
         self._turn(self._home)
-        before, home = copy.deepcopy(self._net), self._home
-        network.change(self._net, self.name, change)
-        after = network.supply(self._net, self.name, tuple(self._limited_lines))
-        elsewhere = [self._names[bus] for bus in moved(self._tree.supply, after)]
         try:
+            network.change(self._net, self.name, change)
+            after = network.supply(self._net, self.name, tuple(self._limited_lines))
+            elsewhere = [self._names[bus] for bus in moved(self._tree.supply, after)]
             if elsewhere or (after.loops and not self._tree.supply.loops):
                 what = f"would feed {network.listing(elsewhere)} another way" if elsewhere else str(after.fault)
                 raise FeederError(self.name, f"{change.text}: {what}; limits and prices know one way to every bus")
-            self._changed += 1
             self._home = tuple(int(self._net.trafo.tap_pos.at[changer.index]) for changer in self._changers)
             self.use(self._compiled_with(self._home))
         except FeederError:
-            self._net, self._home = before, home
+            self._net, self._home, self._edition = before
             raise
 
     # power flow
@@ -311,14 +310,17 @@ class PandapowerFeeder:
         """The same with the phase of each watched bus, of which a balanced feeder has but one."""
         return self.sensitivities(flow, [bus for bus, _ in watched])
 
-    def reference(self, p_kw: Floats, q_kvar: Floats) -> float:
-        """Largest difference in voltage [per unit] between this power flow and pandapower's own; NaN where that has none.
+    def reference(self, p_kw: Floats, q_kvar: Floats) -> float | None:
+        """Largest difference in voltage [per unit] between this power flow and pandapower's own.
 
-        pandapower starts from its own linear flow and knows nothing of the compiled circuit.
+        pandapower starts from its own linear flow and knows nothing of the compiled circuit.  None where there is nothing to
+        compare: no solution, none that Newton's method finds from there, or a network whose states are pandapower's anyway.
         """
         flow = self.solve(p_kw, q_kvar)
+        if not flow.converged or self._compiled.controlled.size:
+            return None
         if not any(self._newton(self._last[0], self._last[1], **options) for options in self._retries):
-            return float("nan") if not flow.converged else np.inf
+            return None
         theirs = self._solved_by_pandapower()[:, self._compiled.node[self._compiled.supplied]]
         ours = np.atleast_2d((flow.v_pu * np.exp(1j * np.radians(flow.v_degree))).T)[:, self._compiled.supplied]
         return float(np.abs(ours - theirs).max())
@@ -355,7 +357,7 @@ class PandapowerFeeder:
 
         Raises ``FeederError`` if not even the idle grid has a solution.
         """
-        key = self._changed, taps
+        key = self._switching(), taps
         if key not in self._numbers:
             self._turn(taps)
             if not any(self._newton(self._idle[0], self._idle[1], **options) for options in self._retries):
@@ -365,6 +367,14 @@ class PandapowerFeeder:
             self._numbers[key] = len(self._editions)
             self._editions.append(_Edition(self._compile(), taps))
         return self._numbers[key]
+
+    def _switching(self) -> bytes:
+        """What is closed and in service, and the taps that nobody turns under load: the same again is the same circuit."""
+        net, turning = self._net, [changer.index for changer in self._changers]
+        parts = [net[table][column].to_numpy() for table, column in SWITCHABLE]
+        return b"".join(np.asarray(part, dtype=bool).tobytes() for part in parts) + bytes(
+            net.trafo.tap_pos.drop(turning).to_numpy(dtype=float).tobytes()
+        )
 
     def use(self, edition: int) -> None:
         """Make an edition the one that is looked at and solved, in pandapower's network too."""
@@ -422,7 +432,13 @@ class PandapowerFeeder:
             if bus not in self.buses or bus in flow.unsupplied:
                 raise FeederError(self.name, f"has no bus {bus!r} with supply to watch")
         power = self._powers(flow.p_kw[None], flow.q_kvar[None])
-        v = circuit.solve(power).v[:, :, 0]
+        solution = circuit.solve(power)
+        v = solution.v[:, :, 0]
+        if not solution.settled.all():
+            found, why = self._retry(flow.p_kw, flow.q_kvar)
+            if why:
+                raise FeederError(self.name, f"has no sensitivities: {why}")
+            v = found
         outputs = [magnitude_at(v, k) for k in range(len(watched))]
         by_p, by_q = circuit.gradient(v, power[:, :, 0], [*outputs, self._slack_power(v)])
         by_p[-1] += ~np.isin(np.arange(circuit.nodes), circuit.slack)  # what the slack does not save, was lost
@@ -459,7 +475,7 @@ class PandapowerFeeder:
         self, p_kw: Floats, q_kvar: Floats, power: Complexes, v: Complexes, notes: Sequence[str]
     ) -> tuple[Flow, ...]:
         """What the voltages [phases, nodes, states] mean, state by state."""
-        reading = Reading(self._compiled, self._tree.placed, self._line_rows, self._edition, self._dark(self._compiled))
+        reading = Reading(self._compiled, self._tree.placed, len(self.lines), self._edition, self._dark(self._compiled))
         slack_kw = self._given_by_grid(v, power) * self.base_kva
         return reading.flows(p_kw, q_kvar, v, slack_kw, notes)
 

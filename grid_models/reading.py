@@ -18,13 +18,13 @@ from sim.tolerances import BALANCE_KW
 class Reading:
     """How states of one circuit are read.
 
-    placed: branches of the tree, in the order of the flows' arrays.  line_rows: rows of the lines that are told about.
-    edition, unsupplied: as in ``Flow``.
+    placed: branches of the tree, in the order of the flows' arrays.  lines: number of lines; one out of service has a
+    loading of 0.  edition, unsupplied: as in ``Flow``.
     """
 
     compiled: Compiled
     placed: Sequence[Placed]
-    line_rows: Ints
+    lines: int
     edition: int
     unsupplied: tuple[str, ...]
 
@@ -103,7 +103,7 @@ class Reading:
     @property
     def _lines_at(self) -> Ints:
         rows = self.compiled.rows.get("line", slice(0, 0))
-        at: Ints = np.arange(rows.start, rows.stop)[self.line_rows]
+        at: Ints = np.arange(rows.start, rows.stop)
         return at
 
     def _failed(self, shape: tuple[int, ...], note: str) -> Flow:
@@ -121,7 +121,7 @@ class Reading:
             branch_lv_kw=nan(branches),
             branch_lv_kvar=nan(branches),
             branch_loading=nan(branches),
-            line_loading=nan(len(self.line_rows)),
+            line_loading=nan(self.lines),
             slack_kw=np.nan,
             losses_kw=np.nan,
             residual_kw=np.nan,

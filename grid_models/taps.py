@@ -61,11 +61,14 @@ def placed_changers(net: Any, source: str, wanted: Sequence[TapChanger]) -> tupl
             continue
         row = net.trafo.loc[index]
         step = row.tap_step_percent
-        if not (
-            np.isfinite([row.tap_min, row.tap_max, row.tap_pos, step]).all() and row.tap_min < row.tap_max and step
-        ):
-            what = f"{changer.transformer} has no tap positions with a step in the network"
-            faults.append(Fault(where, what, "give it tap_min, tap_max, tap_pos and tap_step_percent"))
+        numbers = [row.tap_min, row.tap_max, row.tap_pos, row.tap_neutral, step]
+        turns = row.tap_side in ("hv", "lv") and row.get("tap_changer_type", "Ratio") == "Ratio"
+        if not (np.isfinite(numbers).all() and row.tap_min < row.tap_max and step and turns):
+            what = f"{changer.transformer} has no taps that change its ratio in the network"
+            remedy = (
+                "give it tap_changer_type Ratio, tap_side, tap_neutral, tap_min, tap_max, tap_pos and tap_step_percent"
+            )
+            faults.append(Fault(where, what, remedy))
             continue
         # A higher position adds turns on its side: on the high-voltage side that lowers the voltage below.
         raising = (-1 if row.tap_side == "hv" else 1) * (1 if step > 0 else -1)

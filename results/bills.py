@@ -145,6 +145,7 @@ def _read(found: _Evidence, run: Run, recipient: str, contract: Record) -> None:
         if delivery["meterId"] == recipient:
             if delivery["deliveryStatus"] == "FAILED" and reading["quality"] == "ACTUAL":
                 found.cut_off.add((recipient, interval))
+                continue
             found.meters.add(recipient)
             energy_kwh = reading["producedEnergy"] - reading["consumedEnergy"]
             found.readings[recipient, interval] = round(energy_kwh * 1000)

@@ -23,7 +23,7 @@ from agents.transformer import Transformer
 from agents.utility import Connection, Utility
 from grid_models.powerflow import PandapowerFeeder
 from scenarios import catalog, money
-from scenarios.feeder import allowed_kw, limits_kw, load
+from scenarios.feeder import allowed_loading, limits_kw, load
 from scenarios.grid_events import grid_changes
 from scenarios.kinds import KINDS, Ground, Spot, phase_of
 from scenarios.names import CATALOGUE, MARKET, METERING, RETAILER, ROOT, UTILITY
@@ -309,7 +309,7 @@ class _Builder:
         return Inspector(
             self._feeder,
             points=points_of(resources),
-            allowed_kw=functools.partial(allowed_kw, self._feeder, limits),
+            allowed={branch.name: allowed_loading(limits, branch) for branch in self._feeder.branches},
             band_pu=(limits.v_min_pu + limits.v_margin_pu, limits.v_max_pu - limits.v_margin_pu),
             kvar=lambda: self._world.wires.q_kvar,
             losses=spec.losses == "marginal",
@@ -342,6 +342,7 @@ class _Builder:
             self._ids(METERING),
             meters=self._world.meters,
             hosts=hosts,
+            market=MARKET,
             utility=UTILITY,
             calendar=self._calendar,
         )

@@ -110,34 +110,20 @@ def _limit_faults(limits: Limits, network: feeders.Network) -> Iterator[Fault]:
 
 def limits_kw(feeder: PandapowerFeeder, limits: Limits, branch: Branch) -> tuple[float, float]:
     """Import and export of a branch in kW that its limits leave, before the margin is taken off."""
-    from grid_models.limits import lv_limits_kw  # noqa: PLC0415
+    from grid_models import limits as metered  # noqa: PLC0415
 
     own = limits.limits_of(branch.name)
     kva = branch.rated_kva * own.derating
-    import_kw, _ = lv_limits_kw(feeder, branch.name, kva * own.import_share, own.power_factor)
-    _, export_kw = lv_limits_kw(feeder, branch.name, kva * own.export_share, own.power_factor)
+    import_kw, _ = metered.limits_kw(feeder, branch.name, kva * own.import_share, own.power_factor, own.side)
+    _, export_kw = metered.limits_kw(feeder, branch.name, kva * own.export_share, own.power_factor, own.side)
     return import_kw, export_kw
 
 
-def allowed_kw(
-    feeder: PandapowerFeeder, limits: Limits, node: str, flow_kw: float, flow_kvar: float
-) -> tuple[float, float]:
-    """Import and export that a market may plan through a node, with this reactive flow through it; infinite well below.
-
-    flow_kw, flow_kvar: at the lower end, + downstream.
-    """
-    from grid_models.limits import allowed_kw as largest  # noqa: PLC0415
-
-    if not flow_kw and not flow_kvar:
-        return math.inf, math.inf  # a branch that is out of service has no equations to ask
-    own, two_port = limits.limits_of(node), feeder.two_port(node)
-    share = own.import_share if flow_kw >= 0 else own.export_share
-    kva = next(b.rated_kva for b in feeder.branches if b.name == node) * own.derating * share
-    kept = 1 - own.margin
-    if two_port.kva(flow_kw / kept, flow_kvar) <= kva:
-        return math.inf, math.inf
-    import_kw, export_kw = largest(two_port, kva, flow_kvar)
-    return import_kw * kept, export_kw * kept
+def allowed_loading(limits: Limits, branch: Branch) -> tuple[float, float]:
+    """Loading of a branch up to which a market may plan, (import, export): what its limits leave, less the margin."""
+    own = limits.limits_of(branch.name)
+    kept = own.derating * (1 - own.margin)
+    return own.import_share * kept, own.export_share * kept
 
 
 def show(

@@ -38,6 +38,10 @@ def settle_in(scenario: Scenario, feeder: PandapowerFeeder, columns: int) -> lis
         SiteSpec(era=f"site-{number:02d}", bus=bus) for number, bus in enumerate(feeder.site_buses, 1)
     )
     faults = [*_site_faults(scenario, feeder), *_reference_faults(scenario)]
+    if not sites:
+        raise ScenarioError(
+            scenario.name, (*faults, Fault("sites", f"{feeder.name} has no customers to stand for", "name the sites"))
+        )
     known = {site.era for site in sites}
     settlers: list[Settler] = []
     for number, population in enumerate(scenario.populations):

@@ -39,7 +39,8 @@ class World(mesa.Model):
     the first interval in which the market is set up.  challenge_s: simulated seconds after the last one in which what the
     contracts came to may be signed and disputed.  latency_s, seals, rate_limit: of its bus.  keeper, witness: who signs
     the contract log at the end of every interval.  solve, commit: stand-ins for the feeder's and the journal's own, for timing.
-    changes: what happens to the grid, by simulated second.  compare: how far a state is from a reference (per unit), asked
+    changes: what happens to the grid, by simulated second.  compare: how far a state is from a reference (per unit; None
+    where that has no answer), asked
     for every ``reference_every``-th interval; beyond ``tolerances.REFERENCE_PU`` the run ends.
     """
 
@@ -58,7 +59,7 @@ class World(mesa.Model):
         seals: Seals | None = None,
         rate_limit: int | None = None,
         changes: Sequence[tuple[int, GridChange]] = (),
-        compare: Callable[[Flow], float] | None = None,
+        compare: Callable[[Flow], float | None] | None = None,
         reference_every: int = 32,
         solve: Solve | None = None,
         commit: Callable[[int], None] | None = None,
@@ -135,7 +136,9 @@ class World(mesa.Model):
                 "unserved", interval=interval.index, buses=flow.unsupplied, eras=sorted(self.meters.cut_off), kW=unserved
             )
 
-    def _refer(self, index: int, gap_pu: float) -> None:
+    def _refer(self, index: int, gap_pu: float | None) -> None:
+        if gap_pu is None:
+            return
         self.references.append((index, gap_pu))
         self.journal.record("reference", interval=index, gapPU=gap_pu)
         if not gap_pu <= REFERENCE_PU:

@@ -123,7 +123,8 @@ def congestion_rent() -> Template:
     """What a market is left with where prices part belongs to the grid operator.
 
     rent: Σ adder · flow over the nodes, and what linear limits are worth.  lossSurplus: what marginal losses bring; the grid
-    operator buys the losses, which cost about half of it.
+    operator buys the losses, which cost about half of it.  undelivered: less what the market lacks because participants without
+    supply are not settled.
     """
     return Template(
         id="congestion-rent",
@@ -131,8 +132,9 @@ def congestion_rent() -> Template:
         terms=(
             _term("congestion rent", Role.MARKET_CLEARING_AGENT, Role.GRID_OPERATOR, "rent"),
             _term("loss surplus", Role.MARKET_CLEARING_AGENT, Role.GRID_OPERATOR, "lossSurplus"),
+            _term("undelivered", Role.MARKET_CLEARING_AGENT, Role.GRID_OPERATOR, "undelivered"),
         ),
-        signals=("rent", "lossSurplus"),
+        signals=("rent", "lossSurplus", "undelivered"),
         description="Congestion rent, and what marginal losses bring.",
     )
 

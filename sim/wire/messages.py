@@ -355,8 +355,8 @@ Event = Message | Alarm
 
 @functools.lru_cache(maxsize=4096)
 def uri(subscriber: str) -> str:
-    """The endpoint under which a subscriber would be reached on a network."""
-    return f"https://{subscriber}.degsim.example/beckn"
+    """The endpoint under which a subscriber would be reached on a network; what no host name may have becomes a hyphen."""
+    return f"https://{re.sub(r'[^A-Za-z0-9._-]', '-', subscriber)}.degsim.example/beckn"
 
 
 @functools.lru_cache(maxsize=1024)

@@ -110,8 +110,9 @@ def test_a_creation_tells_parties_inputs_and_terms() -> None:
     rent = money.rent_contract(told.built.scenario)
     assert created["congestion-rent"].facts["terms"] == terms_hash(rent)
     parties = b'"MARKET_CLEARING_AGENT","GRID_OPERATOR"'
-    terms = b'[["congestion rent",%b,"rent"],["loss surplus",%b,"lossSurplus"]]' % (parties, parties)
-    assert terms_hash(rent) == hashed(terms)
+    of = {b"congestion rent": b"rent", b"loss surplus": b"lossSurplus", b"undelivered": b"undelivered"}
+    terms = b",".join(b'["%b",%b,"%b"]' % (name, parties, formula) for name, formula in of.items())
+    assert terms_hash(rent) == hashed(b"[%b]" % terms)
 
 
 def test_a_snapshot_is_the_hash_of_the_values_by_their_names() -> None:

@@ -150,9 +150,10 @@ def test_at_retail_nobody_owes_the_market_anything(role: Role) -> None:
 
 
 def test_rent_and_what_marginal_losses_bring_go_from_the_market_to_the_grid_operator() -> None:
-    assert flows(contract(templates.congestion_rent()), rent="1.5", lossSurplus="0.25") == {
+    assert flows(contract(templates.congestion_rent()), rent="1.5", lossSurplus="0.25", undelivered="-0.5") == {
         "congestion rent": ("market", "utility", Decimal("1.5")),
         "loss surplus": ("market", "utility", Decimal("0.25")),
+        "undelivered": ("utility", "market", Decimal("0.5")),
     }
 
 

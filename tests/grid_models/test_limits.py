@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grid_models import feeders
-from grid_models.limits import allowed_kw, limits_kw, lv_limits_kw
+from grid_models.limits import limits_kw
 from grid_models.powerflow import PandapowerFeeder
 from sim.errors import FeederError
 
@@ -64,7 +64,7 @@ def test_100_kw_at_the_low_voltage_side_overload_a_transformer_of_100_kva(golden
 
 
 def test_the_import_limit_of_a_transformer_of_100_kva_is_below_its_rating(golden):
-    import_kw, export_kw = lv_limits_kw(golden, "tx", 100.0)
+    import_kw, export_kw = limits_kw(golden, "tx", 100.0)
     assert import_kw == pytest.approx(GOLDEN["import_limit_at_rating_kw"], abs=GOLDEN["tolerance"]["kw"])
     assert export_kw > 100 > import_kw
 
@@ -76,7 +76,7 @@ def test_at_its_limits_the_power_flow_finds_a_transformer_exactly_loaded(changed
     rated_kva = feeder.branches[0].rated_kva
     tan_phi = np.tan(np.arccos(cos_phi))
     for share in (0.6, 1.0, 1.3):
-        for sign, limit_kw in zip((1, -1), lv_limits_kw(feeder, "tx", share * rated_kva, cos_phi), strict=True):
+        for sign, limit_kw in zip((1, -1), limits_kw(feeder, "tx", share * rated_kva, cos_phi), strict=True):
             flow = flow_out(feeder, sign * limit_kw, limit_kw * tan_phi)
             assert flow.branch_loading[0] == pytest.approx(share, abs=1e-7)
 
@@ -87,7 +87,7 @@ def test_a_limit_metered_above_is_the_same_state_seen_from_above(changed, cos_ph
     feeder = alone(**changed)
     kva, tan_phi = feeder.branches[0].rated_kva, np.tan(np.arccos(cos_phi))
     below, above = (limits_kw(feeder, "tx", kva, cos_phi, side) for side in ("lv", "hv"))
-    assert below == lv_limits_kw(feeder, "tx", kva, cos_phi)
+    assert below == limits_kw(feeder, "tx", kva, cos_phi)
     for sign, lv_kw, hv_kw in zip((1, -1), below, above, strict=True):
         flow = flow_out(feeder, sign * lv_kw, lv_kw * tan_phi)
         assert flow.branch_hv_kw[0] == pytest.approx(sign * hv_kw, abs=1e-6)
@@ -106,28 +106,8 @@ def test_what_the_iron_uses_up_leaves_nothing_above_either(golden):
     assert limits_kw(golden, "tx", 0.1, side="hv") == (0.0, 0.0)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
-@given(st.floats(-80, 80), st.floats(0.5, 1.4))
-def test_with_a_measured_reactive_flow_the_largest_allowed_flow_loads_the_branch_exactly(golden, q_kvar, share):
-    allowed = allowed_kw(golden.two_port("tx"), share * 100, q_kvar)
-    for sign, limit_kw in zip((1, -1), allowed, strict=True):
-        flow = flow_out(golden, sign * limit_kw, q_kvar)
-        if limit_kw > 0:
-            assert flow.branch_loading[0] == pytest.approx(share, abs=1e-7)
-        else:
-            assert flow.branch_loading[0] >= share - 1e-7
-
-
-def test_a_reactive_flow_leaves_less_room_and_too_much_of_it_none(golden):
-    two_port = golden.two_port("tx")
-    assert allowed_kw(two_port, 100.0, 0.0) == lv_limits_kw(golden, "tx", 100.0)
-    rooms = [allowed_kw(two_port, 100.0, q_kvar) for q_kvar in (0.0, 20.0, 50.0, 80.0, 99.0)]
-    assert rooms == sorted(rooms, reverse=True)
-    assert allowed_kw(two_port, 100.0, 120.0) == (0.0, 0.0)
-
-
 def test_without_a_rating_both_ways_end_where_the_voltage_has_no_solution(golden):
-    import_kw, export_kw = lv_limits_kw(golden, "tx", 1e300)
+    import_kw, export_kw = limits_kw(golden, "tx", 1e300)
     assert 0 < import_kw < export_kw < 1e5
     assert golden.two_port("tx").kva(1.001 * import_kw, 0.0) == np.inf
     assert golden.two_port("tx").upper_kw(-1.001 * export_kw, 0.0) == np.inf
@@ -172,7 +152,7 @@ def test_the_terminal_equations_are_the_power_flows(golden, p_kw, q_kvar):
 def test_the_street_s_transformer_reaches_its_rating_at_its_limits(street):
     """Its 20 kV side is held at 1.025, so both limits lie above the nameplate's 400 kVA."""
     (branch,) = street.branches
-    limits = lv_limits_kw(street, branch.name, branch.rated_kva)
+    limits = limits_kw(street, branch.name, branch.rated_kva)
     low = street.buses.index(street.net.bus.name.at[street.net.trafo.lv_bus[0]])
     for sign, limit_kw in zip((-1, 1), limits, strict=True):
         p_kw = np.zeros(len(street.buses))
@@ -186,7 +166,7 @@ def test_the_street_s_transformer_reaches_its_rating_at_its_limits(street):
 def test_each_of_several_transformers_has_its_own_limits():
     feeder = feeders.load("cigre-lv")
     for number, branch in enumerate(feeder.branches):
-        import_kw, _ = lv_limits_kw(feeder, branch.name, branch.rated_kva)
+        import_kw, _ = limits_kw(feeder, branch.name, branch.rated_kva)
         p_kw = np.zeros(len(feeder.buses))
         p_kw[feeder.buses.index(feeder.edges()[len(feeder.lines) + number].end)] = -import_kw
         loading = feeder.solve(p_kw, np.zeros_like(p_kw)).branch_loading
@@ -195,13 +175,13 @@ def test_each_of_several_transformers_has_its_own_limits():
 
 
 def test_a_limit_grows_with_the_load_allowed(golden):
-    limits = [lv_limits_kw(golden, "tx", kva) for kva in (10.0, 50.0, 100.0, 200.0, 400.0)]
+    limits = [limits_kw(golden, "tx", kva) for kva in (10.0, 50.0, 100.0, 200.0, 400.0)]
     assert sorted(limits) == limits
     assert len(set(limits)) == 5
 
 
 def test_import_ends_where_the_voltage_collapses(golden):
-    far, further = (lv_limits_kw(golden, "tx", kva)[0] for kva in (1e5, 1e6))
+    far, further = (limits_kw(golden, "tx", kva)[0] for kva in (1e5, 1e6))
     assert far == further
     assert flow_out(golden, 0.999 * far).converged
     assert not flow_out(golden, 1.001 * far).converged
@@ -209,21 +189,21 @@ def test_import_ends_where_the_voltage_collapses(golden):
 
 @pytest.mark.parametrize("kva", [0.0, 0.1])
 def test_what_the_iron_uses_up_leaves_nothing(golden, kva):
-    assert lv_limits_kw(golden, "tx", kva) == (0.0, 0.0)
+    assert limits_kw(golden, "tx", kva) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("kva", [-1.0, np.nan, np.inf])
 def test_a_limit_that_is_no_power_is_refused(golden, kva):
     with pytest.raises(FeederError, match="kVA is not a number from 0 upwards"):
-        lv_limits_kw(golden, "tx", kva)
+        limits_kw(golden, "tx", kva)
 
 
 @pytest.mark.parametrize("cos_phi", [0.0, -0.9, 1.1, np.nan])
 def test_an_impossible_power_factor_is_refused(golden, cos_phi):
     with pytest.raises(FeederError, match="power factor"):
-        lv_limits_kw(golden, "tx", 100.0, cos_phi)
+        limits_kw(golden, "tx", 100.0, cos_phi)
 
 
 def test_an_unknown_transformer_is_refused():
     with pytest.raises(FeederError, match="did you mean Trafo R0-R1"):
-        lv_limits_kw(feeders.load("cigre-lv"), "Trafo R0-R2", 100.0)
+        limits_kw(feeders.load("cigre-lv"), "Trafo R0-R2", 100.0)

@@ -16,7 +16,7 @@ import pandapower as pp
 import pytest
 
 from grid_models import described, feeders
-from grid_models.limits import lv_limits_kw
+from grid_models.limits import limits_kw
 from sim.tolerances import BALANCE_KW
 from tests.physics.networks import customers
 
@@ -134,7 +134,7 @@ def compare_others(feeder, flow, expected):
         assert np.nanmin(flow.v_pu) == pytest.approx(expected["lowest_v_pu"], rel=0, abs=tolerance["v_pu"])
     for branch, limit_kw in expected.get("import_limit_kw", {}).items():
         rated_kva = next(b.rated_kva for b in feeder.branches if b.name == branch)
-        assert lv_limits_kw(feeder, branch, rated_kva)[0] == pytest.approx(limit_kw, rel=0, abs=tolerance["kw"])
+        assert limits_kw(feeder, branch, rated_kva)[0] == pytest.approx(limit_kw, rel=0, abs=tolerance["kw"])
     watched = list(expected.get("v_pu_per_kw", {}))
     if not watched and "losses_per_kw" not in expected:
         return
