@@ -44,6 +44,7 @@ class Circuit:
     grid holds.  hidden: nodes without a bus, inside elements; nobody can inject there, so that their voltages follow.
     admittances: one matrix per component.  base_kva: what 1 per unit is worth, of each phase where there are three.
     ends: of the elements, with the place of their component and a column per terminal admittance.
+    wards_kva: what the network's own loads withdraw at each node whatever the voltage, of all phases.
     """
 
     buses: pd.Index[str]
@@ -54,6 +55,7 @@ class Circuit:
     admittances: tuple[Any, ...]
     base_kva: float
     ends: pd.DataFrame
+    wards_kva: Complexes
 
     @property
     def whole_kva(self) -> float:
@@ -124,7 +126,16 @@ def circuit_of(run: Run, edition: int) -> Circuit:
         ends=elements[["kind", "name", "start", "end", "start_number", "end_number"]].assign(
             component=elements["sequence"].map(sequences.index), **y
         ),
+        wards_kva=_wards_kva(elements, count),
     )
+
+
+def _wards_kva(elements: pd.DataFrame, count: int) -> Complexes:
+    """Constant power that elements withdraw at their start, by node."""
+    total: Complexes = np.zeros(count, dtype=complex)
+    known = elements[elements["start_number"] >= 0]
+    np.add.at(total, known["start_number"].to_numpy(), known["p_kw"].to_numpy() + 1j * known["q_kvar"].to_numpy())
+    return total
 
 
 def _matrix(elements: pd.DataFrame, y: Mapping[str, Complexes], chosen: pd.Series[bool], count: int) -> Any:
@@ -257,7 +268,9 @@ def _stretch(run: Run, circuit: Circuit, intervals: pd.DataFrame) -> _Stretch:
     apart |= np.isnan(by_bus) != np.isnan(v_pu[:, circuit.node_of])
     dark: NDArray[np.bool_] = np.asarray(np.isnan(v_pu).any(axis=0))
     v_pu[:, dark] = 0.0
-    injected_kva = _injections(run, circuit, intervals, phases)
+    # A ward takes its power wherever there is a voltage, in equal parts of all phases.
+    wards_kva = np.where(dark, 0.0, circuit.wards_kva[:, None] / len(phases))
+    injected_kva = _injections(run, circuit, intervals, phases) - wards_kva
     return _Stretch(run, circuit, intervals, v_pu, injected_kva, dark, np.asarray(apart.any(axis=0)))
 
 
@@ -317,8 +330,9 @@ def _node_text(stretch: _Stretch, rest: Complexes, place: tuple[int, int, int], 
 def _total_faults(
     stretch: _Stretch, rest_kva: Complexes, components: Complexes, currents: Complexes
 ) -> Iterator[Fault]:
-    """Where slack and losses are not what the voltages make of them."""
+    """Where slack and losses are not what the voltages make of them; what wards take counts as lost."""
     losses_kw = (components * currents.conj()).real.sum(axis=(0, 1)) * stretch.circuit.whole_kva
+    losses_kw += np.where(stretch.dark, 0.0, stretch.circuit.wards_kva.real[:, None]).sum(axis=0)
     slack_kw = -rest_kva[:, stretch.circuit.slack].real.sum(axis=(0, 1))
     for what, follows in (("slack_kw", slack_kw), ("losses_kw", losses_kw)):
         yield from _differences(what, stretch.intervals["interval"], stretch.intervals[what], follows)

@@ -100,7 +100,8 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
                 "largest voltage difference to the reference power flow; empty where none was made",
                 nullable=True,
             ),
-            _column("rent", _FLOAT, "currency", "congestion rent of the interval"),
+            _column("rent", _FLOAT, "currency", "congestion rent of the interval, without what losses bring"),
+            _column("loss_surplus", _FLOAT, "currency", "what prices of marginal losses bring beyond the rent"),
             _column("import_price", _FLOAT, _PRICE, "what the retailer charges", nullable=True),
             _column("export_price", _FLOAT, _PRICE, "what the retailer pays", nullable=True),
         ),
@@ -157,7 +158,12 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
             _column("curtailed_kw", _FLOAT, "kW", "injection held back"),
             _column("delivered_kw", _FLOAT, "kW", "mean power that really flowed"),
             _column("q_kvar", _FLOAT, "kvar", "mean reactive power that really flowed, + into the grid"),
-            _column("unserved_kw", _FLOAT, "kW", "power that would have flowed if the bus had had supply"),
+            _column(
+                "unserved_kw",
+                _FLOAT,
+                "kW",
+                "power that would have flowed if the bus had had supply; - is unserved demand",
+            ),
             _column("energy_wh", _LONG, "Wh", "metered energy of the interval"),
             _column("available_kw", _FLOAT, "kW", "power the device could have injected"),
         ),
@@ -202,18 +208,20 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
             "What connects electrical nodes; one row per edition, element and sequence system.  Currents count into the "
             "element: start = y_ss v_start + y_se v_end, end = y_es v_start + y_ee v_end, all per unit.",
             _EDITION,
-            _column("kind", _TEXT, "", "line, transformer, impedance or shunt"),
+            _column("kind", _TEXT, "", "line, transformer, impedance, shunt or ward"),
             _column("name", _TEXT, "", "name in the network"),
             _column("start", _TEXT, "", "bus at the start; empty for a node inside the element"),
-            _column("end", _TEXT, "", "bus at the end; empty for a node inside the element, and for a shunt"),
+            _column("end", _TEXT, "", "bus at the end; empty for a node inside the element, a shunt and a ward"),
             _column("start_number", _INT, "", "electrical node at the start"),
-            _column("end_number", _INT, "", "electrical node at the end; -1 for a shunt"),
+            _column("end_number", _INT, "", "electrical node at the end; -1 for a shunt or a ward"),
             _column("sequence", _INT, "", "1 in a balanced feeder; 0, 1 and 2 in an unbalanced one"),
             *(
                 _column(f"{y}_{part}", _FLOAT, "1", f"{what} the admittance {y} on base_kva")
                 for y in ADMITTANCES
                 for part, what in (("re", "real part of"), ("im", "imaginary part of"))
             ),
+            _column("p_kw", _FLOAT, "kW", "constant power withdrawn at the start, of all phases; 0 but for a ward"),
+            _column("q_kvar", _FLOAT, "kvar", "constant reactive power withdrawn at the start; 0 but for a ward"),
             _column("rated_kva", _FLOAT, "kVA", "apparent power it may carry; infinite without a rating"),
             _column("base_kva", _FLOAT, "kVA", "what 1 per unit is worth; of each phase in an unbalanced feeder"),
         ),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from agents.rounds import Round, Stage, surplus_per_h
+from agents.rounds import Round, Stage, loss_surplus_per_h, surplus_per_h
 from agents.twins.ev import EVTwin
 from results.run import ADMITTANCES, TABLES
 from scenarios.build import Built, NodeLimits
@@ -77,8 +77,7 @@ class Recorder:
     def _interval(self, interval: Interval, flow: Flow, done: Round) -> None:
         clearing, certificate = done.clearing, done.certificate
         prices = self._built.market.retail_prices
-        trades = self._built.market.rules.policy.pricing == "PAY_AS_CLEAR"
-        rent = surplus_per_h(clearing) if clearing is not None and trades else 0.0
+        surplus, losses = self._surplus_per_h(done)
         self._add(
             "intervals",
             interval=interval.index,
@@ -96,10 +95,17 @@ class Recorder:
             losses_kw=flow.losses_kw,
             residual_kw=flow.residual_kw,
             unserved_kwh=self._unserved_kw() * interval.hours,
-            rent=rent * interval.hours,
+            rent=(surplus - losses) * interval.hours,
+            loss_surplus=losses * interval.hours,
             import_price=prices[0],
             export_price=prices[1],
         )
+
+    def _surplus_per_h(self, done: Round) -> tuple[float, float]:
+        """What the clearing leaves the market with, and the part of it that marginal losses bring [currency/h]."""
+        if done.clearing is None or done.problem is None or self._built.market.rules.policy.pricing != "PAY_AS_CLEAR":
+            return 0.0, 0.0
+        return surplus_per_h(done.clearing), loss_surplus_per_h(done.problem, done.clearing)
 
     def _unserved_kw(self) -> float:
         return sum(max(0.0, -device.unserved_kw) for device in self._built.world.devices)
@@ -278,6 +284,8 @@ def _element(element: Element) -> Mapping[str, Any]:
         "end_number": element.end_node,
         "sequence": element.sequence,
         "rated_kva": element.rated_kva,
+        "p_kw": element.p_kw,
+        "q_kvar": element.q_kvar,
         **{f"{name}_re": value.real for name, value in y.items()},
         **{f"{name}_im": value.imag for name, value in y.items()},
     }

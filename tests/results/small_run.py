@@ -240,7 +240,7 @@ class _Day:
                 -1,
                 1,
                 IDLE_PU,
-                *[0.0] * 7,
+                *[0.0] * 9,
                 math.inf,
                 BASE_KVA,
             )
@@ -254,7 +254,9 @@ class _Day:
     ) -> None:
         y = 1 / z_pu
         parts = [part for value in (y, -y, -y, y) for part in (value.real, value.imag)]
-        self.made.row("elements", 0, kind, name, start[0], end[0], start[1], end[1], 1, *parts, rated, BASE_KVA)
+        self.made.row(
+            "elements", 0, kind, name, start[0], end[0], start[1], end[1], 1, *parts, 0.0, 0.0, rated, BASE_KVA
+        )  # fmt: skip
 
     def _play(self, interval: int) -> None:
         start_s, gate = self.calendar.interval(interval).start_s, f"gate-{interval}"
@@ -365,7 +367,7 @@ class _Day:
         row(
             "intervals", interval, self.calendar.timestamp(start_s), "OK", 0, "locational", False, 1,
             result["clearingQuantityKW"], result["welfare"], True, 0,
-            flow["slackKW"], flow["lossesKW"], flow["residualKW"], 0.0, None, rent, IMPORT_PRICE, EXPORT_PRICE,
+            flow["slackKW"], flow["lossesKW"], flow["residualKW"], 0.0, None, rent, 0.0, IMPORT_PRICE, EXPORT_PRICE,
         )  # fmt: skip
         for node in result["gridNodes"]:
             row("prices", interval, node["era"], node.get("locationalPrice"), node["locationalPriceAdder"])

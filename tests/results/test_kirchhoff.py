@@ -117,6 +117,51 @@ def test_a_node_inside_an_element_has_the_voltage_that_currents_leave_it(edited:
     assert findings_of(edited(split)) == []
 
 
+def with_a_ward(draft: Draft) -> None:
+    """1 kW and 0.2 kvar of what house-1 takes are the network's own: lost to the feeder, whoever is metered."""
+    ends = ("bus-house-1", "", 2, -1)
+    draft.row("elements", 0, "ward", "ward 2", *ends, 1, *[0.0] * 8, 1.0, 0.2, math.inf, BASE_KVA)
+    setpoints = draft.tables["setpoints"]
+    for row in [k for k, era in enumerate(setpoints["era"]) if era == "house-1"]:
+        setpoints["delivered_kw"][row] += 1.0
+        setpoints["q_kvar"][row] += 0.2
+    draft.tables["intervals"]["losses_kw"] = [kw + 1.0 for kw in draft.tables["intervals"]["losses_kw"]]
+
+
+def test_constant_power_of_the_network_itself_enters_at_its_node_and_is_lost(edited: Edited) -> None:
+    assert findings_of(edited(with_a_ward)) == []
+
+
+def test_constant_power_of_the_network_is_shared_by_its_phases(edited: Edited) -> None:
+    def wards(draft: Draft) -> None:
+        in_three_phases(draft)
+        with_a_ward(draft)
+
+    assert findings_of(edited(wards)) == []
+
+
+@pytest.mark.parametrize(("column", "unit"), [("p_kw", "W"), ("q_kvar", "var")])
+def test_constant_power_that_was_not_taken_is_found(edited: Edited, column: str, unit: str) -> None:
+    def exaggerate(draft: Draft) -> None:
+        with_a_ward(draft)
+        draft.tables["elements"][column][-1] += 0.01
+
+    findings = findings_of(edited(exaggerate))
+    assert sum("at bus-house-1" in finding and f"10 {unit}" in finding for finding in findings) == 8
+
+
+def test_a_ward_without_supply_takes_nothing(edited: Edited) -> None:
+    def cut_off(draft: Draft) -> None:
+        """It stands on an island, and in no interval is there a voltage."""
+        draft.row("buses", 0, "island", 9, 0.4, False, "", None, None)
+        for interval in range(8):
+            draft.row("voltages", interval, "island", "", math.nan, math.nan)
+        ends = ("island", "", 9, -1)
+        draft.row("elements", 0, "ward", "ward 9", *ends, 1, *[0.0] * 8, 1.0, 0.2, math.inf, BASE_KVA)
+
+    assert findings_of(edited(cut_off)) == []
+
+
 def test_each_edition_has_its_own_circuit(edited: Edited) -> None:
     def switch(draft: Draft) -> None:
         """From noon on, the same feeder under another edition and with its nodes numbered backwards."""
@@ -294,6 +339,7 @@ def test_phase_powers_are_those_of_the_coupled_conductors(
         admittances=(matrix(zero), matrix(positive), matrix(positive)),
         base_kva=50.0,
         ends=pd.DataFrame(),
+        wards_kva=np.zeros(2, dtype=complex),
     )
     v_pu = np.stack([source, load], axis=1)[:, :, None]
     components = circuit.components(v_pu)
