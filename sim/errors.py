@@ -80,8 +80,13 @@ class RunError(DegsimError):
     """A run folder cannot be read as a finished run."""
 
 
+LISTED = 20
+"""Known words that a refusal names when none is near."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`` did you mean X?`` for the known word closest to this one, or the list of all known words."""
+    """`` did you mean X?`` for the known word closest to this one, or a list of the known words, of many the first."""
     choices = sorted(known)
     close = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
-    return f"did you mean {close[0]}?" if close else f"known: {', '.join(choices)}"
+    more = f" and {len(choices) - LISTED} more" if len(choices) > LISTED else ""
+    return f"did you mean {close[0]}?" if close else f"known: {', '.join(choices[:LISTED])}{more}"

@@ -11,7 +11,7 @@ import pytest
 from pytest import approx
 
 from results.run import Run
-from results.verify import verify
+from results.verify import render, verify
 from scenarios.build import build
 from scenarios.cli import main
 from scenarios.reader import read
@@ -267,3 +267,16 @@ def test_a_line_without_which_the_rest_has_no_solution_fails_its_intervals_and_n
     assert "iwamoto" not in screen.out + screen.err  # the solver keeps its monologue to itself
     limit_kw = run.table("nodes").set_index("interval").import_limit_kw
     assert limit_kw[4] < limit_kw[0]  # nothing but what is known to have been safe
+
+
+def test_a_host_whose_members_are_all_in_the_dark_is_not_settled_either(run_street: Street) -> None:
+    """Cheap hours: the fleet of the aggregator charges when the transformer is lost."""
+    lost = events("at: 2016-05-17T22:30:00, transformer: trafo-1, state: out")
+    run = run_street("start=2016-05-17T22:00:00", "duration_h=1", "market.policy=pay-as-clear", lost)
+    awarded = run.setpoints.set_index(["interval", "era"]).setpoint_kw
+    assert awarded[2, "aggregator"] < -1  # cleared before anybody knew
+    assert awarded[3, "aggregator"] == 0
+    settled = run.postings[(run.postings.payer == "aggregator") | (run.postings.payee == "aggregator")]
+    assert set(settled.interval) == {0, 1}
+    report = verify(run)
+    assert report.findings == 0, render(report)
