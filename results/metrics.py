@@ -16,8 +16,8 @@ import pandas as pd
 from results.run import Run
 from sim import ledger, tolerances
 
-VOLTAGE_BAND_PU = (0.9, 1.1)
-"""Voltages a customer must accept: EN 50160, 95 % of the 10-minute means of a week."""
+EN_50160_PU = (0.9, 1.1)
+"""Voltages a customer must accept in 95 % of the 10-minute means of a week; the band where a scenario names none."""
 
 MISSED_KWH = 0.01
 """A vehicle leaves short of energy only beyond this: a minute of charging at the lowest current."""
@@ -76,6 +76,16 @@ class NodePrice:
     highest: float
     adder_lowest: float
     adder_highest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """For how long prices differed [h]: at all, between nodes, by a bound beside the tree, and for losses alone."""
+
+    hours: float
+    nodes_h: float
+    bounds_h: float
+    losses_h: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +157,7 @@ class Extreme:
 class Voltages:
     """Extremes over all buses, phases and intervals, and the minutes each bus spent outside the band, added up."""
 
+    band_pu: tuple[float, float]
     lowest: Extreme
     highest: Extreme
     outside_bus_min: float
@@ -168,7 +179,7 @@ class Money:
 
     turnover: by (term, currency), each party's own payments and receipts of a term set off.
     net: sum of all accounts by currency: zero, or money was made or lost.
-    rent: congestion rent that the clearings left.  unsettled: contracts that have not ended.
+    rent: congestion rent that the clearings left, without what losses brought.  unsettled: contracts that have not ended.
     """
 
     accounts: tuple[Account, ...]
@@ -186,7 +197,7 @@ class Summary:
     header: Header
     energy: Energy
     prices: tuple[NodePrice, ...]
-    parted_hours: float
+    parted: Parted
     transformers: tuple[Transformer, ...]
     physics: Physics
     vehicles: Vehicles
@@ -204,7 +215,7 @@ def summarise(run: Run) -> Summary:
         header=_header(run),
         energy=_energy(run),
         prices=tuple(_node_price(node, rows) for node, rows in run.prices.groupby("node", sort=False)),
-        parted_hours=parted(run).sum() * run.hours,
+        parted=_parted(run),
         transformers=tuple(_transformer(node, rows, run.hours) for node, rows in run.nodes.groupby("node", sort=False)),
         physics=_physics(run),
         vehicles=_vehicles(run.sessions),
@@ -216,10 +227,45 @@ def summarise(run: Run) -> Summary:
     )
 
 
-def parted(run: Run) -> pd.Series[bool]:
-    """Whether the nodes' prices differ, by interval."""
+def band_pu(run: Run) -> tuple[float, float]:
+    """Lowest and highest voltage that the run's scenario allows its buses [per unit]."""
+    limits = run.manifest["scenario"].get("feeder", {}).get("limits", {})
+    return limits.get("v_min_pu", EN_50160_PU[0]), limits.get("v_max_pu", EN_50160_PU[1])
+
+
+def own_adders(run: Run) -> pd.DataFrame:
+    """What each participant's price lies above its node's, as ``own_per_kwh``, by ``interval``, ``era`` and ``node``.
+
+    Of those below a node, and only where both have a price: bounds beside the tree and losses set them apart.
+    """
+    places = run.participants.loc[run.participants["node"] != "", ["era", "node"]]
+    own = run.setpoints[["interval", "era", "price_per_kwh"]].merge(places, on="era")
+    rows = own.merge(run.prices, on=["interval", "node"], suffixes=("", "_of_node"))
+    rows["own_per_kwh"] = rows["price_per_kwh"] - rows["price_per_kwh_of_node"]
+    return rows.loc[rows["own_per_kwh"].notna(), ["interval", "era", "node", "own_per_kwh"]]
+
+
+def priced_bounds(run: Run) -> pd.DataFrame:
+    """Rows of ``bounds`` in which another unit of the bound would have been worth something."""
+    return run.bounds[run.bounds["price_per_unit"] > tolerances.PRICE_PER_KWH]
+
+
+def parted(run: Run) -> pd.DataFrame:
+    """By interval: whether prices differ at all (``any``), between ``nodes``, and by ``bounds`` beside the tree."""
     prices = run.prices.groupby("interval")["price_per_kwh"]
-    return (prices.max() - prices.min()) > tolerances.PRICE_PER_KWH
+    nodes = (prices.max() - prices.min()) > tolerances.PRICE_PER_KWH
+    own = own_adders(run)
+    differ = set(own.loc[own["own_per_kwh"].abs() > tolerances.PRICE_PER_KWH, "interval"])
+    bounds = set(priced_bounds(run)["interval"])
+    found = pd.DataFrame({"nodes": nodes, "bounds": nodes.index.isin(bounds), "own": nodes.index.isin(differ)})
+    return found.assign(any=found.any(axis=1))
+
+
+def _parted(run: Run) -> Parted:
+    found = parted(run)
+    losses = found["own"] & ~found["nodes"] & ~found["bounds"]
+    parts = (found["any"], found["nodes"], found["bounds"], losses)
+    return Parted(*(float(part.sum()) * run.hours for part in parts))
 
 
 def over_kw(rows: pd.DataFrame, direction: str) -> pd.Series[float]:
@@ -343,10 +389,11 @@ def _physics(run: Run) -> Physics:
 
 def _voltages(run: Run) -> Voltages:
     rows = run.voltages
-    low, high = VOLTAGE_BAND_PU
+    low, high = band_pu(run)
     outside = rows[(rows["v_pu"] < low) | (rows["v_pu"] > high)].drop_duplicates(["interval", "bus"])
     known = rows[rows["v_pu"].notna()]
     return Voltages(
+        band_pu=(low, high),
         lowest=_extreme(run, known, int(known["v_pu"].argmin()) if len(known) else None),
         highest=_extreme(run, known, int(known["v_pu"].argmax()) if len(known) else None),
         outside_bus_min=len(outside) * run.hours * 60,

@@ -10,10 +10,10 @@ from typing import TypeVar
 import numpy as np
 
 from results.metrics import (
-    VOLTAGE_BAND_PU,
     Energy,
     Header,
     Money,
+    Parted,
     Summary,
     Transformer,
     Vehicles,
@@ -35,6 +35,8 @@ ROWS = 5
 """Nodes that a table of the text shows before it counts the rest."""
 LIST_LINES = 3
 """Lines that a list of the text may take."""
+_FITS = 1e4
+"""Numbers from here on are written with a power of ten, where a column has no room for them."""
 
 
 def render(summary: Summary) -> str:
@@ -97,11 +99,18 @@ def _price_lines(summary: Summary) -> Iterator[str]:
     shown = _shown(priced, lambda price: max(-price.adder_lowest, price.adder_highest))
     for price in shown:
         yield (
-            f"{short(price.node, 27):<28}{price.lowest:>10.4f}{price.mean:>10.4f}{price.highest:>10.4f}"
-            f"{_signed(price.adder_lowest):>15}{_signed(price.adder_highest):>15}"
+            f"{short(price.node, 27):<28}{price.lowest:>10.4f} {price.mean:>9.4f} {price.highest:>9.4f}"
+            f" {_signed(price.adder_lowest):>14} {_signed(price.adder_highest):>14}"
         )
     rest = f" · and {len(priced) - len(shown)} nodes with smaller adders" if len(shown) < len(priced) else ""
-    yield f"nodes part for {duration(summary.parted_hours)}{rest}"
+    yield f"prices part for {_parted(summary.parted)}{rest}"
+
+
+def _parted(parted: Parted) -> str:
+    """How long, and why where it is not for the nodes alone."""
+    reasons = {"between nodes": parted.nodes_h, "by bounds": parted.bounds_h, "by losses alone": parted.losses_h}
+    why = ", ".join(f"{reason} for {duration(hours)}" for reason, hours in reasons.items() if hours)
+    return duration(parted.hours) + (f": {why}" if parted.bounds_h or parted.losses_h else "")
 
 
 def _transformer_lines(transformers: Sequence[Transformer]) -> Iterator[str]:
@@ -121,8 +130,8 @@ def _transformer_line(item: Transformer) -> str:
     over = f"{item.over_import_min:.0f}/{item.over_export_min:.0f} min {over_kwh:.1f} kWh"
     return (
         f"{short(item.node, 19):<20}{_of(item.peak_import_kw, item.rated_import_kw):>13}"
-        f"{_of(item.peak_export_kw, item.rated_export_kw):>13}{_percent(item.loading_max):>9}"
-        f" {over:>19}{f'{item.binding_forward}/{item.binding_reverse}':>14}"
+        f" {_of(item.peak_export_kw, item.rated_export_kw):>12} {_percent(item.loading_max):>8}"
+        f" {over:>19} {f'{item.binding_forward}/{item.binding_reverse}':>13}"
     )
 
 
@@ -138,7 +147,9 @@ def _physics_lines(summary: Summary) -> Iterator[str]:
         if physics.compared
         else "never compared with the reference"
     )
-    yield f"largest residual {physics.residual_max_w:.3f} W · {compared}"
+    is_solved = not np.isnan(physics.residual_max_w)
+    residual = f"largest residual {physics.residual_max_w:.3f} W" if is_solved else "no interval had a power flow"
+    yield f"{residual} · {compared}"
 
 
 def _vehicle_lines(vehicles: Vehicles) -> Iterator[str]:
@@ -154,13 +165,13 @@ def _vehicle_lines(vehicles: Vehicles) -> Iterator[str]:
 
 
 def _voltage_lines(voltages: Voltages) -> Iterator[str]:
-    low, high = VOLTAGE_BAND_PU
+    low, high = voltages.band_pu
     if not voltages.lowest.bus:
         yield "none: no interval has a power flow"
         return
     ends = (("lowest", voltages.lowest), ("highest", voltages.highest))
     yield " · ".join(f"{what} {end.v_pu:.3f} pu at {short(end.bus, 16)}, {end.moment}" for what, end in ends)
-    yield f"{voltages.outside_bus_min:,.0f} bus-minutes outside {low} to {high} pu"
+    yield f"{voltages.outside_bus_min:,.0f} bus-minutes outside {low:g} to {high:g} pu"
 
 
 def _money_lines(money: Money) -> Iterator[str]:
@@ -172,7 +183,7 @@ def _money_lines(money: Money) -> Iterator[str]:
     turnover = [f"{term} {amount:,.2f}" for (term, _), amount in money.turnover.items()]
     yield from _listed("by term    ", turnover)
     sums = ", ".join(f"{net:.2f} {currency}" for currency, net in money.net.items())
-    yield f"{money.postings:,} postings sum to {sums} · congestion rent of the clearings {money.rent:,.2f}"
+    yield f"{money.postings:,} postings sum to {sums} · congestion rent of the clearings {_cents(money.rent)}"
     if money.unsettled:
         yield f"{money.unsettled} contracts are not settled: disputed, held, or before the arbitrator"
 
@@ -218,13 +229,25 @@ def _quantities(values: Mapping[str, float], form: str) -> list[str]:
 
 
 def _percent(share: float) -> str:
-    return "–" if np.isnan(share) else f"{100 * share:.1f} %"
+    if np.isnan(share):
+        return "–"
+    return f"{100 * share:.1f} %" if share < _FITS else f"{100 * share:.0e} %"
 
 
 def _of(value: float, whole: float) -> str:
-    return f"{value:.1f}" + (f"/{whole:.1f}" if np.isfinite(whole) else "")
+    return _kw(value) + (f"/{_kw(whole)}" if np.isfinite(whole) else "")
+
+
+def _kw(value: float) -> str:
+    """One decimal; two digits and a power of ten for what that would hide or what would not fit."""
+    return f"{value:.1f}" if value == 0 or 0.05 <= value < 10 * _FITS else f"{value:.2g}"
 
 
 def _signed(value: float) -> str:
     """Four decimals with a sign; what rounds to zero has a plus."""
     return f"{round(value, 4) + 0.0:+.4f}"
+
+
+def _cents(value: float) -> str:
+    """Two decimals; what rounds to zero has no sign."""
+    return f"{round(value, 2) + 0.0:,.2f}"

@@ -7,8 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from results import metrics
 from results.plots import style
 from results.run import Run
+from results.text import duration
 from sim import tolerances
 
 _KINDS = (
@@ -52,17 +54,30 @@ def _dots(run: Run) -> pd.DataFrame:
 
 
 def _claim(run: Run, dots: pd.DataFrame) -> str:
+    bounds = _bounds_claim(run)
     if dots.empty:
-        return "No adders"
+        return f"No adders at nodes; {bounds}" if bounds else "No adders"
     size = dots["adder_per_kwh"].abs()
     priced = dots[size > tolerances.PRICE_PER_KWH]
     if priced.empty:
-        return "No limit was worth anything: every adder is zero"
+        return f"No node has an adder, but {bounds}" if bounds else "No limit was worth anything: every adder is zero"
     idle = int((priced["binding"] == "").sum())
     where = "only where a limit binds" if not idle else f"also where no limit binds ({idle} of {len(priced)})"
     top = dots.loc[size.idxmax()]
     worth = f"{style.signed(float(top['adder_per_kwh']))} {run.manifest['currency']}/kWh"
-    return f"Adders stand {where}; the largest is {worth}, at {style.short(str(top['node']))}"
+    claim = f"Adders stand {where}; the largest is {worth}, at {style.short(str(top['node']))}"
+    return f"{claim}; {bounds}" if bounds else claim
+
+
+def _bounds_claim(run: Run) -> str:
+    """For how long bounds beside the tree were worth something, and which the most; empty where none was."""
+    worth = metrics.priced_bounds(run)
+    if worth.empty:
+        return ""
+    top = worth.loc[worth["price_per_unit"].idxmax()]
+    price = f"{style.plain(float(top['price_per_unit']))} {run.manifest['currency']}/h per unit"
+    hours = duration(worth["interval"].nunique() * run.hours)
+    return f"bounds bind for {hours}: {style.short(str(top['bound']))} is worth up to {price}"
 
 
 def _remark(run: Run, dots: pd.DataFrame) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from results import metrics
 from results.plots import style
 from results.plots.style import Label, Look
 from results.run import Run
 from sim import tolerances
-from sim.curves import OfferCurve, aggregate, clip
+from sim.curves import OfferCurve, aggregate, clip, shift
 from sim.market.problem import Limit, Problem
 from sim.market.wire_form import read_problem
 
@@ -25,8 +26,10 @@ _PLATE = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "non
 class _Scene:
     """A node of one clearing.  Curves are in kW injected, as everywhere; the picture turns them into import.
 
-    parts: the offers at the node, and what its children let through.  net: their sum.
+    parts: the offers at the node, and what its children let through, by the node's price.  net: their sum.
     flow_kw: import from the parent.  upstream: price of the parent; None at the root.
+    own: least and most that a participant's price at or below the node lies above its node's.
+    bounds: limits beside the tree that bind, by what another unit would be worth.
     """
 
     run: Run
@@ -41,6 +44,8 @@ class _Scene:
     quantity_kw: float
     price: float | None
     upstream: float | None
+    own: tuple[float, float]
+    bounds: Mapping[str, float]
 
     @property
     def adder(self) -> float:
@@ -56,8 +61,10 @@ class _Scene:
 def draw(run: Run, interval: int | None = None) -> Figure:
     """The clearing of one interval at the node with the largest adder, or else nearest to its limit.
 
+    Participants whose own price differs from their node's are drawn at the node's: their curves are moved by the difference.
+
     Below a transformer: import (x) by price (y), as wanted and within the limits.  With one node alone: supply and demand.
-    interval: default the one with the largest adder, or else the largest quantity.
+    interval: default the one with the largest adder, or else with the dearest bound, or else the largest quantity.
     """
     figure, (ax,) = style.canvas(1, 5.0)
     chosen = _decisive_interval(run) if interval is None else interval
@@ -71,7 +78,7 @@ def draw(run: Run, interval: int | None = None) -> Figure:
     else:
         _draw_node(ax, scene)
     figure.legend(loc="outside lower center", ncols=3, frameon=False, handlelength=3)
-    style.headline(figure, _claim(scene), run, scene.moment)
+    style.headline(figure, f"{_claim(scene)}{_bounds_claim(scene)}", run, _remark(scene))
     return figure
 
 
@@ -80,6 +87,9 @@ def _decisive_interval(run: Run) -> int:
     adders = prices["adder_per_kwh"].abs()
     if (adders > tolerances.PRICE_PER_KWH).any():
         return int(prices["interval"][adders.idxmax()])
+    bounds = metrics.priced_bounds(run)
+    if len(bounds):
+        return int(bounds["interval"][bounds["price_per_unit"].idxmax()])
     if intervals["quantity_kw"].notna().any():
         return int(intervals["interval"][intervals["quantity_kw"].idxmax()])
     return 0
@@ -92,7 +102,10 @@ def _scene(run: Run, interval: int) -> _Scene:
     nodes = {node["era"]: node for node in result["gridNodes"]}
     limits = {limit.node: limit for limit in problem.limits}
     name = _decisive_node(problem, nodes)
-    limit, parts = limits[name], tuple(_parts(problem, name))
+    worth = {limit["id"]: float(limit["price"]) for limit in result.get("linearLimits", [])}
+    own = _own_adders(problem, worth)
+    limit, parts = limits[name], tuple(_parts(problem, name, own))
+    below = [own[offer.era] for offer in problem.offers if name in _path(problem, offer.node)] or [0.0]
     return _Scene(
         run=run,
         interval=interval,
@@ -106,7 +119,27 @@ def _scene(run: Run, interval: int) -> _Scene:
         quantity_kw=result["clearingQuantityKW"],
         price=nodes[name].get("locationalPrice"),
         upstream=None if limit.parent is None else nodes[limit.parent].get("locationalPrice"),
+        own=(min(below), max(below)),
+        bounds={bound: price for bound, price in worth.items() if price > tolerances.PRICE_PER_KWH},
     )
+
+
+def _own_adders(problem: Problem, worth: Mapping[str, float]) -> Mapping[str, float]:
+    """What each participant's price lies above its node's: its known adder, less price × weight of every bound."""
+    return {
+        offer.era: offer.adder_per_kwh
+        - sum(worth.get(limit.name, 0.0) * limit.weight.get(offer.era, 0.0) for limit in problem.linear)
+        for offer in problem.offers
+    }
+
+
+def _path(problem: Problem, node: str) -> list[str]:
+    """A node and everything above it."""
+    parent = {limit.node: limit.parent for limit in problem.limits}
+    path = [node]
+    while (above := parent.get(path[-1])) is not None:
+        path.append(above)
+    return path
 
 
 def _decisive_node(problem: Problem, nodes: dict[str, Any]) -> str:
@@ -124,12 +157,29 @@ def _decisive_node(problem: Problem, nodes: dict[str, Any]) -> str:
     return max(problem.limits, key=rank).node
 
 
-def _parts(problem: Problem, node: str) -> list[OfferCurve]:
-    own = [offer.curve for offer in problem.offers if offer.node == node]
+def _parts(problem: Problem, node: str, own: Mapping[str, float]) -> list[OfferCurve]:
+    at_node = [shift(offer.curve, -own[offer.era]) for offer in problem.offers if offer.node == node]
     children = [limit for limit in problem.limits if limit.parent == node]
-    return own + [
-        clip(aggregate(_parts(problem, child.node)), child.import_limit_kw, child.export_limit_kw) for child in children
+    return at_node + [
+        clip(aggregate(_parts(problem, child.node, own)), child.import_limit_kw, child.export_limit_kw)
+        for child in children
     ]
+
+
+def _bounds_claim(scene: _Scene) -> str:
+    """Which bounds beside the tree hold participants apart."""
+    if not scene.bounds:
+        return ""
+    top = max(scene.bounds, key=lambda name: scene.bounds[name])
+    others = f" and {len(scene.bounds) - 1} more" if len(scene.bounds) > 1 else ""
+    return f"; {style.short(top)}{others} binds, and participants' prices differ by it"
+
+
+def _remark(scene: _Scene) -> str:
+    if scene.price is None or max(map(abs, scene.own)) <= tolerances.PRICE_PER_KWH:
+        return scene.moment
+    low, high = (style.signed(end + 0.0) for end in scene.own)
+    return f"{scene.moment} · at the node's price: participants' own are {low} to {high} above it"
 
 
 def _claim(scene: _Scene) -> str:
@@ -144,7 +194,8 @@ def _claim(scene: _Scene) -> str:
     if scene.parent is None:
         return f"{name} clears {style.plain(scene.quantity_kw)} kW at {price}"
     if abs(scene.adder) <= tolerances.PRICE_PER_KWH:
-        return f"{name}: no limit holds anyone back, so the price is that of {style.short(scene.parent)}, {price}"
+        free = "no limit holds anyone back" if not scene.bounds else "its own limits hold nobody back"
+        return f"{name}: {free}, so the price is that of {style.short(scene.parent)}, {price}"
     gap = f"{style.plain(abs(scene.adder), 3)} {'above' if scene.adder > 0 else 'below'} {style.short(scene.parent)}"
     return f"{name}: the {way} limit puts the price {gap}, at {price}"
 

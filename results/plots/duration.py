@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,10 @@ Floats = NDArray[np.float64]
 
 EACH = 3
 """Transformers, and lines, that get a curve; the others are counted."""
+
+
+SAME = 0.002
+"""Curves lie on one line where they are nowhere further apart, as a share of the rating."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ def draw(run: Run, interval: int | None = None) -> Figure:
     ax.axhline(0, color=style.INK, linewidth=0.8)
     for curve in curves:
         _draw_curve(ax, run, curve, interval)
-    labels = [Label(100 * curve.falling[-1], *_named(curve)) for curve in curves]
+    labels = list(_curve_labels(curves))
     labels += _draw_limits(ax, curves)
     ax.set_xlim(0, run.hours * max(len(curve.falling) for curve in curves))
     ax.set_xlabel("hours in which the loading was at least as high")
@@ -162,5 +167,23 @@ def _draw_limits(ax: Axes, curves: list[_Curve]) -> list[Label]:
     return labels
 
 
-def _named(curve: _Curve) -> tuple[str, str, style.Dashes]:
-    return style.short(curve.name), curve.look.color, curve.look.dashes
+def _curve_labels(curves: list[_Curve]) -> Iterator[Label]:
+    """A name at the end of each curve; those that lie on one line stand under the first of them, with an equals sign."""
+    groups: list[list[_Curve]] = []
+    for curve in curves:
+        same = next((group for group in groups if _is_same(group[0], curve)), None)
+        if same is None:
+            groups.append([curve])
+        else:
+            same.append(curve)
+    for first, *others in groups:
+        end = 100 * first.falling[-1]
+        # Of labels at one height, the first stands lowest.
+        for curve in reversed(others):
+            yield Label(end, f"= {style.short(curve.name)}", curve.look.color, curve.look.dashes)
+        yield Label(end, style.short(first.name), first.look.color, first.look.dashes)
+
+
+def _is_same(one: _Curve, other: _Curve) -> bool:
+    """Whether nobody could tell the two curves apart."""
+    return len(one.falling) == len(other.falling) and bool(np.abs(one.falling - other.falling).max() <= SAME)

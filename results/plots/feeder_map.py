@@ -17,7 +17,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox, offset_copy
 from numpy.typing import NDArray
 
-from results.metrics import VOLTAGE_BAND_PU
+from results.metrics import EN_50160_PU, band_pu
 from results.plots import layout, style
 from results.plots.picture import GridPicture
 from results.run import Run
@@ -40,12 +40,17 @@ LOADINGS = LinearSegmentedColormap.from_list("loadings", ["#d0d0d0", "#111111"])
 class _State:
     """What flowed in one interval, by name; an empty mapping where nothing is known.
 
-    v_pu: of each bus, the phase that is farthest from 1; NaN without supply.
+    v_pu: of each bus, the phase that is farthest from 1; NaN without supply.  band_pu: what the scenario allows.
     """
 
     v_pu: Mapping[str, float]
     lines: Mapping[str, float]
     transformers: Mapping[str, float]
+    band_pu: tuple[float, float] = EN_50160_PU
+
+    def is_outside(self, v_pu: float) -> bool:
+        """Whether this voltage is beyond the band; one that is not known is not."""
+        return v_pu < self.band_pu[0] or v_pu > self.band_pu[1]
 
     @property
     def peak(self) -> tuple[str, float]:
@@ -82,7 +87,8 @@ def draw_feeder(picture: GridPicture) -> Figure:
     kinds = [kind for kind, *_ in picture.edges]
     counts = {"buses": len(picture.buses), "lines": kinds.count("line"), "transformers": kinds.count("transformer")}
     below = " · ".join(f"{count:,} {what}" for what, count in counts.items())
-    style.title(figure, picture.name, f"{below} · {len(picture.sites):,} customers at the filled buses")
+    remark = "open ones are not drawn"
+    style.title(figure, picture.name, f"{below} ({remark}) · {len(picture.sites):,} customers at the filled buses")
     _draw(figure, ax, picture, _NOTHING)
     return figure
 
@@ -121,12 +127,13 @@ def _state(run: Run, interval: int) -> _State:
         {str(bus): float(v) for bus, v in v_pu.items()},
         dict(zip(lines["line"], lines["loading"], strict=True)),
         dict(zip(nodes["node"], nodes["loading"], strict=True)),
+        band_pu(run),
     )
 
 
 def _hardest_interval(run: Run) -> int:
     """Loading counts as a share of the rating, a voltage as a share of the way from 1 to the end of its band."""
-    low, high = VOLTAGE_BAND_PU
+    low, high = band_pu(run)
     off = run.voltages["v_pu"] - 1
     parts = [
         run.lines.groupby("interval")["loading"].max(),
@@ -149,13 +156,17 @@ def _claim(state: _State) -> str:
 
 def _key(picture: GridPicture, state: _State) -> str:
     dark = sum(np.isnan(v) for v in state.v_pu.values())
-    outside = sum(not VOLTAGE_BAND_PU[0] <= v <= VOLTAGE_BAND_PU[1] for v in state.v_pu.values() if not np.isnan(v))
+    outside = sum(state.is_outside(v) for v in state.v_pu.values())
     remarks = {
         "with a rim: participants": bool(picture.sites),
-        f"crossed: {outside} buses outside the band": outside,
-        f"hollow: {dark} buses without supply": dark,
+        f"crossed: {outside} {_buses(outside)} outside the band": outside,
+        f"hollow: {dark} {_buses(dark)} without supply": dark,
     }
     return " · ".join(remark for remark, applies in remarks.items() if applies)
+
+
+def _buses(count: int) -> str:
+    return "bus" if count == 1 else "buses"
 
 
 def _draw(figure: Figure, ax: Axes, picture: GridPicture, state: _State) -> None:
@@ -218,7 +229,7 @@ def _draw_buses(ax: Axes, picture: GridPicture, state: _State) -> None:
         ax.scatter(
             places[:, 0], places[:, 1], s=area, c=colors, edgecolors=rims.tolist(), linewidths=width, zorder=3 + is_site
         )
-        outside = (v_pu < VOLTAGE_BAND_PU[0]) | (v_pu > VOLTAGE_BAND_PU[1])
+        outside = np.array([state.is_outside(v) for v in v_pu.tolist()], dtype=bool)
         ax.scatter(places[outside, 0], places[outside, 1], s=area, c=style.INK, marker="x", linewidths=0.9, zorder=5)
 
 
@@ -269,9 +280,9 @@ def _keep_or_drop(ax: Axes, label: Text, taken: list[Bbox]) -> None:
 
 def _colour_bars(figure: Figure, ax: Axes, state: _State) -> None:
     span = _span(state)
-    low, high = VOLTAGE_BAND_PU
+    low, high = state.band_pu
     bars: Iterable[tuple[Colormap, Normalize, str, str]] = (
-        (VOLTAGES, Normalize(1 - span, 1 + span), f"voltage, pu (band: {low} to {high})", "neither"),
+        (VOLTAGES, Normalize(1 - span, 1 + span), f"voltage, pu (band: {low:g} to {high:g})", "neither"),
         (LOADINGS, Normalize(0, 100), "loading of lines, % of the rating", "max"),
     )
     for colours, norm, label, extend in bars:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,12 +21,17 @@ from sim import tolerances
 
 Floats = NDArray[np.float64]
 
+BANDS = 2
+"""Nodes for which the band of their participants' prices is drawn; the others are counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Day:
     """Prices and adders by interval and node.
 
     apart: nodes that have an adder at some time, the largest first.  alike: nodes that never have one.
+    own: what participants' prices lie above their node's, lowest and highest by interval, for each node below which they
+    do; the widest first.
     """
 
     run: Run
@@ -33,6 +40,7 @@ class _Day:
     adders: pd.DataFrame
     apart: tuple[str, ...]
     alike: tuple[str, ...]
+    own: Mapping[str, pd.DataFrame]
 
     @property
     def crowd(self) -> tuple[str, ...]:
@@ -46,12 +54,14 @@ class _Day:
 
     @property
     def parted(self) -> NDArray[np.bool_]:
-        """Whether the nodes' prices differ, by interval."""
-        return metrics.parted(self.run).reindex(range(self.run.calendar.count), fill_value=False).to_numpy()
+        """Whether prices differ, of nodes or of participants, by interval."""
+        return metrics.parted(self.run)["any"].reindex(range(self.run.calendar.count), fill_value=False).to_numpy()
 
 
 def draw(run: Run, interval: int | None = None) -> Figure:
     """Prices by node over the run between the retailer's two prices; below, each node's adder.
+
+    Where participants' own prices differ from their node's, a band spans them.
 
     interval: one to mark with a dotted line.
     """
@@ -76,28 +86,48 @@ def _day(run: Run) -> _Day:
     apart = [node for node in below if size[node] > tolerances.PRICE_PER_KWH]
     alike = [node for node in below if node not in apart]
     ranked = sorted(apart, key=lambda node: -size[node])
-    return _Day(run, style.edges_s(run), prices, adders, tuple(ranked), tuple(alike))
+    return _Day(run, style.edges_s(run), prices, adders, tuple(ranked), tuple(alike), _own(run))
+
+
+def _own(run: Run) -> Mapping[str, pd.DataFrame]:
+    ends = metrics.own_adders(run).groupby(["node", "interval"])["own_per_kwh"].agg(["min", "max"])
+    found = {str(node): rows.droplevel("node") for node, rows in ends.groupby(level="node")}
+    size = {node: float(rows.abs().max(axis=None)) for node, rows in found.items()}
+    ranked = sorted(found, key=lambda node: -size[node])
+    return {
+        node: found[node].reindex(range(run.calendar.count)) for node in ranked if size[node] > tolerances.PRICE_PER_KWH
+    }
 
 
 def _claim(day: _Day) -> str:
     run, currency = day.run, day.run.manifest["currency"]
     if not day.is_priced:
         return f"No prices: policy {run.manifest['policy']} sets none"
-    if not day.apart:
-        low, high = np.nanmin(day.prices.to_numpy()), np.nanmax(day.prices.to_numpy())
-        where = "One price everywhere," if day.alike else f"{style.short(run.root)} is the only node: its price runs"
-        return f"{where} from {style.plain(low, 3)} to {style.plain(high, 3)} {currency}/kWh"
-    node = day.apart[0]
-    low, high = min(day.adders[node].min(), 0), max(day.adders[node].max(), 0)
-    bounds = " to ".join(style.signed(bound) for bound in (low, high) if abs(bound) > tolerances.PRICE_PER_KWH)
-    return (
-        f"Prices part for {duration(day.parted.sum() * run.hours)}; at {style.short(node)} by {bounds} {currency}/kWh"
-    )
+    if day.apart or day.own:
+        return f"Prices part for {duration(day.parted.sum() * run.hours)}; {_widest(day)} {currency}/kWh"
+    low, high = np.nanmin(day.prices.to_numpy()), np.nanmax(day.prices.to_numpy())
+    where = "One price everywhere," if day.alike else f"{style.short(run.root)} is the only node: its price runs"
+    return f"{where} from {style.plain(low, 3)} to {style.plain(high, 3)} {currency}/kWh"
+
+
+def _widest(day: _Day) -> str:
+    """Where prices lie furthest from those above them, and how far: at a node, or of those below one."""
+    spans = [(f"at {style.short(node)}", day.adders[node].min(), day.adders[node].max()) for node in day.apart[:1]]
+    for node, ends in itertools.islice(day.own.items(), 1):
+        spans.append((f"below {style.short(node)}", ends["min"].min(), ends["max"].max()))
+    where, low, high = max(spans, key=lambda span: max(-span[1], span[2]))
+    known = [bound for bound in (min(low, 0.0), max(high, 0.0)) if abs(bound) > tolerances.PRICE_PER_KWH]
+    return f"{where} by {' to '.join(style.signed(bound, _digits(known)) for bound in known)}"
+
+
+def _digits(values: Sequence[float]) -> int:
+    """Three decimals, and more where they would show nothing of the smallest."""
+    return 3 if min(map(abs, values)) >= 0.001 else 6
 
 
 def _draw_prices(ax: Axes, day: _Day) -> None:
     style.shade(ax, day.parted, day.edges, "prices part")
-    labels, names = _draw_tariff(ax, day), _draw_lines(ax, day, day.prices)
+    labels, names = [*_draw_tariff(ax, day), *_draw_bands(ax, day)], _draw_lines(ax, day, day.prices)
     # Many nodes are named once, beside their adders: most of the time their prices are one line.
     labels += names if len(names) <= 3 else []
     if day.is_priced:
@@ -124,6 +154,23 @@ def _draw_tariff(ax: Axes, day: _Day) -> list[Label]:
         if price.notna().any():
             ax.stairs(price, day.edges, baseline=None, color=style.MUTED, linewidth=0.8, linestyle=style.DOTTED)
             labels.append(Label(_last(price), text, style.MUTED, style.DOTTED))
+    return labels
+
+
+def _draw_bands(ax: Axes, day: _Day) -> list[Label]:
+    """From the lowest to the highest price of those below a node, for the nodes where they lie furthest apart."""
+    labels = []
+    # Lines take their looks from the other end of the list.
+    for (node, ends), look in zip(day.own.items(), style.LOOKS[: -BANDS - 1 : -1], strict=False):
+        low, high = (day.prices[node] + ends[end] for end in ("min", "max"))
+        for first, last in style.spans(low.notna().to_numpy()):
+            ax.stairs(
+                high.to_numpy()[first:last], day.edges[first : last + 1], baseline=low.to_numpy()[first:last], fill=True,
+                color=look.color, alpha=0.35, zorder=1,
+            )  # fmt: skip
+        labels.append(Label((_last(low) + _last(high)) / 2, f"below {style.short(node, 16)}", look.color))
+    if len(day.own) > BANDS:
+        labels.append(Label(_last(day.prices[day.run.root]), f"{len(day.own) - BANDS} more bands", style.MUTED))
     return labels
 
 

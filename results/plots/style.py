@@ -80,6 +80,9 @@ _SETTINGS: dict[Any, Any] = {
 _GAP_PT = 10.5
 """Least distance of two labels at an axis' end, in points."""
 
+_SMALL_LINE = 120
+"""Characters in the line under a title."""
+
 _TICK_STEPS_MIN = (5, 10, 15, 30, 60, 120, 180, 240, 360, 720, 1440)
 _TICKS = 9
 
@@ -110,13 +113,24 @@ def headline(figure: Figure, claim: str, run: Run, remark: str = "") -> None:
 
 
 def title(figure: Figure, claim: str, below: str) -> None:
-    """A sentence over the panels, with a smaller line under it; the panels keep clear of both."""
-    lines = textwrap.wrap(claim, 90)
+    """A sentence over the panels, with smaller lines under it; the panels keep clear of both."""
+    lines, small = textwrap.wrap(claim, 90), _parts_in_lines(below)
     height_in = figure.get_figheight()
     down_in = 0.12 + 0.2 * len(lines)
     figure.text(0.012, 1 - 0.1 / height_in, "\n".join(lines), fontsize=11.5, fontweight="bold", va="top")
-    figure.text(0.012, 1 - down_in / height_in, text.short(below, 120), fontsize=8.5, color=MUTED, va="top")
-    figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - (down_in + 0.2) / height_in))
+    figure.text(0.012, 1 - down_in / height_in, "\n".join(small), fontsize=8.5, color=MUTED, va="top")
+    figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - (down_in + 0.04 + 0.16 * len(small)) / height_in))
+
+
+def _parts_in_lines(below: str) -> list[str]:
+    """The parts of a line, broken between them where they need more than one; a part alone is cut in its middle."""
+    lines: list[str] = []
+    for part in (text.short(part, _SMALL_LINE) for part in below.split(" · ")):
+        if lines and len(lines[-1]) + len(part) + 3 <= _SMALL_LINE:
+            lines[-1] += f" · {part}"
+        else:
+            lines.append(part)
+    return lines
 
 
 def edges_s(run: Run) -> NDArray[np.float64]:

@@ -328,7 +328,7 @@ def test_transformers_without_a_panel_are_counted(pictures: Pictures) -> None:
 def test_a_map_counts_what_is_wrong_and_says_how_it_is_drawn(day: Run, edited: Edited) -> None:
     assert words(drawn(day, "feeder"))[1].startswith("Tue 18:00 · with a rim: participants · two-streets")
     run = edited(blackout)
-    assert "crossed: 1 buses outside the band" in words(drawn(run, "feeder", 7))[1]
+    assert "crossed: 1 bus outside the band" in words(drawn(run, "feeder", 7))[1]
     assert "hollow: 4 buses without supply" in words(drawn(run, "feeder", 6))[1]
 
 
@@ -343,7 +343,7 @@ def test_a_network_is_drawn_without_a_run() -> None:
         figure = feeder_map.draw_feeder(GridPicture("hill", places, edges, ("house", "house")))
     assert [text.get_text() for text in figure.texts] == [
         "hill",
-        "4 buses · 1 lines · 1 transformers · 2 customers at the filled buses",
+        "4 buses · 1 lines · 1 transformers (open ones are not drawn) · 2 customers at the filled buses",
     ]
 
 

@@ -31,7 +31,7 @@ prices     EUR/kWh                         lowest      mean   highest   lowest a
            grid                            0.0600    0.2075    0.3000        +0.0000        +0.0000
            tx-1                            0.0000    0.2080    0.3643        -0.0600        +0.0643
            tx-2                            0.0600    0.2075    0.3000        +0.0000        +0.0000
-           nodes part for 6 h
+           prices part for 6 h
 wires      kW, peak of limit          import       export  loading        over, in/out bound fwd/rev
            tx-1                    16.1/15.8    15.7/16.0  101.6 %   180/0 min 0.8 kWh           1/1
            tx-2                     9.2/24.7     1.0/25.0   37.0 %     0/0 min 0.0 kWh           0/0
@@ -103,7 +103,51 @@ def test_curtailment_is_what_the_sun_could_have_given(day: Run) -> None:
 
 
 def test_nodes_part_where_their_prices_differ(day: Run) -> None:
-    assert summarise(day).parted_hours == 6.0
+    parted = summarise(day).parted
+    assert (parted.hours, parted.nodes_h, parted.bounds_h, parted.losses_h) == (6.0, 6.0, 0.0, 0.0)
+
+
+def with_a_bound(draft: Draft) -> None:
+    """A voltage beside the tree sets two participants apart from their node: at noon as a bound, before it for losses."""
+    setpoints = draft.tables["setpoints"]
+    for row, (interval, era) in enumerate(zip(setpoints["interval"], setpoints["era"], strict=True)):
+        if (interval, era) in ((2, "battery-2"), (3, "battery-2")):
+            setpoints["price_per_kwh"][row] -= 0.02 if interval == 3 else 0.001
+    for interval in range(8):
+        draft.row("bounds", interval, "voltage high", 0.01, 0.01, 27.0 if interval == 3 else 0.0)
+
+
+def test_prices_of_participants_part_by_bounds_and_by_losses_too(edited: Edited) -> None:
+    run = edited(with_a_bound)
+    parted = summarise(run).parted
+    assert (parted.hours, parted.nodes_h, parted.bounds_h, parted.losses_h) == (12.0, 6.0, 3.0, 3.0)
+    line = next(line for line in lines_of(run) if "prices part" in line)
+    assert line.strip() == ("prices part for 12 h: between nodes for 6 h, by bounds for 3 h, by losses alone for 3 h")
+
+
+def test_what_losses_bring_is_no_congestion_rent(edited: Edited) -> None:
+    def idle(draft: Draft) -> None:
+        """Nothing but rounding is left of the rent."""
+        draft.tables["intervals"]["rent"] = [-1e-12] * 8
+        draft.tables["intervals"]["loss_surplus"] = [0.5] * 8
+
+    line = next(line for line in lines_of(edited(idle)) if "congestion rent of" in line)
+    assert line.endswith("congestion rent of the clearings 0.00")
+
+
+def test_columns_stay_apart_whatever_the_numbers(edited: Edited) -> None:
+    def tiny(draft: Draft) -> None:
+        """A limit of 10 W, and what that makes of a loading."""
+        nodes = draft.tables["nodes"]
+        nodes["rated_import_kw"] = [0.01] * len(nodes["node"])
+        nodes["loading"] = [1e7] * len(nodes["node"])
+        draft.tables["prices"]["price_per_kwh"] = [123456.7] * len(draft.tables["prices"]["node"])
+
+    lines = lines_of(edited(tiny))
+    wires = next(line for line in lines if line.strip().startswith("tx-1") and "min" in line)
+    assert wires.split()[:5] == ["tx-1", "16.1/0.01", "15.7/16.0", "1e+09", "%"]
+    prices = next(line for line in lines if line.strip().startswith("tx-1"))
+    assert prices.split()[1:4] == ["123456.7000"] * 3
 
 
 def test_overload_is_strict_and_counts_only_what_is_beyond_the_rating() -> None:
@@ -144,6 +188,16 @@ def test_voltages_outside_the_band_are_counted_by_bus_and_minute(edited: Edited)
     assert (voltages.lowest.bus, voltages.highest.moment) == ("bus-tx-1", "Tue 00:00")
 
 
+def test_the_band_of_voltages_is_the_scenarios_own(edited: Edited) -> None:
+    def narrow(draft: Draft) -> None:
+        draft.manifest["scenario"] = {"name": "two-streets", "feeder": {"limits": {"v_min_pu": 0.95, "v_max_pu": 1.05}}}
+        draft.tables["voltages"]["v_pu"][:4] = [0.951, 0.949, 1.051, 1.049]
+
+    run = edited(narrow)
+    assert summarise(run).voltages.outside_bus_min == 2 * 180
+    assert any(line.endswith("360 bus-minutes outside 0.95 to 1.05 pu") for line in lines_of(run))
+
+
 def test_a_voltage_is_outside_once_however_many_phases_are(edited: Edited) -> None:
     def sag(draft: Draft) -> None:
         for phase in "AB":
@@ -175,7 +229,9 @@ def test_a_run_without_any_power_flow_has_no_voltage(edited: Edited) -> None:
         for interval in range(8):
             without_power_flow(interval)(draft)
 
-    assert "voltage    none: no interval has a power flow" in lines_of(edited(none))
+    lines = lines_of(edited(none))
+    assert "voltage    none: no interval has a power flow" in lines
+    assert "physics    no interval had a power flow · never compared with the reference" in lines
 
 
 # --- money and vehicles -----------------------------------------------------------------------------------------------
