@@ -79,6 +79,7 @@ def faults(net: Any) -> Iterator[Fault]:
         yield from _impedances(net)
         yield from _line_voltages(net)
         yield from _winding_voltages(net)
+        yield from _tap_positions(net)
 
 
 def power_kw(rows: Any) -> Any:
@@ -165,6 +166,15 @@ def _winding_voltages(net: Any) -> Iterator[Fault]:
                 yield Fault(
                     f"net.{table}.vn_{side}_kv", what, "correct the type of the transformer or vn_kv of the bus"
                 )
+
+
+def _tap_positions(net: Any) -> Iterator[Fault]:
+    rows = _in_service(net, "trafo")
+    low, at, high = (_floats(rows, column) for column in ("tap_min", "tap_pos", "tap_max"))
+    beyond = rows[(at < low) | (at > high)]
+    if len(beyond):
+        what = f"is not within tap_min and tap_max: {_listed('trafo', beyond, 'tap_pos')}"
+        yield Fault("net.trafo.tap_pos", what, "turn the tap into its range")
 
 
 def _columns(net: Any, known: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str, Any]]:

@@ -61,7 +61,7 @@ def test_names_that_stay_ambiguous_give_way_to_numbers(net):
     assert PandapowerFeeder("radial", net).buses == ("bus 0", "bus 1", "bus 2", "bus 3")
 
 
-def test_elements_out_of_service_have_no_place(net):
+def test_buses_out_of_service_have_no_place_and_lines_no_load(net):
     net.bus.loc[3, "in_service"] = False
     feeder = PandapowerFeeder("radial", net)
     assert feeder.buses == ("b0", "b1", "b2")
@@ -527,3 +527,9 @@ def test_every_customer_of_every_feeder_lies_below_a_branch_of_its_tree(every_fe
     fed = {names[bus] for bus, key in tree.fed_by.items() if key is not None}
     assert set(every_feeder.site_buses) <= fed
     assert all(every_feeder.node_of(bus) in known for bus in every_feeder.site_buses)
+
+
+def test_a_tap_beyond_its_range_is_refused(net):
+    net.trafo["tap_pos"] = 50
+    (fault,) = faults_of(net)
+    assert (fault.where, fault.what) == ("net.trafo.tap_pos", "is not within tap_min and tap_max: tx (50)")
