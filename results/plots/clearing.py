@@ -179,7 +179,7 @@ def _remark(scene: _Scene) -> str:
     if scene.price is None or max(map(abs, scene.own)) <= tolerances.PRICE_PER_KWH:
         return scene.moment
     low, high = (style.signed(end + 0.0) for end in scene.own)
-    return f"{scene.moment} · at the node's price: participants' own are {low} to {high} above it"
+    return f"{scene.moment} · drawn at the node's price: participants' own differ by {low} to {high}"
 
 
 def _claim(scene: _Scene) -> str:
@@ -288,7 +288,8 @@ def _draw_plateau(ax: Axes, scene: _Scene) -> None:
     if most - least <= tolerances.POWER_KW:
         return
     ax.plot([least, most], [scene.price] * 2, color=style.BLUE, alpha=0.25, linewidth=9, solid_capstyle="butt")
-    away = -1 if scene.upstream is not None and scene.price < scene.upstream else 1
+    # Without an adder, what was cleared is said above the point.
+    away = -1 if scene.upstream is not None and scene.adder <= tolerances.PRICE_PER_KWH else 1
     ax.annotate(
         f"plateau: {style.plain(most - least)} kW indifferent", ((least + most) / 2, scene.price), (0, 9 * away),
         textcoords="offset points", ha="center", va="bottom" if away > 0 else "top", fontsize=8.5, color=style.BLUE,

@@ -92,7 +92,7 @@ def _day(run: Run) -> _Day:
 def _own(run: Run) -> Mapping[str, pd.DataFrame]:
     ends = metrics.own_adders(run).groupby(["node", "interval"])["own_per_kwh"].agg(["min", "max"])
     found = {str(node): rows.droplevel("node") for node, rows in ends.groupby(level="node")}
-    size = {node: float(rows.abs().max(axis=None)) for node, rows in found.items()}
+    size = {node: float(np.abs(rows.to_numpy(dtype=float)).max()) for node, rows in found.items()}
     ranked = sorted(found, key=lambda node: -size[node])
     return {
         node: found[node].reindex(range(run.calendar.count)) for node in ranked if size[node] > tolerances.PRICE_PER_KWH
@@ -122,7 +122,8 @@ def _widest(day: _Day) -> str:
 
 def _digits(values: Sequence[float]) -> int:
     """Three decimals, and more where they would show nothing of the smallest."""
-    return 3 if min(map(abs, values)) >= 0.001 else 6
+    least = min(map(abs, values))
+    return 3 if least >= 0.001 else 4 if least >= 0.0001 else 6
 
 
 def _draw_prices(ax: Axes, day: _Day) -> None:
@@ -138,6 +139,7 @@ def _draw_prices(ax: Axes, day: _Day) -> None:
     elif not labels:
         style.note(ax, "no prices, and no retailer")
     ax.set_ylabel(f"price, {day.run.manifest['currency']}/kWh")
+    ax.use_sticky_edges = False
     ax.margins(y=0.1)
     style.end_labels(ax, labels)
 

@@ -83,6 +83,9 @@ _GAP_PT = 10.5
 _SMALL_LINE = 120
 """Characters in the line under a title."""
 
+_JOINT = "\xa0·\xa0"
+"""Between parts that stay on one line."""
+
 _TICK_STEPS_MIN = (5, 10, 15, 30, 60, 120, 180, 240, 360, 720, 1440)
 _TICKS = 9
 
@@ -109,7 +112,8 @@ def headline(figure: Figure, claim: str, run: Run, remark: str = "") -> None:
     """What the picture shows, as a sentence, over which run it shows; the panels keep clear of it."""
     manifest = run.manifest
     source = f"{manifest['name']} · policy {manifest['policy']} · seed {manifest['seed']}"
-    title(figure, claim, " · ".join(part for part in (remark, source) if part))
+    whole = source.replace(" · ", _JOINT)
+    title(figure, claim, " · ".join(part for part in (remark, whole) if part))
 
 
 def title(figure: Figure, claim: str, below: str) -> None:
@@ -130,7 +134,7 @@ def _parts_in_lines(below: str) -> list[str]:
             lines[-1] += f" · {part}"
         else:
             lines.append(part)
-    return lines
+    return [line.replace(_JOINT, " · ") for line in lines]
 
 
 def edges_s(run: Run) -> NDArray[np.float64]:

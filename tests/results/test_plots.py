@@ -18,6 +18,7 @@ from matplotlib.transforms import Bbox
 from small_run import (
     Draft,
     Edit,
+    clear_aggregate,
     renamed,
     with_one_node,
     without_a_market,
@@ -105,6 +106,36 @@ def idle_bounds(draft: Draft) -> None:
     draft.row("bounds", 3, "voltage of bus 1", 0.01, 0.012, 0.0)
 
 
+def bound_alone(draft: Draft) -> None:
+    """No transformer limits anybody at noon, and a voltage does: participants below tx-1 have prices of their own."""
+    for table in ("prices", "nodes"):
+        columns = draft.tables[table]
+        kept = [place for place, number in enumerate(columns["interval"]) if number != 6]
+        for column in columns.values():
+            column[:] = [column[place] for place in kept]
+    ask = draft.records("message", "aggregate")[4]["body"]["message"]["aggregationRequest"]
+    for node in ask["gridNodes"]:
+        node["gridConstraints"] = {}
+    weights = [{"era": "solar-1", "weight": 0.001}, {"era": "house-1", "weight": 0.0005}]
+    ask |= {"priceFloor": -1.0, "priceCap": 3.0}
+    ask["linearLimits"] = [{"id": "voltage high", "weights": weights, "maximum": 0.012}]
+    result = clear_aggregate(ask)
+    draft.records("message", "on_aggregate")[4]["body"]["message"]["aggregationResult"] = result
+    (limit,) = result["linearLimits"]
+    for interval in range(8):
+        bound = (limit["value"], limit["price"]) if interval == 4 else (0.0, 0.0)
+        draft.row("bounds", interval, "voltage high", bound[0], 0.012, bound[1])
+    prices, setpoints = draft.tables["prices"], draft.tables["setpoints"]
+    own = {award["era"]: award["price"] for award in result["setpoints"]}
+    node = {node["era"]: node["locationalPrice"] for node in result["gridNodes"]}
+    for row, (interval, name) in enumerate(zip(prices["interval"], prices["node"], strict=True)):
+        prices["adder_per_kwh"][row] = 0.0
+        prices["price_per_kwh"][row] = node[name] if interval == 4 else prices["price_per_kwh"][row]
+    for row, (interval, era) in enumerate(zip(setpoints["interval"], setpoints["era"], strict=True)):
+        if interval == 4:
+            setpoints["price_per_kwh"][row] = own[era]
+
+
 def blackout(draft: Draft) -> None:
     """A street without supply in the evening, and no places for its buses."""
     voltages = draft.tables["voltages"]
@@ -144,6 +175,7 @@ CASES: dict[str, Edit] = {
     "without limits": without_limits,
     "bounds": with_bounds,
     "idle bounds": idle_bounds,
+    "bound alone": bound_alone,
     "blackout": blackout,
     "without a feeder": without_a_feeder,
     "unsolved intervals": unsolved,
@@ -254,6 +286,7 @@ def test_what_cannot_be_drawn_is_refused(
         ("prices", "without prices", "No prices: policy none sets none"),
         ("prices", "without a market", "No prices: policy none sets none"),
         ("prices", "one node", "grid is the only node: its price runs from 0.060 to 0.300 EUR/kWh"),
+        ("prices", "bound alone", "Prices part for 3 h; below tx-1 by −0.060 EUR/kWh"),
         ("transformer", "as it is", "tx-1 exceeds its limits for 3 h: peak at 101.6 % of the import limit"),
         ("transformer", "unsolved intervals", "tx-1 stays within its limits: peak at 98.2 % of the export limit"),
         ("transformer", "without limits", "tx-1 has no limits: peak loading 101.6 %"),
@@ -263,6 +296,12 @@ def test_what_cannot_be_drawn_is_refused(
         ("clearing", "without prices", "tx-1: import of 15.7 kW, and no price"),
         ("clearing", "one node", "grid clears 31.7 kW at 0.300 EUR/kWh"),
         ("clearing", "negative prices", "tx-1: the import limit puts the price 0.064 above grid, at −0.136 EUR/kWh"),
+        (
+            "clearing",
+            "bound alone",
+            "tx-1: its own limits hold nobody back, so the price is that of grid, 0.060 EUR/kWh; "
+            "voltage high binds, and participants' prices differ by it",
+        ),
         ("clearing", "without a market", "No clearing"),
         ("feeder", "as it is", "tx-1 carries 101.6 % of its rating; worst voltage 0.992 pu at bus-house-1"),
         ("feeder", "never solved", "No power flow in this interval"),
@@ -272,6 +311,18 @@ def test_what_cannot_be_drawn_is_refused(
         ("duration", "unsolved intervals", "tx-1 stays within its rating, and half of the time below 59.0 % of it"),
         ("duration", "never solved", "No loading"),
         ("adders", "as it is", "Adders stand only where a limit binds; the largest is +0.064 EUR/kWh, at tx-1"),
+        (
+            "adders",
+            "bounds",
+            "Adders stand only where a limit binds; the largest is +0.064 EUR/kWh, at tx-1; "
+            "bounds bind for 3 h: voltage of bus 0 is worth up to 250.0 EUR/h per unit",
+        ),
+        (
+            "adders",
+            "bound alone",
+            "No node has an adder, but bounds bind for 3 h: voltage high is worth up to 60.0 EUR/h per unit",
+        ),
+        ("adders", "idle bounds", "Adders stand only where a limit binds; the largest is +0.064 EUR/kWh, at tx-1"),
         ("adders", "without prices", "No adders"),
         ("adders", "without limits", "No adders"),
         ("adders", "without a market", "No adders"),
@@ -309,6 +360,40 @@ def test_a_clearing_beyond_a_limit_says_by_how_much(edited: Edited) -> None:
         node |= {"flowKW": 18.0, "locationalPrice": 0.3, "locationalPriceAdder": 0.0}
 
     assert words(drawn(edited(overrun), "clearing", 6))[0] == "tx-1: cleared 2.3 kW beyond the import limit"
+
+
+def test_a_clearing_with_a_bound_is_drawn_at_the_price_of_its_node(pictures: Pictures) -> None:
+    """With curves moved by what sets their participants apart, the cleared point lies on their sum."""
+    figure, _ = picture = pictures("clearing", "bound alone")
+    assert "participants' own differ by −0.060 to −0.030" in words(picture)[1]
+    (point,) = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    (net,) = [line for line in figure.axes[0].lines if line.get_label() == "what the node would import"]
+    x, y = (float(values[0]) for values in point.get_data())
+    at_price = np.asarray(net.get_xdata())[np.abs(np.asarray(net.get_ydata()) - y) < 1e-6]
+    assert at_price.min() - 1e-6 <= x <= at_price.max() + 1e-6
+
+
+def test_a_band_spans_the_prices_of_participants_below_a_node(pictures: Pictures) -> None:
+    assert "below tx-1" in words(pictures("prices", "bound alone"))
+    assert not any(text.startswith("below ") for text in words(pictures("prices", "as it is")))
+
+
+def test_a_long_line_under_a_title_is_broken_between_its_parts() -> None:
+    figure, _ = style.canvas()
+    style.title(figure, "a claim", " · ".join(["crossed: 2 buses outside the band"] * 5))
+    lines = figure.texts[1].get_text().split("\n")
+    assert len(lines) == 2
+    assert all(part == "crossed: 2 buses outside the band" for line in lines for part in line.split(" · "))
+
+
+def test_curves_on_one_line_are_said_to_be_one(edited: Edited) -> None:
+    def alike(draft: Draft) -> None:
+        lines = draft.tables["lines"]
+        lines["loading"] = [0.5 if "house" in line else 0.1 for line in lines["line"]]
+
+    texts = words(drawn(edited(alike), "duration"))
+    assert {"line-house-1", "= line-house-2"} <= set(texts)
+    assert not any(text.startswith("= ") for text in words(drawn(edited(nothing), "duration")))
 
 
 def test_nodes_that_never_part_share_one_name(day: Run) -> None:
