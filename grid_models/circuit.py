@@ -186,12 +186,6 @@ class Circuit:
                     current, wanted, v = current[:, :, goes_on], wanted[:, :, goes_on], v[:, :, goes_on]
         return Solution(self.idle[:, :, None] + rise, power, settled)
 
-    def completed(self, v: Complexes, power: Complexes) -> Complexes:
-        """All voltages of a solved state that is known where power is injected; elsewhere ``v`` may be anything but zero."""
-        current = power.conj() / v.conj()
-        current[:, self.slack] = 0.0
-        return self.idle[:, :, None] + self._rise(current)
-
     def _rise(self, current: Complexes) -> Complexes:
         return to_phases(self._by_sequence(SequenceNetwork.rise, current))
 

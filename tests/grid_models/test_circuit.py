@@ -138,14 +138,6 @@ def test_more_states_than_are_solved_together_are_the_same_states():
         assert chain.solve(states[:, :, k : k + 1]).v.tobytes() == together.v[:, :, k : k + 1].tobytes()
 
 
-def test_a_state_is_completed_from_where_its_power_is_injected():
-    chain = circuit_of(network(ladder(5)))
-    state = powers([0, 0, -2 + 0.5j, 0, -1])
-    v = chain.solve(state).v
-    known = np.where(state == 0, 7.0, v)
-    assert chain.completed(known, state) == pytest.approx(v, abs=1e-11)
-
-
 # --- derivatives -------------------------------------------------------------------------------------------------------
 
 

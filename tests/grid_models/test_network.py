@@ -66,7 +66,7 @@ def test_buses_out_of_service_have_no_place_and_lines_no_load(net):
     feeder = PandapowerFeeder("radial", net)
     assert feeder.buses == ("b0", "b1", "b2")
     net.line.loc[1, "in_service"] = False
-    assert PandapowerFeeder("radial", net).lines == ("l12",)
+    assert PandapowerFeeder("radial", net).lines == ("l12", "l23")  # it may come back in mid-run
 
 
 # --- the tree of transformers ------------------------------------------------------------------------------------
