@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from sim.curves import Floats
+from sim.tolerances import POWER_KW
 
 Step: TypeAlias = Callable[[Floats, Floats], Floats]
 """What adders become, from adders and what was measured."""
@@ -104,12 +105,12 @@ def utilisation(
     """Proportional to how much of the limit of its direction a flow uses: ``per_percent · 100 · |flow| / limit``.
 
     damping: share of the way that an adder goes in one step, in (0, 1].  signed: below zero where the flow is an export.
-    A limit of zero counts as used to the full by any flow, an infinite one as unused.
+    A limit of nothing (below a milliwatt) counts as used to the full by any flow, an infinite one as unused.
     """
 
     def step(adder: Floats, flow: Floats) -> Floats:
         limit = np.where(flow >= 0, import_limit, export_limit)
-        used = np.divide(np.abs(flow), limit, out=np.where(flow != 0, 1.0, 0.0), where=limit > 0)
+        used = np.divide(np.abs(flow), limit, out=np.where(flow != 0, 1.0, 0.0), where=limit > POWER_KW)
         target = 100 * per_percent * used * (np.sign(flow) if signed else 1.0)
         moved: Floats = adder + damping * (target - adder)
         return moved

@@ -96,8 +96,11 @@ def solve(curves: Sequence[OfferCurve], system: System, tolerance: float) -> Sol
     raise MarketError("market", f"prices within the linear limits did not settle in {PROGRAMMES} programmes")
 
 
-def excess(curves: Sequence[OfferCurve], system: System) -> Floats:
-    """By row, how far powers within the curves' ranges must exceed it at least, all rows together; in each row's unit."""
+def excess(curves: Sequence[OfferCurve], system: System, soft: Flags) -> Floats:
+    """By row, how far powers within the curves' ranges must exceed it at least, all rows together; in each row's unit.
+
+    soft: rows that may be exceeded at all; the others are kept.
+    """
     system, scale = system.scaled()
     count, rows = len(curves), len(system.most)
     stack = CurveStack(curves)
@@ -108,7 +111,7 @@ def excess(curves: Sequence[OfferCurve], system: System) -> Floats:
         system.total - float(stack.min_kw.sum()),
     )
     cost = np.concatenate((np.zeros(count), np.ones(rows)))
-    width = np.concatenate((stack.max_kw - stack.min_kw, np.full(rows, np.inf)))
+    width = np.concatenate((stack.max_kw - stack.min_kw, np.where(soft, np.inf, 0.0)))
     balance = np.concatenate((np.ones(count), np.zeros(rows)))
     found = _solved(cost, width, elastic, balance)
     beyond: Floats = np.zeros(rows) if found is None else found[0][count:] * scale

@@ -177,7 +177,8 @@ class _Places:
         system = programme.System(self.matrix, most, np.zeros(len(most), dtype=bool))
         solution = programme.solve(offered, system, PRICE_PER_KWH / 10)
         if solution is None:
-            raise _unmet(problem, programme.excess(offered, system)[-len(problem.linear) :])
+            is_linear = np.arange(len(most)) >= len(most) - len(problem.linear)
+            raise _unmet(problem, programme.excess(offered, system, is_linear)[is_linear])
         return solution
 
     def share(self, most: Floats, plateau: Plateau, optimum_kw: Floats, parting: Flags) -> tuple[Floats, Floats]:
