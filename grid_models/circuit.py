@@ -162,7 +162,9 @@ class Circuit:
         return Solution(v, power, settled)
 
     def _solve(self, power: Complexes) -> Solution:
-        loaded = np.setdiff1d(np.flatnonzero(power.any(axis=(0, 2))), self.slack)
+        is_loaded = power.any(axis=(0, 2))
+        is_loaded[self.slack] = False
+        loaded = np.flatnonzero(is_loaded)
         wanted = power[:, loaded].conj()
         idle = self.idle[:, loaded, None]
         current, rise = np.zeros(power.shape, dtype=complex), np.zeros(power.shape, dtype=complex)

@@ -112,6 +112,7 @@ class PandapowerFeeder:
         self._row_of = {bus: row for row, bus in enumerate(self._names)}
         self._changers = placed_changers(net, name, tap_changers)
         self._home = tuple(int(net.trafo.tap_pos.at[changer.index]) for changer in self._changers)
+        self._switched = self._switching()
         self._editions: list[_Edition] = []
         self._numbers: dict[tuple[bytes, tuple[int, ...]], int] = {}
         self._edition = self._compiled_with(self._home)
@@ -218,7 +219,7 @@ class PandapowerFeeder:
         Raises ``FeederError`` for something that the grid does not have, for a change after which it has no solution, and
         for one that would feed a bus through another branch of the tree: participants trade below the one they know.
         """
-        before = copy.deepcopy(self._net), self._home, self._edition
+        before = copy.deepcopy(self._net), self._home, self._switched, self._edition
         self._turn(self._home)
         try:
             network.change(self._net, self.name, change)
@@ -228,9 +229,10 @@ class PandapowerFeeder:
                 what = f"would feed {network.listing(elsewhere)} another way" if elsewhere else str(after.fault)
                 raise FeederError(self.name, f"{change.text}: {what}; limits and prices know one way to every bus")
             self._home = tuple(int(self._net.trafo.tap_pos.at[changer.index]) for changer in self._changers)
+            self._switched = self._switching()
             self.use(self._compiled_with(self._home))
         except FeederError:
-            self._net, self._home, self._edition = before
+            self._net, self._home, self._switched, self._edition = before
             raise
 
     # power flow
@@ -357,7 +359,7 @@ class PandapowerFeeder:
 
         Raises ``FeederError`` if not even the idle grid has a solution.
         """
-        key = self._switching(), taps
+        key = self._switched, taps
         if key not in self._numbers:
             self._turn(taps)
             if not any(self._newton(self._idle[0], self._idle[1], **options) for options in self._retries):

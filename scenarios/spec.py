@@ -254,7 +254,7 @@ class FeederSpec(Model):
     profiles: str = "simbench-semiurb4"
     transformer_type: str | None = None
     tap_changers: tuple[TapChangerSpec, ...] = ()
-    reference_every: Annotated[int, Field(ge=1)] = 32
+    reference_every: Annotated[int, Field(ge=1)] = 48
     limits: Limits = Limits()
 
 

@@ -60,7 +60,7 @@ class World(mesa.Model):
         rate_limit: int | None = None,
         changes: Sequence[tuple[int, GridChange]] = (),
         compare: Callable[[Flow], float | None] | None = None,
-        reference_every: int = 32,
+        reference_every: int = 48,
         solve: Solve | None = None,
         commit: Callable[[int], None] | None = None,
     ) -> None:
