@@ -162,7 +162,7 @@ class Circuit:
         return Solution(v, power, settled)
 
     def _solve(self, power: Complexes) -> Solution:
-        is_loaded = power.any(axis=(0, 2))
+        is_loaded: Flags = np.any(power != 0, axis=(0, 2))
         is_loaded[self.slack] = False
         loaded = np.flatnonzero(is_loaded)
         wanted = power[:, loaded].conj()

@@ -133,7 +133,11 @@ class World(mesa.Model):
         unserved = {device.era: device.unserved_kw for device in self.devices if device.unserved_kw}
         if flow.unsupplied:
             self.journal.record(
-                "unserved", interval=interval.index, buses=flow.unsupplied, eras=sorted(self.meters.cut_off), kW=unserved
+                "unserved",
+                interval=interval.index,
+                buses=flow.unsupplied,
+                eras=sorted(self.meters.cut_off),
+                kW=unserved,
             )
 
     def _refer(self, index: int, gap_pu: float | None) -> None:
@@ -142,7 +146,9 @@ class World(mesa.Model):
         self.references.append((index, gap_pu))
         self.journal.record("reference", interval=index, gapPU=gap_pu)
         if not gap_pu <= REFERENCE_PU:
-            what = f"interval {index}: voltages are {gap_pu:.2e} pu from the reference's, allowed are {REFERENCE_PU:.0e}"
+            what = (
+                f"interval {index}: voltages are {gap_pu:.2e} pu from the reference's, allowed are {REFERENCE_PU:.0e}"
+            )
             raise FeederError(self.feeder.name, what)
 
     def _change(self, change: GridChange) -> None:

@@ -58,9 +58,7 @@ TOO_HIGH: Final = AssessedContent(
         ),
     )
 )
-WITHIN: Final = AssessedContent(
-    assessment=Assessment(solved=True, gridNodes=(transformer(-18.9, 0.76),), lossesKW=0.6)
-)
+WITHIN: Final = AssessedContent(assessment=Assessment(solved=True, gridNodes=(transformer(-18.9, 0.76),), lossesKW=0.6))
 
 first = ASKING.ask("11:57:05", "assess", plan((6.0, 6.0, 6.0, 6.0)))
 second = ASKING.ask("11:57:09", "assess", plan((6.0, 6.0, 6.0, 1.5)))
