@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from msgspec import UNSET
 
+from agents.rounds import MARGIN_ON_GAP
 from sim.clock import Calendar
 from sim.forms import delivery_of
 from sim.participant import Ids, Participant, Registry
@@ -13,8 +14,6 @@ from sim.wire.bags import ENERGY, GridConstraints, GridNode
 from sim.wire.core import Catalog, Descriptor, Provider, Resource
 from sim.wire.messages import Alarm, Event, Message, PublishContent, uri
 
-MARGIN_ON_GAP = 1.05
-"""A limit is tightened by the measured gap and a little more, so that the next outcome lands on the safe side."""
 RECOVERY = 0.5
 """Share of a tightening that is kept after an interval without a gap."""
 LARGEST_ALLOWANCE = 0.25

@@ -211,7 +211,9 @@ def feeder_of(
 
     kind = UnbalancedFeeder if phases == 3 else PandapowerFeeder
     with _stumbling(network.name):
-        return kind(network.name, network.net, limited_lines=limited_lines, tap_changers=tap_changers)
+        return kind(
+            network.name, network.net, limited_lines=limited_lines, tap_changers=tap_changers, told=network.notes
+        )
 
 
 def limitable(network: Network) -> tuple[tuple[str, ...], frozenset[str], tuple[str, ...]]:

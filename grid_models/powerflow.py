@@ -47,6 +47,8 @@ RETRIES: Final[tuple[Mapping[str, object], ...]] = (
 )
 """How Newton's method tries what the fixed point does not settle: from the linear flow, from a flat start, and damped."""
 
+CONTROLLED: Final = "something beside the external grids holds a voltage (xward): pandapower solves every state, slowly"
+
 SWITCHABLE: Final = (("switch", "closed"), ("line", "in_service"), ("trafo", "in_service"), ("trafo3w", "in_service"))
 """What a change of the grid can change, beside taps."""
 
@@ -84,9 +86,10 @@ class PandapowerFeeder:
         *,
         limited_lines: Mapping[str, str] | None = None,
         tap_changers: Sequence[TapChanger] = (),
+        told: Sequence[str] = (),
     ) -> None:
         """limited_lines: those that are nodes of the tree of limits, by name, with the name of each node.  tap_changers:
-        transformers that hold the voltage below them.
+        transformers that hold the voltage below them.  told: what its reader noted about the network.
 
         Raises ``FeederError``, all faults at once, for a network on which no power flow can be run, and for lines that do
         not exist.
@@ -95,6 +98,7 @@ class PandapowerFeeder:
         self.solves = 0
         self.retries = 0
         self._net = net
+        self._told = tuple(told)
         network.check(net, name)
         self._prepare(net)
         sites = network.take_customers(net)
@@ -128,12 +132,8 @@ class PandapowerFeeder:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What about this network is done in another way than usual."""
-        if self._compiled.controlled.size:
-            return (
-                "something beside the external grids holds a voltage (xward): pandapower solves every state, slowly",
-            )
-        return ()
+        """What about this network is done in another way than its author may expect."""
+        return (*self._told, *((CONTROLLED,) if self._compiled.controlled.size else ()))
 
     @property
     def branches(self) -> tuple[Branch, ...]:
@@ -428,7 +428,7 @@ class PandapowerFeeder:
         self.use(flow.edition)
         compiled, circuit = self._compiled, self._compiled.circuit
         if not flow.converged or compiled.controlled.size:
-            why = flow.note or self.notes[0]
+            why = flow.note or CONTROLLED
             raise FeederError(self.name, f"has no sensitivities: {why}")
         for bus in watched:
             if bus not in self.buses or bus in flow.unsupplied:
