@@ -241,6 +241,7 @@ def test_sensitivities_by_phase_are_what_power_on_one_phase_does(european, phase
     assert found.losses_per_kvar.mean(axis=1) == pytest.approx(thirds.losses_per_kvar, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_a_state_beyond_what_a_phase_can_carry_is_not_settled(net):
     feeder = UnbalancedFeeder("radial", with_zero_sequence(net))
     p_kw = np.zeros((4, 3))

@@ -74,6 +74,7 @@ def sloped(draw: st.DrawFn):
     return Problem((retailer(0.0, 0.5), *loads), (GRID, *tree), slack="retailer")
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(sloped())
 def test_where_curves_slope_an_ascent_finds_the_optimum(problem):
