@@ -19,11 +19,9 @@ from agents.rounds import (
     clear_and_certify,
     firm_eras,
     limit_of,
-    loss_surplus_per_h,
     next_round,
     problem_of,
     solve,
-    surplus_per_h,
 )
 from sim.clock import Calendar, Interval
 from sim.contracts.contract import Contract, Settlement, Turn, settle
@@ -38,7 +36,7 @@ from sim.forms import (
     window_of,
 )
 from sim.ledger import Ledger
-from sim.market.problem import Clearing, Limit, Offer, Problem, slack_prices
+from sim.market.problem import LOSSES, Clearing, Limit, Offer, Problem, receipts_per_h, slack_prices
 from sim.participant import Ids, Participant, Registry
 from sim.wire.assessment import AssessedContent
 from sim.wire.auxiliary import AggregateContent, AggregatedContent
@@ -305,8 +303,7 @@ class Market(Participant):
             self.held.append(index)
         else:
             if done.stage is Stage.PUBLISHED and done.clearing is not None:
-                assert done.problem is not None
-                self._settle_surplus(interval, done.problem, done.clearing, cut_off)
+                self._settle_surplus(interval, done.clearing, cut_off)
             delivered = {era: award for era, award in awards.items() if era not in cut_off}
             yield from self.accounts.close(interval, self.membership.members, readings, delivered, self._retail_prices)
         if index == self._calendar.count - 1:
@@ -314,9 +311,7 @@ class Market(Participant):
             if self._passes_rent_on:
                 self._chronicle.ended(self._rent, Turn.FULFIL)
 
-    def _settle_surplus(
-        self, interval: Interval, problem: Problem, clearing: Clearing, cut_off: frozenset[str]
-    ) -> None:
+    def _settle_surplus(self, interval: Interval, clearing: Clearing, cut_off: frozenset[str]) -> None:
         """What the market is left with goes to the grid operator, so that it keeps its fee alone.
 
         Where the market's prices rule it is the congestion rent and what marginal losses bring; where the fallback had to
@@ -324,13 +319,13 @@ class Market(Participant):
         supply reached is not settled, and the grid operator makes up for it.
         """
         if self._passes_rent_on:
-            losses = loss_surplus_per_h(problem, clearing)
-            left = surplus_per_h(clearing)
+            losses = clearing.accounts.get(LOSSES, 0.0)
+            left = -receipts_per_h(clearing)
             delivered = {era: 0.0 if era in cut_off else p_kw for era, p_kw in clearing.setpoint_kw.items()}
             per_h = {
                 "rent": left - losses,
                 "lossSurplus": losses,
-                "undelivered": surplus_per_h(replace(clearing, setpoint_kw=delivered)) - left,
+                "undelivered": -receipts_per_h(replace(clearing, setpoint_kw=delivered)) - left,
             }
             values = {name: Decimal(f"{value * interval.hours:.6f}") for name, value in per_h.items()}
             postings = settle(self._rent_settlement, self._rent, interval.index, values)

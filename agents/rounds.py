@@ -14,7 +14,7 @@ from sim.curves import OfferCurve
 from sim.errors import Fault, MarketError, nearest
 from sim.market.assessment import Assessment
 from sim.market.certificate import Certificate, certify
-from sim.market.policies import Policy
+from sim.market.policy import Policy
 from sim.market.problem import Clearing, Limit, Offer, Problem
 from sim.tolerances import LOADING
 from sim.wire.bags import GridNode
@@ -237,21 +237,3 @@ def firm_eras(done: Round, rules: Rules) -> frozenset[str]:
     below = {offer.era for offer, node in zip(problem.offers, tree.offer_node.tolist(), strict=True) if near[node]}
     reached = [limit for limit in problem.linear if clearing.linear_value[limit.name] >= limit.most - limit.tolerance]
     return frozenset(below | {era for limit in reached for era, weight in limit.weight.items() if weight > 0})
-
-
-def surplus_per_h(clearing: Clearing) -> float:
-    """What all participants together pay more than they receive at their prices [currency/h].
-
-    Under locational prices it equals Σ adder · flow over the nodes and what linear limits are worth, the congestion rent,
-    and what marginal losses bring.
-    """
-    return -sum((clearing.participant_price[era] or 0.0) * p_kw for era, p_kw in clearing.setpoint_kw.items())
-
-
-def loss_surplus_per_h(problem: Problem, clearing: Clearing) -> float:
-    """The part of the surplus that known adders bring: marginal losses are about twice the losses [currency/h]."""
-    return -sum(
-        offer.adder_per_kwh * clearing.setpoint_kw[offer.era]
-        for offer in problem.offers
-        if clearing.participant_price[offer.era] is not None
-    )

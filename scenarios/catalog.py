@@ -9,7 +9,8 @@ import importlib
 from collections.abc import Callable, Mapping
 
 from sim.errors import DegsimError, ScenarioError, nearest
-from sim.market.policies import POLICIES, Policy
+from sim.market.policies import POLICIES
+from sim.market.policy import Policy
 from sim.market.problem import Clearing, ClearingPolicy, Problem
 
 

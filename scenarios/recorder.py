@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from agents.rounds import Round, Stage, loss_surplus_per_h, surplus_per_h
+from agents.rounds import Round, Stage
 from agents.twins.ev import EVTwin
 from results.run import ADMITTANCES, TABLES
 from scenarios.build import Built, NodeLimits
@@ -16,6 +16,7 @@ from sim.clock import Interval
 from sim.device import Device
 from sim.errors import FeederError
 from sim.feeder import Feeder, Flow
+from sim.market.problem import LOSSES, receipts_per_h
 
 if TYPE_CHECKING:
     from grid_models.elements import Element
@@ -105,7 +106,7 @@ class Recorder:
         """What the clearing leaves the market with, and the part of it that marginal losses bring [currency/h]."""
         if done.clearing is None or done.problem is None or self._built.market.rules.policy.pricing != "PAY_AS_CLEAR":
             return 0.0, 0.0
-        return surplus_per_h(done.clearing), loss_surplus_per_h(done.problem, done.clearing)
+        return -receipts_per_h(done.clearing), done.clearing.accounts.get(LOSSES, 0.0)
 
     def _unserved_kw(self) -> float:
         return sum(max(0.0, -device.unserved_kw) for device in self._built.world.devices)

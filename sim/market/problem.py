@@ -37,6 +37,8 @@ class Offer:
     baseline_kw: what it would do if nobody coordinated; if not given, the most it could: a load takes all it can, a
     generator gives all it can, and what could do both rests.
     adder_per_kwh: what its own price lies above its node's, known before the market clears (losses that it saves).
+    min_run_kw: what it cannot run below, >= 0, unless it rests: a car charges with 6 A at least.  Between them its curve
+    is what would be best if it could.
     """
 
     era: str
@@ -44,6 +46,7 @@ class Offer:
     curve: OfferCurve
     baseline_kw: float | None = None
     adder_per_kwh: float = 0.0
+    min_run_kw: float = 0.0
 
     @property
     def uncoordinated_kw(self) -> float:
@@ -60,12 +63,14 @@ class Limit:
     """A node of the tree, and how much may flow through the transformer above it: import >= 0, export >= 0 [kW].
 
     Nothing lies above the root (parent None), so that its limits hold nothing back.
+    distance: electrical distance to the parent >= 0, in whatever unit a fee is stated per (1 counts transformers).
     """
 
     node: str
     parent: str | None = None
     import_limit_kw: float = math.inf
     export_limit_kw: float = math.inf
+    distance: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +230,20 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Deal:
+    """Power that one participant sells to another, >= 0, and what each side pays or gets for a kWh of it.
+
+    Where the two prices differ, somebody between them keeps the difference (a grid fee, a spread).
+    """
+
+    seller: str
+    buyer: str
+    kw: float
+    paid_per_kwh: float
+    received_per_kwh: float
+
+
+@dataclass(frozen=True, slots=True)
 class Clearing:
     """The outcome of one market: set-points, prices and flows.  Powers in kW, prices in currency per kWh.
 
@@ -236,6 +255,9 @@ class Clearing:
     quantity_kw: traded, half the sum of all set-points without their signs.  welfare: currency per hour.
     linear_price: by linear limit, what one unit more of it would be worth [currency/h], >= 0.  linear_value: by linear
     limit, its weighted sum of the set-points.
+    deals: who trades with whom, where the policy knows that.  accounts: by name, what is left with somebody who is no
+    participant [currency/h], negative where he pays in: a rent, a fee, a subsidy; with what the participants receive at
+    their prices it sums to zero.
     """
 
     policy: str
@@ -252,6 +274,8 @@ class Clearing:
     notes: tuple[str, ...] = ()
     linear_price: Mapping[str, float] = field(default_factory=dict)
     linear_value: Mapping[str, float] = field(default_factory=dict)
+    deals: tuple[Deal, ...] = ()
+    accounts: Mapping[str, float] = field(default_factory=dict)
 
 
 ClearingPolicy: TypeAlias = Callable[[Problem], Clearing]
@@ -280,15 +304,24 @@ def record(
     offset_kw: Floats | None = None,
     notes: tuple[str, ...] = (),
     linear_price: Floats | None = None,
+    deals: tuple[Deal, ...] = (),
+    accounts: Mapping[str, float] | None = None,
 ) -> Clearing:
-    """The clearing with these set-points and prices, in the order of the problem's offers and of its tree's nodes."""
+    """The clearing with these set-points and prices, in the order of the problem's offers and of its tree's nodes.
+
+    accounts: who is left with what; if not given, what prices that part along the grid leave to it (``grid_accounts``).
+    """
     tree, eras = problem.tree, [offer.era for offer in problem.offers]
     curtailed = problem.curtailed_kw(setpoint_kw)
     flow = 0.0 - tree.power_kw(setpoint_kw)
+    adders = list(_adders(tree, node_price))
+    limit_price = np.zeros(len(problem.linear)) if linear_price is None else linear_price
+    if accounts is None:
+        accounts = grid_accounts(problem, setpoint_kw, np.array(adders), participant_price, limit_price)
     return Clearing(
         policy=policy,
         price_per_kwh=dict(zip(tree.names, node_price, strict=True)),
-        adder_per_kwh=dict(zip(tree.names, _adders(tree, node_price), strict=True)),
+        adder_per_kwh=dict(zip(tree.names, adders, strict=True)),
         setpoint_kw=dict(zip(eras, (setpoint_kw + 0.0).tolist(), strict=True)),
         participant_price=dict(zip(eras, participant_price, strict=True)),
         offset_kw={} if offset_kw is None else _non_zero(eras, offset_kw),
@@ -298,9 +331,37 @@ def record(
         quantity_kw=float(np.abs(setpoint_kw).sum() / 2),
         welfare=problem.welfare(setpoint_kw),
         notes=(*notes, *_curtailment_notes(curtailed), *_root_notes(problem)),
-        linear_price=by_linear_limit(problem, np.zeros(len(problem.linear)) if linear_price is None else linear_price),
+        linear_price=by_linear_limit(problem, limit_price),
         linear_value=by_linear_limit(problem, problem.weights @ setpoint_kw),
+        deals=deals,
+        accounts=accounts,
     )
+
+
+RENT, LOSSES = "congestion rent", "losses"
+"""Accounts of the grid: what its limits bring, and what marginal losses bring."""
+
+
+def grid_accounts(
+    problem: Problem,
+    setpoint_kw: Floats,
+    adder_per_kwh: Floats,
+    participant_price: Sequence[float | None],
+    linear_price: Floats,
+) -> dict[str, float]:
+    """What locational prices leave to the grid [currency/h]; what is zero is left out.
+
+    Rent is Σ adder · flow over the nodes and price · value over the linear limits; losses are what known adders bring.
+    """
+    priced = np.array([price is not None for price in participant_price], dtype=bool)
+    rent = float(-adder_per_kwh @ problem.tree.power_kw(setpoint_kw) + linear_price @ (problem.weights @ setpoint_kw))
+    losses = -float(problem.adder_per_kwh @ np.where(priced, setpoint_kw, 0.0))
+    return {name: amount for name, amount in ((RENT, rent), (LOSSES, losses)) if amount}
+
+
+def receipts_per_h(clearing: Clearing) -> float:
+    """What all participants together get at their prices [currency/h]; less than nothing where they pay in."""
+    return sum((clearing.participant_price[era] or 0.0) * p_kw for era, p_kw in clearing.setpoint_kw.items())
 
 
 def by_linear_limit(problem: Problem, values: Floats) -> dict[str, float]:
@@ -352,6 +413,8 @@ def _limit_faults(limits: Sequence[Limit]) -> Iterator[Fault]:
         for name in ("import_limit_kw", "export_limit_kw"):
             if not getattr(limit, name) >= 0:
                 yield Fault(f"limits/{index}/{name}", f"{limit.node}: {getattr(limit, name):g} is not a limit >= 0")
+        if not 0 <= limit.distance < math.inf:
+            yield Fault(f"limits/{index}/distance", f"{limit.node}: {limit.distance:g} is not a distance >= 0")
     for index, limit in enumerate(limits):
         if limit.parent is not None and limit.parent not in known:
             yield Fault(
@@ -388,6 +451,8 @@ def _offer_faults(problem: Problem) -> Iterator[Fault]:
             yield Fault(f"offers/{index}/baseline_kw", f"{offer.era}: {offer.baseline_kw} is not a power")
         if not math.isfinite(offer.adder_per_kwh):
             yield Fault(f"offers/{index}/adder_per_kwh", f"{offer.era}: {offer.adder_per_kwh} is not a price")
+        if not 0 <= offer.min_run_kw < math.inf:
+            yield Fault(f"offers/{index}/min_run_kw", f"{offer.era}: {offer.min_run_kw} is not a power >= 0")
     yield from _slack_faults(problem, seen)
 
 

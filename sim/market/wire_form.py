@@ -16,7 +16,7 @@ from types import MappingProxyType
 from sim.curves import OfferCurve, Point
 from sim.errors import CurveError, Fault, MarketError, MessageError, nearest
 from sim.market.certificate import Certificate, certify
-from sim.market.policies import Policy
+from sim.market.policy import Policy
 from sim.market.problem import DEFAULT_NODE, Clearing, Limit, LinearLimit, Offer, Problem
 
 MAX_POINTS = 4096

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from sim.curves import Floats
-from sim.market.policies.none import balanced, baselines, retail_prices
-from sim.market.problem import Clearing, Direction, Problem, record
+from sim.market.policies.none import at_retail, balanced, baselines
+from sim.market.policy import Policy
+from sim.market.problem import Clearing, Direction, Problem
 from sim.tolerances import POWER_KW
 
 PASSES = 100
@@ -16,15 +17,7 @@ PASSES = 100
 def clear(problem: Problem) -> Clearing:
     """The baselines, cut until every limit is kept (``kept``), with the slack taking what is left."""
     setpoint, held = kept(problem, baselines(problem))
-    setpoint = balanced(problem, setpoint)
-    return record(
-        problem,
-        "curtail-only",
-        setpoint,
-        node_price=[None] * len(held),
-        participant_price=retail_prices(problem, setpoint),
-        held=held,
-    )
+    return at_retail(problem, "curtail-only", balanced(problem, setpoint), held)
 
 
 def kept(problem: Problem, setpoint_kw: Floats) -> tuple[Floats, list[Direction | None]]:
@@ -75,3 +68,12 @@ def _cut(problem: Problem, setpoint_kw: Floats, weight: Floats, excess: float) -
             setpoint_kw = setpoint_kw + room * (taken / effect) * way
             excess -= taken
     return setpoint_kw
+
+
+POLICY = Policy(
+    "curtail-only",
+    clear,
+    frozenset({"balance", "limits", "linear", "money"}),
+    "RETAIL",
+    "baselines, cut pro rata where a limit is exceeded",
+)

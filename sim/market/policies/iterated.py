@@ -17,6 +17,7 @@ from sim.market.adders import Round, Step, Trace
 from sim.market.policies import curtail_only, locational
 from sim.market.policies.locational import Outcome
 from sim.market.policies.none import balanced
+from sim.market.policy import Policy
 from sim.market.problem import Clearing, Direction, Problem
 from sim.tolerances import POWER_KW
 
@@ -271,3 +272,29 @@ def _priced(
         adder=own_adder,
         linear_price=linear_price,
     )
+
+
+ASCENT = Policy(
+    "adder-ascent",
+    adder_ascent,
+    frozenset({"balance", "limits", "money"}),
+    "PAY_AS_CLEAR",
+    "adders raised where a limit is exceeded, in rounds; what is left over is cut",
+    source="dual ascent: Low and Lapsley, IEEE/ACM Transactions on Networking 7(6), 1999",
+)
+UTILISATION = Policy(
+    "utilisation",
+    utilisation,
+    frozenset({"balance", "curves", "range", "linear", "rational", "money"}),
+    "PAY_AS_CLEAR",
+    "adders in proportion to loading; limits are not kept",
+    heeds_limits=False,
+)
+UTILISATION_DAMPED = Policy(
+    "utilisation-damped",
+    utilisation_damped,
+    frozenset({"balance", "curves", "range", "linear", "rational", "money"}),
+    "PAY_AS_CLEAR",
+    "the same, each adder going half of its way in a pass",
+    heeds_limits=False,
+)

@@ -22,6 +22,7 @@ from sim import curves
 from sim.curves import SAME_KW, Crossing, CurveStack, Flags, Floats, Ints, OfferCurve, Plateau
 from sim.errors import Fault, MarketError
 from sim.market import programme
+from sim.market.policy import Policy
 from sim.market.problem import Clearing, Direction, Limit, Problem, Tree, record
 from sim.tolerances import POWER_KW, PRICE_PER_KWH
 
@@ -441,3 +442,15 @@ def _published(tree: Tree, market: _Held, setpoint: Floats, curtailed: Floats) -
             moved[[node, zone[parent]]] += flow[node]
     known: Flags = market.named & (moved[zone] > POWER_KW)
     return known
+
+
+POLICY = Policy(
+    "locational",
+    clear,
+    frozenset(
+        {"balance", "curves", "range", "adders", "limits", "linear", "rational", "money", "solvent", "efficient"}
+    ),
+    "PAY_AS_CLEAR",
+    "a price at every node; the optimum within all limits",
+    source="Schweppe, Caramanis, Tabors and Bohn, Spot Pricing of Electricity, 1988, on a tree",
+)

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from sim.curves import Floats
-from sim.market.problem import Clearing, Problem, record, slack_prices
+from sim.market.policy import Policy
+from sim.market.problem import Clearing, Direction, Problem, record, slack_prices
+
+MARGIN = "retail margin"
+"""Account of what the slack's tariff leaves between its two prices."""
 
 
 def clear(problem: Problem) -> Clearing:
     """The baselines.  Without a slack nothing balances them, and there is no price."""
     setpoint = balanced(problem, baselines(problem))
+    return at_retail(problem, "none", setpoint, [None] * len(problem.tree.names))
+
+
+def at_retail(problem: Problem, policy: str, setpoint_kw: Floats, held: Sequence[Direction | None]) -> Clearing:
+    """Set-points at the slack's tariff; what it earns between its two prices on power that it never carried is named."""
+    prices = retail_prices(problem, setpoint_kw)
+    left = -sum((price or 0.0) * p_kw for price, p_kw in zip(prices, setpoint_kw.tolist(), strict=True))
     return record(
         problem,
-        "none",
-        setpoint,
-        node_price=[None] * len(problem.tree.names),
-        participant_price=retail_prices(problem, setpoint),
-        held=[None] * len(problem.tree.names),
+        policy,
+        setpoint_kw,
+        node_price=[None] * len(held),
+        participant_price=prices,
+        held=held,
+        accounts={MARGIN: left} if left else {},
     )
 
 
@@ -42,3 +55,13 @@ def retail_prices(problem: Problem, setpoint_kw: Floats) -> list[float | None]:
     signs = (np.sign(setpoint_kw) * np.where(problem.is_slack, -1.0, 1.0)).tolist()
     of_sign = {sign: price for sign, price in ((-1.0, buying), (1.0, selling)) if math.isfinite(price)}
     return [of_sign.get(sign) for sign in signs]
+
+
+POLICY = Policy(
+    "none",
+    clear,
+    frozenset({"balance", "linear", "money"}),
+    "RETAIL",
+    "everybody at its baseline; nothing is kept",
+    heeds_limits=False,
+)

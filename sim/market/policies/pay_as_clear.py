@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from sim.market.policies import locational
+from sim.market.policy import Policy
 from sim.market.problem import Clearing, Problem, by_linear_limit
 
 
@@ -25,4 +26,16 @@ def clear(problem: Problem) -> Clearing:
         clearing,
         linear_price=by_linear_limit(problem, np.zeros(len(values))),
         linear_value=by_linear_limit(problem, values),
+        accounts={},
     )
+
+
+POLICY = Policy(
+    "pay-as-clear",
+    clear,
+    frozenset({"balance", "curves", "range", "adders", "rational", "money", "solvent", "nonprofit", "efficient"}),
+    "PAY_AS_CLEAR",
+    "one price for all; limits are not looked at",
+    heeds_limits=False,
+    source="k-double auction: Chatterjee and Samuelson, Operations Research 31(5), 1983",
+)

@@ -1,0 +1,110 @@
+"""Does a clearing keep what economists ask of a market?  Asked of its numbers alone, like its certificate.
+
+| condition | holds when                                                                                             |
+|-----------|--------------------------------------------------------------------------------------------------------|
+| rational  | nobody would rather not have traded: what it pays or gets is no worse than its own curve               |
+| money     | what participants receive at their prices and what is left with named accounts sums to zero            |
+| solvent   | the accounts together are not below zero: nobody has to pay in (weak budget balance)                   |
+| nonprofit | the accounts together are zero (strong budget balance)                                                 |
+
+Whether a clearing is efficient cannot be seen from it alone: ``shortfall`` asks the optimum.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from sim.curves import Floats
+from sim.market.certificate import Violation, certify
+from sim.market.policies import locational
+from sim.market.problem import Clearing, Problem, receipts_per_h
+from sim.tolerances import POWER_KW, PRICE_PER_KWH
+
+_Finding = tuple[str, str, float]
+
+MARKET = "market"
+"""Who is named where it is nobody in particular."""
+
+
+def surplus_per_h(problem: Problem, clearing: Clearing) -> Floats:
+    """By offer, what it gains by the clearing against not trading, by its own curve [currency/h].
+
+    Not trading is the power of its curve nearest to zero.  NaN for who has no price.  What was cut beyond a curve's range
+    is lost at the price cap or floor, and cannot be counted where there is none.
+    """
+    setpoint = np.array([clearing.setpoint_kw[offer.era] for offer in problem.offers], dtype=float)
+    prices = [clearing.participant_price[offer.era] for offer in problem.offers]
+    price = np.array([math.nan if p is None else p for p in prices], dtype=float)
+    near = np.clip(0.0, problem.stack.min_kw, problem.stack.max_kw)
+    beyond = problem.curtailed_kw(setpoint)
+    last_resort = np.where(beyond > 0, problem.price_cap, problem.price_floor)
+    lost = np.where(np.isfinite(last_resort), last_resort, 0.0) * beyond
+    surplus: Floats = price * (setpoint - near) + problem.stack.welfare(setpoint) - lost
+    return surplus
+
+
+def shortfall(problem: Problem, clearing: Clearing) -> float:
+    """By how much the clearing's welfare falls short of the best that set-points within all limits have [currency/h]."""
+    return locational.clear(problem).welfare - clearing.welfare
+
+
+def broken(problem: Problem, clearing: Clearing, promises: Iterable[str]) -> tuple[Violation, ...]:
+    """Whatever the clearing breaks of these promises; "efficient", which one clearing cannot show, is not looked at."""
+    promised = frozenset(promises)
+    found = [violation for violation in certify(problem, clearing).violations if violation.condition in promised]
+    return (*found, *(violation for violation in economic_faults(problem, clearing) if violation.condition in promised))
+
+
+def economic_faults(problem: Problem, clearing: Clearing) -> Iterator[Violation]:
+    """All violations of all conditions of economics."""
+    for name, check in CONDITIONS.items():
+        for who, what, amount in check(problem, clearing):
+            yield Violation(name, who, what, amount)
+
+
+def _rational(problem: Problem, clearing: Clearing) -> Iterator[_Finding]:
+    surplus = surplus_per_h(problem, clearing)
+    for index in np.flatnonzero(surplus < -_money_tolerance(problem, clearing)).tolist():
+        yield (
+            problem.offers[index].era,
+            f"is {-surplus[index]:g} worse off than without trading",
+            -float(surplus[index]),
+        )
+
+
+def _money(problem: Problem, clearing: Clearing) -> Iterator[_Finding]:
+    unpriced = any(
+        abs(p_kw) > POWER_KW and clearing.participant_price[era] is None for era, p_kw in clearing.setpoint_kw.items()
+    )
+    left = receipts_per_h(clearing) + sum(clearing.accounts.values())
+    if not unpriced and not abs(left) <= _money_tolerance(problem, clearing):
+        yield MARKET, f"{-left:g} more are paid in than are paid out and accounted for", abs(left)
+
+
+def _solvent(problem: Problem, clearing: Clearing) -> Iterator[_Finding]:
+    left = sum(clearing.accounts.values())
+    if not left >= -_money_tolerance(problem, clearing):
+        yield MARKET, f"{-left:g} have to be paid in", -left
+
+
+def _nonprofit(problem: Problem, clearing: Clearing) -> Iterator[_Finding]:
+    left = sum(clearing.accounts.values())
+    if not abs(left) <= _money_tolerance(problem, clearing):
+        yield MARKET, f"{left:g} are left with {', '.join(clearing.accounts)}", abs(left)
+
+
+def _money_tolerance(problem: Problem, clearing: Clearing) -> float:
+    """What powers and prices that are off by their tolerances come to together [currency/h]."""
+    prices = [abs(price) for price in clearing.participant_price.values() if price is not None]
+    power = sum(abs(p_kw) for p_kw in clearing.setpoint_kw.values())
+    return PRICE_PER_KWH * (1.0 + power) + POWER_KW * max(prices, default=0.0) * (1 + len(problem.offers))
+
+
+CONDITIONS: Mapping[str, Callable[[Problem, Clearing], Iterator[_Finding]]] = MappingProxyType(
+    {"rational": _rational, "money": _money, "solvent": _solvent, "nonprofit": _nonprofit}
+)
+"""The conditions by name, in the order in which they are checked."""
