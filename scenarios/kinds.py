@@ -19,7 +19,7 @@ from agents.twins.ev import EVTwin, Session
 from agents.twins.inverter import OVERSIZE, Inverter
 from agents.twins.load import LoadTwin
 from agents.twins.solar import SolarTwin
-from scenarios.spec import (
+from scenarios.populations import (
     BatterySpec,
     EVSpec,
     HouseholdSpec,

@@ -11,7 +11,8 @@ from grid_models.powerflow import PandapowerFeeder
 from scenarios import catalog
 from scenarios.money import DIRECTIONS, tariff_of
 from scenarios.names import RESERVED
-from scenarios.spec import PopulationSpec, Scenario, SiteSpec
+from scenarios.populations import PopulationSpec
+from scenarios.spec import Scenario, SiteSpec
 from sim.errors import Fault, ScenarioError, nearest
 from sim.rng import stream
 from sim.tariff import prices_by_minute

@@ -10,7 +10,8 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from scenarios.spec import CURRENCY_PATTERN, NAME_PATTERN, TIME_PATTERN, Scenario
+from scenarios.fields import CURRENCY_PATTERN, NAME_PATTERN, TIME_PATTERN
+from scenarios.spec import Scenario
 from sim.errors import Fault, ScenarioError, nearest
 
 PATTERNS = {

@@ -1,0 +1,64 @@
+"""What somebody expects of a quantity in the intervals to come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+QUANTILES = (0.1, 0.5, 0.9)
+"""Shares of outcomes that lie below ``p10``, ``p50`` and ``p90``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Expected values of a variable at a place, one an interval from ``first`` on.
+
+    variable: what is forecast, such as PRICE.  issued_s: simulated second at which it was made.  first: number of the
+    first interval.  values: the expected ones, in the variable's unit.  p10, p50, p90: values that so large a share of
+    outcomes lies below, or None where no spread is known.  Raises ``ValueError`` where these differ in length from
+    ``values``, or fall from one to the next.
+    """
+
+    variable: str
+    place: str
+    issued_s: int
+    first: int
+    values: tuple[float, ...]
+    p10: tuple[float, ...] | None = None
+    p50: tuple[float, ...] | None = None
+    p90: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        known = [row for row in (self.p10, self.p50, self.p90) if row is not None]
+        if any(len(row) != len(self.values) for row in known):
+            raise ValueError(f"{len(self.values)} values, but quantiles of {[len(row) for row in known]}")
+        for slot, at_slot in enumerate(zip(*known, strict=True)):
+            if list(at_slot) != sorted(at_slot):
+                raise ValueError(f"interval {self.first + slot}: quantiles {at_slot} fall")
+
+    @property
+    def end(self) -> int:
+        """Number of the first interval that nothing is said about."""
+        return self.first + len(self.values)
+
+    def value(self, index: int) -> float | None:
+        """Expected value in interval ``index``; None outside the horizon."""
+        return self.values[index - self.first] if self.first <= index < self.end else None
+
+    def quantile(self, index: int, share: float) -> float | None:
+        """Value that this share of outcomes, 0..1, lies below in interval ``index``; None outside the horizon.
+
+        Linear between the quantiles known, the outermost of them beyond; without any, the expected value.
+        """
+        if not self.first <= index < self.end:
+            return None
+        slot = index - self.first
+        rows = zip(QUANTILES, (self.p10, self.p50, self.p90), strict=True)
+        known = [(at, row[slot]) for at, row in rows if row is not None]
+        if not known:
+            return self.values[slot]
+        below = [point for point in known if point[0] <= share]
+        above = [point for point in known if point[0] > share]
+        if not below or not above:
+            return (below or above)[-1 if below else 0][1]
+        (a, low), (b, high) = below[-1], above[0]
+        return low + (high - low) * (share - a) / (b - a)

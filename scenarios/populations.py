@@ -1,0 +1,205 @@
+"""What populations may stand in a scenario file: one kind of participant each, with units, bounds and defaults."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from agents.twins.inverter import CURVES, Curve, curve_fault
+from scenarios.fields import Finite, Model, Name, NonNegative, Positive, Share
+
+LEAST_KEPT = 1e-3
+"""A truncated distribution that keeps less than this share of its draws is a mistake, and slow."""
+
+
+class Normal(Model):
+    """Normal distribution, drawn again until a draw lies within ``low`` and ``high``."""
+
+    distribution: Literal["normal"]
+    mean: Finite
+    sd: NonNegative
+    low: Finite
+    high: Finite
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low} must be below high {self.high}")
+        if self.kept() < LEAST_KEPT:
+            raise ValueError(f"of mean {self.mean} and sd {self.sd}, hardly a draw lies within {self.low}..{self.high}")
+        return self
+
+    def kept(self) -> float:
+        """Share of draws that lie within the bounds."""
+        if self.sd == 0:
+            return float(self.low <= self.mean <= self.high)
+        low, high = ((bound - self.mean) / (self.sd * math.sqrt(2)) for bound in (self.low, self.high))
+        return (math.erf(high) - math.erf(low)) / 2
+
+
+class Lognormal(Model):
+    """``scale`` times a lognormal draw with these parameters of its logarithm, at most ``high``."""
+
+    distribution: Literal["lognormal"]
+    mean_log: Finite
+    sd_log: NonNegative
+    scale: Positive = 1.0
+    high: Positive
+
+
+class Uniform(Model):
+    """Uniform distribution over ``low`` to ``high``."""
+
+    distribution: Literal["uniform"]
+    low: Finite
+    high: Finite
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low} must be below high {self.high}")
+        return self
+
+
+def _positive(value: Normal | Lognormal | Uniform) -> Normal | Lognormal | Uniform:
+    if not isinstance(value, Lognormal) and value.low <= 0:
+        raise ValueError(f"low {value.low} must be above 0")
+    return value
+
+
+def _hours(value: Normal | Uniform) -> Normal | Uniform:
+    if value.low < 0 or value.high > 24:
+        raise ValueError(f"{value.low}..{value.high} are not hours of a day, 0..24")
+    return value
+
+
+PositiveDraw = Annotated[
+    Annotated[Normal | Lognormal | Uniform, Field(discriminator="distribution")], AfterValidator(_positive)
+]
+HourOfDay = Annotated[Annotated[Normal | Uniform, Field(discriminator="distribution")], AfterValidator(_hours)]
+
+
+class PopulationSpec(Model):
+    """What every population has: how many, what they are called, where they stand, through whom they trade.
+
+    count: default one at every site.  sites: names of the sites to choose from, default all; the choice depends on the seed
+    and the population's name alone.  host: an aggregator's name, default the market itself.  connection_kw: what each meter's
+    connection carries in either direction (63 A at three phases and 400 V: 43.6 kW).  phases: 3 connects to all phases
+    equally, 1 to one of them: to ``phase``, else to that of the network's own customer at the site, else to one drawn by
+    seed and name; a phase says that it is one.  Where the feeder has ``phases: 1`` neither changes anything.
+    """
+
+    kind: str
+    name: Name | None = None
+    count: Annotated[int, Field(ge=0)] | None = None
+    sites: tuple[str, ...] | None = None
+    host: Name | None = None
+    connection_kw: Positive = 43.6
+    phases: Literal[1, 3] | None = None
+    phase: Literal["A", "B", "C"] | None = None
+
+    @model_validator(mode="after")
+    def _one_phase(self) -> Self:
+        if self.phase is not None and self.phases == 3:
+            raise ValueError(f"phase {self.phase}: what is connected to three phases has none of its own")
+        return self
+
+    @property
+    def is_single_phase(self) -> bool:
+        """Whether each member is connected to one phase."""
+        return self.phases == 1 or self.phase is not None
+
+
+class VoltVarSpec(Model):
+    """A characteristic of one's own: points of voltage per unit and share of the rated apparent power, + into the grid."""
+
+    points: Annotated[tuple[tuple[Positive, Finite], ...], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _falls(self) -> Self:
+        why = curve_fault(self.points)
+        if why:
+            raise ValueError(f"points: {why}")
+        return self
+
+
+VoltVar = Literal["none", "ieee-1547-b", "vde-ar-n-4105"]
+
+
+class InverterPopulation(PopulationSpec):
+    """What every population of inverters has for reactive power.
+
+    volt_var: a characteristic by name or by its points, default none.  power_factor: constant cos φ instead, > 0 with
+    reactive power into the grid, < 0 out of it.  rated_kva: apparent power that active power cannot exceed, default 1.1 times
+    the largest.
+    """
+
+    volt_var: VoltVar | VoltVarSpec = "none"
+    power_factor: Annotated[float, Field(ge=-1, le=1)] = 1.0
+    rated_kva: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if self.power_factor == 0:
+            raise ValueError("power_factor: 0 would be reactive power alone")
+        if self.volt_var != "none" and self.power_factor != 1:
+            raise ValueError("volt_var and power_factor: an inverter follows either its voltage or its active power")
+        return self
+
+    @property
+    def volt_var_points(self) -> Curve:
+        """The characteristic; empty for none."""
+        return self.volt_var.points if isinstance(self.volt_var, VoltVarSpec) else CURVES[self.volt_var]
+
+
+class HouseholdSpec(PopulationSpec):
+    """Inelastic households that follow the profiles of the feeder's own customers; scale multiplies them."""
+
+    kind: Literal["household"]
+    scale: NonNegative = 1.0
+
+
+class SolarSpec(InverterPopulation):
+    """Rooftop plants: peak_kw of DC-to-AC rating; reserve_per_kwh is the price below which they stop."""
+
+    kind: Literal["solar"]
+    peak_kw: Positive | PositiveDraw
+    reserve_per_kwh: Finite = 0.0
+
+
+class BatterySpec(InverterPopulation):
+    """Home batteries; efficiencies hold one way each, wear_per_kwh is added to what a discharged kWh must bring."""
+
+    kind: Literal["battery"]
+    capacity_kwh: Positive | PositiveDraw
+    charge_kw: Positive
+    discharge_kw: Positive
+    charge_efficiency: Annotated[float, Field(gt=0, le=1)] = 0.95
+    discharge_efficiency: Annotated[float, Field(gt=0, le=1)] = 0.95
+    initial_soc: Share = 0.5
+    wear_per_kwh: NonNegative = 0.0
+
+
+class EVSpec(PopulationSpec):
+    """Electric cars that come home, need what the day's driving took, and leave again.
+
+    arrival_h, departure_h: local hours of the day, 0..24; a car that comes on one day leaves on the next.  distance_km: driven
+    per day; consumption_kwh_per_km: taken from the battery.  belief_sd_per_kwh: spread of what drivers expect the local price
+    to lie above the tariff.
+    """
+
+    kind: Literal["ev"]
+    capacity_kwh: Positive
+    charge_kw: Positive
+    charge_efficiency: Annotated[float, Field(gt=0, le=1)] = 0.9
+    target_soc: Annotated[float, Field(gt=0, le=1)] = 1.0
+    arrival_h: HourOfDay
+    departure_h: HourOfDay
+    distance_km: Positive | PositiveDraw
+    consumption_kwh_per_km: Positive
+    belief_sd_per_kwh: NonNegative = 0.0
+
+
+Population = Annotated[HouseholdSpec | SolarSpec | BatterySpec | EVSpec, Field(discriminator="kind")]
