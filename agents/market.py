@@ -166,7 +166,7 @@ class Market(Participant):
         ]
         limits = (Limit(self._root_node, None), *(limit_of(node, self._root_node) for node in nodes))
         try:
-            problem = problem_of(self._offers[index], limits, self.rules, self._supplier)
+            problem = problem_of(self._offers[index], limits, self.rules, self._supplier, index)
         except MarketError as error:
             raise Refusal(Code.PRC_CONFLICT, "/message/catalogs", str(error)) from error
         del self._closing[message.message_id], self._offers[index]

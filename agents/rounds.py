@@ -99,7 +99,9 @@ def limit_of(node: GridNode, root: str) -> Limit:
     )
 
 
-def problem_of(offers: tuple[Offer, ...], limits: tuple[Limit, ...], rules: Rules, supplier: str) -> Problem:
+def problem_of(
+    offers: tuple[Offer, ...], limits: tuple[Limit, ...], rules: Rules, supplier: str, interval: int | None = None
+) -> Problem:
     """The market problem of a gate; the supplier stands for the upstream grid if it has offered."""
     present = any(offer.era == supplier for offer in offers)
     return Problem(
@@ -109,6 +111,7 @@ def problem_of(offers: tuple[Offer, ...], limits: tuple[Limit, ...], rules: Rule
         price_floor=rules.price_floor,
         price_cap=rules.price_cap,
         slack=supplier if present else None,
+        interval=interval,
     )
 
 

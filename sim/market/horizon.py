@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy as np
 from sim.curves import Floats, Ints
 from sim.errors import Fault, MarketError
 from sim.market.problem import Limit, Problem, Tree
+from sim.tolerances import POWER_KW
 
 # Rows by interval: a quantity in interval t has the column of its first interval plus t.
 
@@ -57,8 +59,9 @@ class Store:
 class Flow:
     """Power between ``least_kw`` and ``most_kw`` in each interval, shape [T], + = injection, at a price.
 
-    cost_per_kwh, shape [T]: of a kWh more.  A roof is 0..sun at no cost; a load that can be left unserved is -demand..0 at
-    what that loses; the grid above is an import and an export at the tariff.
+    cost_per_kwh, shape [T]: of a kWh more than ``usual_kw``.  A roof is 0..sun at no cost; a load that can be left unserved
+    is -demand..0, usually -demand, at what a kWh unserved loses; the grid above is an import and an export at the tariff.
+    account: under which the cost is told.
     """
 
     era: str
@@ -66,6 +69,12 @@ class Flow:
     least_kw: Floats
     most_kw: Floats
     cost_per_kwh: Floats
+    account: str = "energy"
+    usual_kw: Floats | float = 0.0
+
+
+WEAR, LOST, STORED = "wear", "lost", "stored"
+"""Accounts of stores: what discharging wears off, what is missed, and, negative, what is stored in the end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,11 +117,12 @@ class Horizon:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """The optimum.  cost: of everything, less what is stored in the end [currency]; setpoint_kw by era, price_per_kwh and
-    flow_kw (+ = import) by node, each of shape [T].  flows_kw, levels_kwh, missed_kwh: by flow and store, in the order given.
+    """The optimum.  costs: by account, of everything, less what is stored in the end [currency]; setpoint_kw by era,
+    price_per_kwh and flow_kw (+ = import) by node, each of shape [T].  flows_kw, levels_kwh, missed_kwh: by flow and store,
+    in the order given.
     """
 
-    cost: float
+    costs: Mapping[str, float]
     setpoint_kw: Mapping[str, Floats]
     price_per_kwh: Mapping[str, Floats]
     flow_kw: Mapping[str, Floats]
@@ -120,11 +130,20 @@ class Plan:
     levels_kwh: tuple[Floats, ...]
     missed_kwh: tuple[Floats, ...]
 
+    @property
+    def cost(self) -> float:
+        """All in all."""
+        return sum(self.costs.values())
 
-def plan(horizon: Horizon) -> Plan:
-    """The plan of least cost.  Raises ``MarketError`` where nothing fits all limits and levels."""
-    programme = _Programme(horizon)
-    x, duals, cost = programme.solved()
+
+def plan(horizon: Horizon, done_kw: Mapping[str, Floats] = MappingProxyType({})) -> Plan:
+    """The plan of least cost.  Raises ``MarketError`` where nothing fits all limits and levels.
+
+    done_kw: by era and interval, what it has really done, where that is known: the plan is then what explains it, and its
+    cost what it has cost, by the same rules as the best (take the limits away, for what was done may have broken them).
+    """
+    programme = _Programme(horizon, done_kw)
+    x, duals = programme.solved()
     everything: tuple[Flow | Store, ...] = (*horizon.flows, *horizon.stores)
     tree, powers = horizon.tree, programme.powers_kw(x)
     setpoint: dict[str, Floats] = {}
@@ -136,7 +155,7 @@ def plan(horizon: Horizon) -> Plan:
         by_node[tree.parent[node]] += by_node[node]
     price = programme.prices(duals)
     return Plan(
-        cost,
+        programme.costs(x),
         setpoint,
         {name: price[node] for node, name in enumerate(tree.names)},
         {name: 0.0 - by_node[node] for node, name in enumerate(tree.names)},
@@ -184,7 +203,7 @@ class _Programme:
     Columns: of each flow its power; of each store charge, discharge, level and what is missed; the peak.
     """
 
-    def __init__(self, horizon: Horizon) -> None:
+    def __init__(self, horizon: Horizon, done_kw: Mapping[str, Floats]) -> None:
         self._horizon = horizon
         self._tree = horizon.tree
         self._low: list[Floats] = []
@@ -197,10 +216,11 @@ class _Programme:
         for columns, _, sign in self._injections():
             self._exact.put(self._balance, columns, sign)
         self._forward, self._reverse = self._held()
-        self._peak()
+        self._peak_column = self._peak()
+        self._pinned(done_kw)
 
-    def solved(self) -> tuple[Floats, tuple[Floats, Floats], float]:
-        """Columns, duals (of equations, of limits) and the cost."""
+    def solved(self) -> tuple[Floats, tuple[Floats, Floats]]:
+        """Columns and duals (of equations, of limits)."""
         from scipy.optimize import linprog  # type: ignore[import-untyped]  # noqa: PLC0415  heavy
 
         low, high, cost = map(np.concatenate, (self._low, self._high, self._cost))
@@ -219,7 +239,24 @@ class _Programme:
             raise MarketError("horizon", "no plan keeps all limits and levels; let what may be missed have a price")
         if found.status != 0:
             raise MarketError("horizon", f"its linear programme failed: {found.message}")
-        return np.asarray(found.x), (np.asarray(found.eqlin.marginals), np.asarray(found.ineqlin.marginals)), found.fun
+        return np.asarray(found.x), (np.asarray(found.eqlin.marginals), np.asarray(found.ineqlin.marginals))
+
+    def costs(self, x: Floats) -> dict[str, float]:
+        """By account, what a solution costs."""
+        costs: dict[str, float] = {}
+
+        def add(account: str, amount: float) -> None:
+            costs[account] = costs.get(account, 0.0) + amount
+
+        for flow, columns in zip(self._horizon.flows, self._flows, strict=True):
+            add(flow.account, float(flow.cost_per_kwh @ (x[columns] - flow.usual_kw)) * self._horizon.hours)
+        for store, (_, discharge, level, missed) in zip(self._horizon.stores, self._stores, strict=True):
+            add(WEAR, store.wear_per_kwh * float(x[discharge].sum()) * self._horizon.hours)
+            add(LOST, store.lost_per_kwh * float(x[missed].sum()))
+            add(STORED, -store.worth_per_kwh * float(x[level[-1]]))
+        if self._peak_column is not None:
+            add("peak", self._horizon.peak_per_kw * float(x[self._peak_column]))
+        return costs
 
     def powers_kw(self, x: Floats) -> list[Floats]:
         """Injection of each flow, then of each store."""
@@ -267,12 +304,12 @@ class _Programme:
         self._most.put(rows, missed[wanted], -1.0)
         return charge, discharge, level, missed
 
-    def _injections(self) -> Iterable[tuple[Ints, str, float]]:
+    def _injections(self) -> Iterable[tuple[Ints, Flow | Store, float]]:
         for flow, columns in zip(self._horizon.flows, self._flows, strict=True):
-            yield columns, flow.node, 1.0
+            yield columns, flow, 1.0
         for store, (charge, discharge, _, _) in zip(self._horizon.stores, self._stores, strict=True):
-            yield charge, store.node, -1.0
-            yield discharge, store.node, 1.0
+            yield charge, store, -1.0
+            yield discharge, store, 1.0
 
     def _held(self) -> tuple[list[Ints | None], list[Ints | None]]:
         """By node, the rows of its import limit and of its export limit; None where nothing is held back."""
@@ -292,14 +329,14 @@ class _Programme:
         self, node: int, rows: Ints | None, way: float, above: Sequence[frozenset[int]], place: Mapping[str, int]
     ) -> None:
         assert rows is not None
-        for columns, name, sign in self._injections():
-            if node in above[place[name]]:
+        for columns, one, sign in self._injections():
+            if node in above[place[one.node]]:
                 self._most.put(rows, columns, way * sign)
 
-    def _peak(self) -> None:
+    def _peak(self) -> int | None:
         """One more column for the greatest import of a node, where that is charged."""
         if self._horizon.peak_node is None:
-            return
+            return None
         cost = np.zeros(self._horizon.count)
         cost[0] = self._horizon.peak_per_kw
         peak = self._columns(0.0, np.inf, cost)
@@ -308,6 +345,15 @@ class _Programme:
         self._most.put(rows, np.full(self._horizon.count, peak[0]), -1.0)
         above = [_path(self._tree, index) for index in range(len(self._tree.names))]
         self._sum_below(node, rows, -1.0, above, {name: index for index, name in enumerate(self._tree.names)})
+        return int(peak[0])
+
+    def _pinned(self, done_kw: Mapping[str, Floats]) -> None:
+        """What was done, to within what rounding may have left of it."""
+        for way in (1.0, -1.0):
+            rows = {era: self._most.begin(way * power + POWER_KW) for era, power in done_kw.items()}
+            for columns, one, sign in self._injections():
+                if one.era in rows:
+                    self._most.put(rows[one.era], columns, way * sign)
 
 
 def _path(tree: Tree, node: int) -> frozenset[int]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from sim.market.horizon import Horizon
 from sim.market.problem import ClearingPolicy
 
 PROMISES: Mapping[str, str] = MappingProxyType(
@@ -41,6 +42,7 @@ class Policy:
     heeds_limits: whether it tries to keep limits, so that one tightened by the power flow is worth another round.
     truthful: for whom no misreport pays; None where some lie does.
     source: where the rule was published.
+    foreseeing: makes the policy of a run from everything that will be in it; None for those that see one market at a time.
     """
 
     name: str
@@ -51,3 +53,4 @@ class Policy:
     heeds_limits: bool = True
     truthful: Truthful | None = None
     source: str = ""
+    foreseeing: Callable[[Horizon], ClearingPolicy] | None = None

@@ -143,7 +143,7 @@ class Problem:
     limits: the nodes; without any there is one, named by the offers.  k: where in a range of prices that all clear the
     price is chosen, 0 lowest to 1 highest.  price_floor, price_cap: last-resort prices.  slack: era of the supplier that
     takes what the others leave, at the root.  linear: limits beside the tree; they need a price floor and a price cap,
-    for what has to be cut to keep them would have no price.
+    for what has to be cut to keep them would have no price.  interval: its number in a run; None for a market by itself.
     Raises ``MarketError`` with every fault; its place is ``offers/3``, ``limits/2`` or ``linear/1/weight/ev-7``.
     """
 
@@ -154,6 +154,7 @@ class Problem:
     price_cap: float = math.inf
     slack: str | None = None
     linear: tuple[LinearLimit, ...] = ()
+    interval: int | None = None
 
     def __post_init__(self) -> None:
         if not self.limits:
