@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from agents.accounts import Accounts
@@ -22,12 +22,13 @@ from agents.rounds import Clear, Rules, clear_and_certify
 from agents.transformer import Transformer
 from agents.utility import Connection, Utility
 from grid_models.powerflow import PandapowerFeeder
-from scenarios import catalog, money
+from scenarios import catalog, foresight, money
 from scenarios.feeder import allowed_loading, limits_kw, load
 from scenarios.grid_events import grid_changes
 from scenarios.kinds import KINDS, Ground, Spot, phase_of
 from scenarios.names import CATALOGUE, MARKET, METERING, RETAILER, ROOT, UTILITY
 from scenarios.placement import Settler, settle_in
+from scenarios.populations import PopulationSpec
 from scenarios.regulation import policing_of
 from scenarios.spec import Scenario
 from scenarios.timing import Stopwatch
@@ -40,6 +41,8 @@ from sim.contracts.settlement_moves import Missing
 from sim.device import Device
 from sim.feeder import Branch
 from sim.journal import Journal
+from sim.market.policy import Policy
+from sim.market.problem import Limit
 from sim.participant import Ids, Participant
 from sim.trust.signatory import Signatory
 from sim.world import World
@@ -70,6 +73,7 @@ class Built:
     market: Market
     resources: tuple[Resource, ...]
     limits: tuple[NodeLimits, ...]
+    populations: Mapping[str, PopulationSpec]
     sites: Mapping[str, str]
     stopwatch: Stopwatch
 
@@ -84,6 +88,14 @@ def build(scenario: Scenario, sink: BinaryIO, stopwatch: Stopwatch) -> Built:
         weather = weather_of(scenario)
     settlers = settle_in(scenario, feeder, weather.load_kw.shape[1])
     return _Builder(scenario, feeder, weather, settlers, sink, stopwatch).build()
+
+
+def tree_of(limits: Sequence[NodeLimits]) -> tuple[Limit, ...]:
+    """The tree of limits as the market gets it."""
+    return (
+        Limit(ROOT),
+        *(Limit(one.branch.name, one.branch.parent or ROOT, one.import_kw, one.export_kw) for one in limits),
+    )
 
 
 class _Builder:
@@ -102,6 +114,7 @@ class _Builder:
         self._feeder = feeder
         self._weather = weather
         self._settlers = settlers
+        self._populations = {settler.era: settler.population for settler in settlers}
         self._stopwatch = stopwatch
         self._policy = catalog.policy(scenario.market.policy)
         self._fallback = catalog.policy(scenario.market.fallback)
@@ -146,7 +159,7 @@ class _Builder:
         self._add(Catalogue(world, CATALOGUE, self._ids(CATALOGUE), self._calendar), 0)
         for limit in node_limits:
             self._add(self._transformer(limit), 0)
-        market = self._market()
+        market = self._market(self._informed(resources, node_limits))
         aggregators = [self._aggregator(spec.name, connections[spec.name]) for spec in self._scenario.aggregators]
         self._add(self._utility(connections, self._inspector(resources)), 0)
         self._add(market, 0)
@@ -164,6 +177,7 @@ class _Builder:
             market=market,
             resources=(*resources, *aggregators, retailer),
             limits=node_limits,
+            populations=self._populations,
             sites={settler.era: settler.site.era for settler in self._settlers},
             stopwatch=self._stopwatch,
         )
@@ -220,10 +234,25 @@ class _Builder:
             export_limit_kw=limit.export_kw,
         )
 
-    def _market(self) -> Market:
+    def _informed(self, resources: list[Resource], limits: Sequence[NodeLimits]) -> Policy:
+        """The policy of this run; one that foresees is told what its twins will live through."""
+        policy = self._policy
+        if policy.foreseeing is None:
+            return policy
+        horizon = foresight.horizon_of(
+            self._scenario,
+            self._calendar,
+            resources,
+            self._populations,
+            tree_of(limits),
+            lead_s=self._scenario.market.confirm_s + AGGREGATOR_AHEAD_S,
+        )
+        return replace(policy, clear=policy.foreseeing(horizon))
+
+    def _market(self, policy: Policy) -> Market:
         spec = self._scenario.market
         rules = Rules(
-            policy=self._policy,
+            policy=policy,
             fallback=self._fallback,
             k=spec.k,
             price_floor=spec.price_floor,

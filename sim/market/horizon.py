@@ -30,9 +30,10 @@ from sim.tolerances import POWER_KW
 class Store:
     """Energy that can be moved in time: a battery, a stay of a car, a building's warmth, a task.
 
-    era: of the participant that trades its power; node: of the tree.  By interval, shape [T]: charge_kw, discharge_kw the
-    most it may do at the grid (0 while a car is away); low_kwh, high_kwh where its level has to be at the end;
-    drain_kwh what is taken out of it otherwise (driving, warmth; negative for what comes in).
+    era: of whose power it is; trader: who trades for it, if not itself; node: of the tree.
+    By interval, shape [T]: charge_kw, discharge_kw the most it may do at the grid (0 while a car is away); low_kwh, high_kwh
+    where its level has to be at the end; drain_kwh what is taken out of it otherwise (driving, warmth; negative for what
+    comes in).
     retention: share of the level that an interval leaves.  wanted_kwh: level that is missed at ``lost_per_kwh`` wherever it
     is not reached; -inf where nothing is wanted.  wear_per_kwh: for what is discharged, at the grid.
     worth_per_kwh: what is stored at the very end is worth.
@@ -53,6 +54,7 @@ class Store:
     wear_per_kwh: float = 0.0
     lost_per_kwh: float = 0.0
     worth_per_kwh: float = 0.0
+    trader: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +63,7 @@ class Flow:
 
     cost_per_kwh, shape [T]: of a kWh more than ``usual_kw``.  A roof is 0..sun at no cost; a load that can be left unserved
     is -demand..0, usually -demand, at what a kWh unserved loses; the grid above is an import and an export at the tariff.
-    account: under which the cost is told.
+    account: under which the cost is told.  era, trader: as of a store.
     """
 
     era: str
@@ -71,6 +73,7 @@ class Flow:
     cost_per_kwh: Floats
     account: str = "energy"
     usual_kw: Floats | float = 0.0
+    trader: str = ""
 
 
 WEAR, LOST, STORED = "wear", "lost", "stored"
@@ -119,7 +122,7 @@ class Horizon:
 class Plan:
     """The optimum.  costs: by account, of everything, less what is stored in the end [currency]; setpoint_kw by era,
     price_per_kwh and flow_kw (+ = import) by node, each of shape [T].  flows_kw, levels_kwh, missed_kwh: by flow and store,
-    in the order given.
+    in the order given.  unserved_kwh: of stores and of flows under ``LOST``.
     """
 
     costs: Mapping[str, float]
@@ -129,6 +132,7 @@ class Plan:
     flows_kw: tuple[Floats, ...]
     levels_kwh: tuple[Floats, ...]
     missed_kwh: tuple[Floats, ...]
+    unserved_kwh: float
 
     @property
     def cost(self) -> float:
@@ -161,6 +165,7 @@ def plan(horizon: Horizon, done_kw: Mapping[str, Floats] = MappingProxyType({}))
         {name: 0.0 - by_node[node] for node, name in enumerate(tree.names)},
         tuple(powers[: len(horizon.flows)]),
         *programme.levels(x),
+        programme.unserved_kwh(x),
     )
 
 
@@ -257,6 +262,15 @@ class _Programme:
         if self._peak_column is not None:
             add("peak", self._horizon.peak_per_kw * float(x[self._peak_column]))
         return costs
+
+    def unserved_kwh(self, x: Floats) -> float:
+        """What stores miss, and what flows lose."""
+        lost = [
+            float((x[columns] - flow.usual_kw).sum()) * self._horizon.hours
+            for flow, columns in zip(self._horizon.flows, self._flows, strict=True)
+            if flow.account == LOST
+        ]
+        return sum(lost) + sum(float(x[missed].sum()) for *_, missed in self._stores)
 
     def powers_kw(self, x: Floats) -> list[Floats]:
         """Injection of each flow, then of each store."""

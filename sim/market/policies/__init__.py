@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from sim.market.policies import curtail_only, iterated, locational, none, pay_as_clear
+from sim.market.policies import curtail_only, iterated, locational, none, oracle, pay_as_clear
 from sim.market.policy import Policy
 
 POLICIES: Mapping[str, Policy] = MappingProxyType(
@@ -19,6 +19,7 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             iterated.ASCENT,
             iterated.UTILISATION,
             iterated.UTILISATION_DAMPED,
+            oracle.POLICY,
         )
     }
 )

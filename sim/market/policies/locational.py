@@ -35,10 +35,13 @@ def clear(problem: Problem) -> Clearing:
     and everything else is as on the tree, ``k`` included.
     Raises ``MarketError`` that names the linear limits which nothing could keep.
     """
+    return recorded(problem, "locational", optimum(problem))
+
+
+def optimum(problem: Problem) -> Outcome:
+    """What ``clear`` records.  Raises ``MarketError`` that names the linear limits which nothing could keep."""
     outcome = on_tree(problem)
-    if problem.exceeded(outcome.setpoint_kw):
-        outcome = _within_linear_limits(problem)
-    return recorded(problem, "locational", outcome)
+    return _within_linear_limits(problem) if problem.exceeded(outcome.setpoint_kw) else outcome
 
 
 def recorded(problem: Problem, policy: str, outcome: Outcome, notes: tuple[str, ...] = ()) -> Clearing:

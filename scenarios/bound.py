@@ -1,0 +1,181 @@
+"""How far from the best: what a scenario must cost at least, and what finished runs of it have cost, by the same rules."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from results.run import Run
+from results.text import short
+from scenarios.build import build, tree_of
+from scenarios.foresight import BOUGHT, SOLD, horizon_of
+from scenarios.names import ROOT
+from scenarios.reader import read
+from scenarios.spec import MarketSpec, Scenario
+from scenarios.timing import Stopwatch
+from sim.errors import MarketError, ScenarioError
+from sim.market.horizon import LOST, STORED, WEAR, Flow, Horizon, Plan, Store, plan
+from sim.market.problem import Limit
+
+BEST = "best"
+"""Name of the plan that knows everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one plan, or one run, costs: by account and unserved energy.  policy: of the run, or ``BEST``."""
+
+    name: str
+    policy: str
+    accounts: Mapping[str, float]
+    unserved_kwh: float
+
+    @property
+    def total(self) -> float:
+        """All in all [currency]; what is stored in the end is taken off."""
+        return sum(self.accounts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a scenario must cost at least, and what a run of it has cost, if there is one."""
+
+    scenario: Scenario
+    best: Cost
+    run: Cost | None = None
+
+    @property
+    def regret(self) -> float:
+        """How much more than the best the run has cost [currency]."""
+        return 0.0 if self.run is None else self.run.total - self.best.total
+
+
+def bounds(targets: Sequence[Path], overrides: Sequence[str] = ()) -> tuple[Bound, ...]:
+    """For every scenario file its bound, and for every run folder that of its scenario and what it has cost itself."""
+    known: dict[str, tuple[Horizon, Cost]] = {}
+    found = []
+    for target in targets:
+        run = Run(target) if target.is_dir() else None
+        scenario = read(target, overrides) if run is None else _scenario_of(run)
+        truth = scenario.model_copy(update={"market": _known_market(scenario)}).model_dump_json()
+        if truth not in known:
+            horizon = horizon_for(scenario)
+            known[truth] = horizon, _cost(BEST, BEST, plan(horizon))
+        horizon, best = known[truth]
+        found.append(Bound(scenario, best, None if run is None else cost_of(run, horizon)))
+    return tuple(found)
+
+
+def _known_market(scenario: Scenario) -> MarketSpec:
+    """A market without what the truth does not depend on: runs that differ in it have one bound."""
+    return MarketSpec(price_cap=scenario.market.price_cap)
+
+
+def _scenario_of(run: Run) -> Scenario:
+    try:
+        return Scenario.model_validate(run.manifest["scenario"])
+    except ValidationError as error:
+        raise ScenarioError(str(run.path), "its scenario is of another version; run it again") from error
+
+
+def horizon_for(scenario: Scenario) -> Horizon:
+    """Everything that will be in a scenario.  Raises ``ScenarioError`` as ``build`` does."""
+    built = build(scenario, io.BytesIO(), Stopwatch())
+    built.world.close()
+    return horizon_of(scenario, built.world.calendar, built.resources, built.populations, tree_of(built.limits))
+
+
+def cost_of(run: Run, horizon: Horizon) -> Cost:
+    """What a run has cost: what its devices really did, explained by the same programme, with the losses of its wires.
+
+    Raises ``ScenarioError`` where its scenario cannot explain it.
+    """
+    done = run.setpoints.pivot_table(index="interval", columns="era", values="delivered_kw")
+    everything: tuple[Flow | Store, ...] = (*horizon.flows, *horizon.stores)
+    acting = {one.era for one in everything}
+    powers = {era: done[era].to_numpy(dtype=float) for era in sorted(acting.intersection(done.columns))}
+    # What the retailer did follows from all others and the wires.
+    powers = {era: power for era, power in powers.items() if np.isfinite(power).all()}
+    losses = run.intervals["slack_kw"].to_numpy(dtype=float) + sum(powers.values())
+    wires = Flow("wires", ROOT, -losses, -losses, np.zeros(horizon.count))
+    open_tree = tuple(Limit(limit.node, limit.parent) for limit in horizon.limits)
+    free = replace(horizon, limits=open_tree, flows=(*horizon.flows, wires))
+    try:
+        return _cost(run.path.name, str(run.manifest["policy"]), plan(free, powers))
+    except MarketError as error:
+        raise ScenarioError(str(run.path), f"its scenario does not explain what was done: {error}") from error
+
+
+def _cost(name: str, policy: str, found: Plan) -> Cost:
+    return Cost(name, policy, {account: amount + 0.0 for account, amount in found.costs.items()}, found.unserved_kwh)
+
+
+# --- telling it -------------------------------------------------------------------------------------------------------
+
+ACCOUNTS = (BOUGHT, SOLD, WEAR, LOST, STORED)
+
+
+def render(found: Sequence[Bound]) -> str:
+    """A table for people: one line for each best and each run, what it costs and of what that is made."""
+    lines = []
+    shown: list[Cost] = []
+    for one in found:
+        if one.best not in shown:
+            shown.append(one.best)
+            lines += _heading(one)
+        if one.run is not None:
+            lines.append(_line(one.run, one.regret, one.best))
+    return "\n".join(lines)
+
+
+def _heading(one: Bound) -> list[str]:
+    scenario = one.scenario
+    columns = "".join(f"{name:>10}" for name in (*ACCOUNTS, "total"))
+    count = scenario.duration_h * 60 // scenario.interval_min
+    return [
+        f"{scenario.name}, seed {scenario.seed}: what {count} intervals cost, {scenario.tariffs.currency}",
+        f"{'':30}{columns}  above the best",
+        _line(one.best, 0.0, one.best),
+    ]
+
+
+def _line(cost: Cost, regret: float, best: Cost) -> str:
+    name = "best: everything known" if cost.policy == BEST else short(cost.name, 29)
+    amounts = "".join(f"{cost.accounts.get(account, 0.0):10.2f}" for account in ACCOUNTS)
+    share = f" ({regret / best.total:+.1%})" if best.total > 0 else ""
+    above = "" if cost.policy == BEST else f"  {regret:+.2f}{share}"
+    unserved = f", {cost.unserved_kwh:.1f} kWh unserved" if cost.unserved_kwh > 0.05 else ""
+    return f"{name:30}{amounts}{cost.total:10.2f}{above}{unserved}"
+
+
+def as_json(found: Sequence[Bound]) -> str:
+    """One object a line's worth of facts, as a JSON array."""
+    return json.dumps(
+        [
+            {
+                "scenario": one.scenario.name,
+                "seed": one.scenario.seed,
+                "currency": one.scenario.tariffs.currency,
+                "best": _facts(one.best),
+                **({} if one.run is None else {"run": _facts(one.run), "regret": one.regret}),
+            }
+            for one in found
+        ],
+        indent=2,
+    )
+
+
+def _facts(cost: Cost) -> dict[str, object]:
+    return {
+        "name": cost.name,
+        "policy": cost.policy,
+        "total": cost.total,
+        "accounts": dict(cost.accounts),
+        "unservedKWh": cost.unserved_kwh,
+    }
