@@ -66,12 +66,12 @@ def horizon_of(
 ) -> Horizon:
     """Everything that will be, of a world that has not lived yet.
 
-    limits: of the tree as the market gets them.  Who lacks a kWh loses the price cap; what batteries and cars hold at the
-    end is worth the mean import price, so that emptying them is no gain.
+    limits: of the tree as the market gets them.  Who lacks a kWh loses the price cap.  What batteries and cars hold at the
+    end is worth the lowest import price: neither emptying a store at the end nor filling it from the grid is a gain.
     Raises ``ScenarioError`` for a kind of device whose truth nobody has written down.
     """
     buy, sell = retail_prices(scenario, calendar)
-    worth = float(buy.mean())
+    worth = float(buy.min())
     flows, stores = list(_retailer(buy, sell, calendar)), list[Store]()
     for resource in resources:
         if resource.device is None:

@@ -23,8 +23,8 @@ def clear(problem: Problem) -> Clearing:
 def foreseeing(horizon: Horizon) -> ClearingPolicy:
     """The policy that follows the plan of least cost over all intervals of a run, at the prices of its duals.
 
-    Set-points are the plan's, whatever the curves say: bidders know less.  The slack takes the rest.  Promises what the
-    plan keeps: balance, and limits as far as who has not come to the market does nothing; no offer is looked at.
+    Set-points are the plan's as far as curves reach, at whatever price: bidders know less, and a load that cannot be told
+    what to do does in the end what the plan foresaw.  The slack takes the rest.
     Source: multi-period dispatch with perfect foresight, the usual upper bound of the literature.
     """
     traders = _traders(horizon)
@@ -40,7 +40,8 @@ def foreseeing(horizon: Horizon) -> ClearingPolicy:
         power = {era: 0.0 for era in traders.values()}
         for era, trader in traders.items():
             power[trader] += float(known().setpoint_kw[era][interval])
-        planned: Floats = np.array([power.get(offer.era, 0.0) for offer in problem.offers], dtype=float)
+        wanted = np.array([power.get(offer.era, 0.0) for offer in problem.offers], dtype=float)
+        planned: Floats = np.clip(wanted, problem.stack.min_kw, problem.stack.max_kw)
         node_price = [float(known().price_per_kwh[name][interval]) for name in problem.tree.names]
         adders = [p - node_price[above] for p, above in zip(node_price, problem.tree.parent, strict=True)]
         return record(
