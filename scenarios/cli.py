@@ -92,6 +92,10 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--out", type=Path, metavar="OUT.json", help="default: standard output")
     verify = _command(commands, "verify", _verify, "audit a finished run")
     verify.add_argument("run", type=Path, metavar="RUN")
+    bound = _command(commands, "bound", _bound, "what a scenario must cost at least, and what runs of it have cost")
+    bound.add_argument("targets", nargs="+", type=Path, metavar="SCENARIO.yaml|RUN")
+    bound.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="override any key of a scenario")
+    bound.add_argument("--json", action="store_true", help="a JSON array instead of a table")
     plot = _command(commands, "plot", _plot, "draw pictures of a finished run into its folder plots/")
     plot.add_argument("run", type=Path, metavar="RUN")
     plot.add_argument("names", nargs="*", metavar="NAME", help="default: all; see degsim list plots")
@@ -240,6 +244,14 @@ def _verify(options: argparse.Namespace) -> int:
     report = verify(Run(options.run))
     _out(render(report))
     return AT_FAULT if report.findings else OK
+
+
+def _bound(options: argparse.Namespace) -> int:
+    from scenarios.bound import as_json, bounds, render  # noqa: PLC0415
+
+    found = bounds(options.targets, options.set)
+    _out(as_json(found) if options.json else render(found))
+    return OK
 
 
 def _plot(options: argparse.Namespace) -> int:

@@ -1,0 +1,114 @@
+"""How far from the best: the bound of a scenario, and what runs of it cost by the same rules."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from results.run import Run
+from scenarios.bound import BEST, as_json, bounds, cost_of, horizon_for, render
+from scenarios.cli import main
+from scenarios.reader import read
+from sim.market.horizon import plan
+from tests.conftest import STREET
+
+SIX_HOURS = ("duration_h=6", "start=2016-05-17T19:00:00")
+"""The evening: cars arrive, the sun goes, the transformer is short."""
+
+
+@pytest.fixture(scope="module")
+def horizon():
+    return horizon_for(read(STREET, SIX_HOURS))
+
+
+@pytest.fixture(scope="module")
+def best(horizon):
+    return plan(horizon)
+
+
+def test_the_horizon_holds_everybody_who_has_a_device_and_the_retailer(horizon, run_street):
+    run: Run = run_street(*SIX_HOURS)
+    stays = {era for era, kind in run.kinds.items() if kind == "ev"}
+    acting = {one.era for one in (*horizon.flows, *horizon.stores)}
+    assert acting - {"retailer"} == {era for era in run.setpoints["era"] if era not in ("aggregator", "retailer")} - (
+        stays - acting
+    )
+
+
+def test_what_the_plan_foresees_of_loads_is_what_they_really_draw(horizon, run_street):
+    drawn = run_street(*SIX_HOURS).setpoints.query("era == 'house-01'").sort_values("interval")["delivered_kw"]
+    (flow,) = [one for one in horizon.flows if one.era == "house-01"]
+    assert flow.least_kw.tolist() == pytest.approx(drawn.tolist())
+
+
+def test_the_best_keeps_every_limit_and_leaves_nobody_unserved(horizon, best):
+    for limit in horizon.limits[1:]:
+        flow = best.flow_kw[limit.node]
+        assert flow.max() <= limit.import_limit_kw + 1e-6
+        assert -flow.min() <= limit.export_limit_kw + 1e-6
+    assert best.unserved_kwh == pytest.approx(0, abs=1e-6)
+    assert sum(best.setpoint_kw.values()) == pytest.approx(np.zeros(horizon.count), abs=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["none", "curtail-only", "locational", "oracle"])
+def test_no_run_that_keeps_the_limits_costs_less_than_the_best(horizon, best, run_street, policy):
+    cost = cost_of(run_street(f"market.policy={policy}", *SIX_HOURS), horizon)
+    assert cost.policy == policy
+    assert cost.total >= best.cost - 1e-6
+    assert cost.unserved_kwh == pytest.approx(0, abs=1e-3)
+
+
+def test_knowing_everything_costs_less_than_plugging_in(horizon, run_street):
+    totals = {p: cost_of(run_street(f"market.policy={p}", *SIX_HOURS), horizon).total for p in ("oracle", "none")}
+    assert totals["oracle"] < totals["none"]
+
+
+def test_a_run_is_explained_with_the_energy_its_meters_saw(horizon, run_street):
+    """What is bought less what is sold is what came through the slack, at the tariff of its interval."""
+    run = run_street(*SIX_HOURS)
+    cost = cost_of(run, horizon)
+    slack, prices = run.intervals["slack_kw"], run.intervals
+    bought = float((slack.clip(lower=0) * prices["import_price"]).sum()) * run.hours
+    sold = float((slack.clip(upper=0) * prices["export_price"]).sum()) * run.hours
+    assert cost.accounts["bought"] == pytest.approx(bought, rel=1e-6)
+    assert cost.accounts["sold"] == pytest.approx(sold, abs=1e-6)
+
+
+def test_the_oracle_is_a_policy_of_a_run_whose_books_balance(run_street):
+    run = run_street("market.policy=oracle", *SIX_HOURS)
+    assert set(run.intervals["policy"]) == {"oracle"}
+    assert not run.intervals["fallback"].any()
+    assert run.nodes["wire_lv_kw"].max() <= run.nodes["rated_import_kw"].max()
+
+
+def test_the_bound_command_tells_a_scenario_and_runs_of_it(run_street, capsys):
+    run = run_street(*SIX_HOURS)
+    assert main(["bound", str(STREET), *(part for o in SIX_HOURS for part in ("--set", o))]) == 0
+    assert main(["bound", str(run.path)]) == 0
+    alone, compared = capsys.readouterr().out.split("street, seed 1: ")[1:]
+    assert alone.splitlines()[2] == compared.splitlines()[2]
+    assert "above the best" in compared
+    assert "%" in compared.splitlines()[3]
+
+
+def test_the_bound_in_json_sums_up(run_street):
+    (told,) = json.loads(as_json(bounds([run_street(*SIX_HOURS).path])))
+    for cost in (told["best"], told["run"]):
+        assert sum(cost["accounts"].values()) == pytest.approx(cost["total"])
+    assert told["regret"] == pytest.approx(told["run"]["total"] - told["best"]["total"])
+    assert told["best"]["policy"] == BEST
+
+
+def test_runs_of_one_truth_share_one_best(run_street):
+    runs = [run_street(f"market.policy={p}", *SIX_HOURS).path for p in ("none", "locational")]
+    assert render(bounds(runs)).count("best: everything known") == 1
+
+
+def test_what_is_neither_a_scenario_nor_a_run_is_said(tmp_path: Path, capsys):
+    assert main(["bound", str(tmp_path / "nothing.yaml")]) == 2
+    assert "there is no such file" in capsys.readouterr().err
+    assert main(["bound", str(tmp_path)]) == 2
+    assert capsys.readouterr().err
