@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from sim.market.policies import curtail_only, iterated, locational, none, oracle, pay_as_clear
+from sim.market.policies import (
+    bill_sharing,
+    curtail_only,
+    iterated,
+    locational,
+    mid_market_rate,
+    none,
+    oracle,
+    pay_as_clear,
+    supply_demand_ratio,
+    time_of_use,
+)
 from sim.market.policy import Policy
 
 POLICIES: Mapping[str, Policy] = MappingProxyType(
@@ -14,12 +25,17 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
         for policy in (
             none.POLICY,
             curtail_only.POLICY,
+            curtail_only.ONE_BY_ONE,
             pay_as_clear.POLICY,
             locational.POLICY,
             iterated.ASCENT,
             iterated.UTILISATION,
             iterated.UTILISATION_DAMPED,
             oracle.POLICY,
+            time_of_use.POLICY,
+            mid_market_rate.POLICY,
+            supply_demand_ratio.POLICY,
+            bill_sharing.POLICY,
         )
     }
 )
