@@ -24,7 +24,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -163,8 +164,8 @@ def aggregate(curves: Sequence[OfferCurve]) -> OfferCurve:
     A step of the sum is as high as the steps of its parts at that price together.
     """
     if len(curves) < 2:
-        return curves[0] if curves else _through([(0.0, 0.0)])
-    return _sum(*_end_to_end(curves))
+        return curves[0] if curves else _REST
+    return CurveStack(curves).total()
 
 
 def clip(curve: OfferCurve, import_limit_kw: float, export_limit_kw: float) -> OfferCurve:
@@ -214,14 +215,14 @@ def clear(curve: OfferCurve, target_kw: float = 0.0, k: float = 0.5) -> Crossing
     return Crossing(lo, hi, price_between(lo, hi, k))
 
 
-def disaggregate(curves: Sequence[OfferCurve], p_kw: float, price_per_kwh: float) -> Floats:
+def disaggregate(curves: Sequence[OfferCurve] | CurveStack, p_kw: float, price_per_kwh: float) -> Floats:
     """The parts of a cleared total at this price, one per curve; they sum to ``p_kw``.
 
     Where parts are indifferent, as much as possible is traded, and each side shares what it gets pro rata to what each
     could take (``Plateau``).  A total that the parts would not give at this price is a curtailment, or its reverse: all
     move pro rata towards the end of their range.  Raises ``CurveError`` for a total that they give at no price.
     """
-    stack = CurveStack(curves)
+    stack = curves if isinstance(curves, CurveStack) else CurveStack(curves)
     floor, ceiling = float(stack.min_kw.sum()), float(stack.max_kw.sum())
     if not floor - SAME_KW <= p_kw <= ceiling + SAME_KW:
         raise CurveError("disaggregate", f"{p_kw:g} kW is outside [{floor:g}, {ceiling:g}] kW, all that the parts give")
@@ -250,24 +251,121 @@ class CurveStack:
     A price is one for all rows or one per row, and may be infinite.
     """
 
-    __slots__ = ("_last", "_row", "_start", "max_kw", "min_kw", "powers", "prices")
-
     def __init__(self, curves: Sequence[OfferCurve]) -> None:
-        self.prices, self.powers, self._start = _end_to_end(curves)
-        self._last = np.append(self._start[1:], len(self.prices))[: len(curves)] - 1
-        self._row: Ints = np.repeat(np.arange(len(curves)), self._last + 1 - self._start)
-        self.min_kw: Floats = self.powers[self._start]
-        self.max_kw: Floats = self.powers[self._last]
+        self._lay(*_end_to_end(curves))
+
+    @classmethod
+    def of_arrays(cls, prices: Floats, powers: Floats, starts: Ints) -> CurveStack:
+        """Curves that are laid end to end already: all their corners, and where each curve starts.
+
+        Every curve has a corner, ascends in price and never falls in power; prices that are to tie are equal to the last
+        bit (``PRICE_DECIMALS``).  Nothing is checked, and the arrays are not copied.
+        """
+        stack = cls.__new__(cls)
+        stack._lay(prices, powers, starts)
+        return stack
+
+    def _lay(self, prices: Floats, powers: Floats, starts: Ints) -> None:
+        self.prices, self.powers, self._start = prices, powers, starts
+        self._last = np.append(starts[1:], len(prices))[: len(starts)] - 1
+        self.min_kw: Floats = powers[starts]
+        self.max_kw: Floats = powers[self._last]
+
+    @cached_property
+    def _row(self) -> Ints:
+        """By point, the curve that it belongs to."""
+        return np.repeat(np.arange(len(self._start)), self._last + 1 - self._start)
+
+    def __len__(self) -> int:
+        return len(self._start)
+
+    def total(self) -> OfferCurve:
+        """The sum of all curves at equal price (``aggregate``)."""
+        return _sum(self.prices, self.powers, self._start)
+
+    def crossing(self, target_kw: float = 0.0, k: float = 0.5) -> Crossing:
+        """The prices at which all curves together give the target: ``clear(self.total(), ...)``, to rounding.
+
+        Many curves are added up only between two prices that the target lies between, which a sample of them suggests.
+        """
+        stack, rest = self, _REST
+        while len(stack.prices) > _MANY:
+            narrowed = stack._narrowed(rest, target_kw)
+            if narrowed is None:
+                break
+            stack, rest = narrowed
+        return clear(aggregate([stack.total(), rest]) if stack is not self else stack.total(), target_kw, k)
+
+    def _narrowed(self, rest: OfferCurve, target_kw: float) -> tuple[CurveStack, OfferCurve] | None:
+        """The curves that bend where all of them and the rest cross the target, and the sum of the others, a line there.
+
+        None where that would leave most of them.
+        """
+        prices = np.sort(self.prices[_spread(_SAMPLE, len(self.prices))])
+        guess = clear(self._sampled(rest), target_kw)
+        if not guess.reachable or guess.price is None:
+            return None
+        middle = int(np.searchsorted(prices, guess.price))
+        below = self._edge(prices, middle, -1, rest, target_kw)
+        above = self._edge(prices, middle, 1, rest, target_kw)
+        if below is None or above is None:
+            return None
+        return self._between(below, above, rest)
+
+    def _sampled(self, rest: OfferCurve) -> OfferCurve:
+        """About what all curves and the rest sum to."""
+        rows = np.unique(_spread(_SAMPLE, len(self)))
+        points = self._last[rows] + 1 - self._start[rows]
+        starts = points.cumsum() - points
+        taken = np.repeat(self._start[rows] - starts, points) + np.arange(points.sum())
+        total = _sum(self.prices[taken], self.powers[taken], starts)
+        return aggregate([OfferCurve(total.prices, total.powers * (len(self) / len(rows))), rest])
+
+    def _edge(self, prices: Floats, middle: int, way: int, rest: OfferCurve, target_kw: float) -> _Edge | None:
+        """A price on this side of the target, beyond all doubt of rounding, and the power of each there."""
+        distance = _NEAR
+        while 0 <= middle + way * distance < len(prices):
+            price = float(prices[middle + way * distance])
+            kw, others = (self.high(price), rest.high(price)) if way < 0 else (self.low(price), rest.low(price))
+            if way * (float(kw.sum()) + others - target_kw) > SAME_KW * (2 + len(self)):
+                return _Edge(price, kw)
+            distance *= 4
+        return None
+
+    def _between(self, below: _Edge, above: _Edge, rest: OfferCurve) -> tuple[CurveStack, OfferCurve] | None:
+        """The curves that have a corner strictly between two prices, and the sum of all others and the rest there."""
+        inside = (self.prices > below.price) & (self.prices < above.price)
+        at = np.flatnonzero(inside)
+        if 2 * len(at) > len(inside):
+            return None
+        rows, points = np.unique(self._row_of(at), return_counts=True)
+        starts = (points + 2).cumsum() - points - 2
+        ends = starts + points + 1
+        corner = np.ones(len(at) + 2 * len(rows), dtype=bool)
+        corner[starts] = corner[ends] = False
+        prices, powers = np.empty(len(corner)), np.empty(len(corner))
+        prices[corner], powers[corner] = self.prices[at], self.powers[at]
+        prices[starts], powers[starts] = below.price, below.kw[rows]
+        prices[ends], powers[ends] = above.price, above.kw[rows]
+        line = np.ones(len(self), dtype=bool)
+        line[rows] = False
+        straight = _through([(edge.price, float(edge.kw[line].sum())) for edge in (below, above)])
+        window = [(below.price, rest.high(below.price)), (above.price, rest.low(above.price))]
+        return CurveStack.of_arrays(prices, powers, starts), aggregate([straight, _through(window)])
+
+    def _row_of(self, point: Ints) -> Ints:
+        """The curves that these points belong to."""
+        return np.searchsorted(self._start, point, "right") - 1
 
     def low(self, price_per_kwh: float | Floats) -> Floats:
         """Power of each just below its price, f(p-)."""
-        price = np.broadcast_to(price_per_kwh, self.min_kw.shape)
-        return self._after(self.prices < price[self._row], price)
+        price = np.asarray(price_per_kwh, dtype=float)
+        return self._after(self.prices < (price[self._row] if price.ndim else price), price)
 
     def high(self, price_per_kwh: float | Floats) -> Floats:
         """Power of each just above its price, f(p+)."""
-        price = np.broadcast_to(price_per_kwh, self.min_kw.shape)
-        return self._after(self.prices <= price[self._row], price)
+        price = np.asarray(price_per_kwh, dtype=float)
+        return self._after(self.prices <= (price[self._row] if price.ndim else price), price)
 
     def span(self, price_per_kwh: float | Floats) -> tuple[Floats, Floats]:
         """What each may do at its price, (least, most), with the price known to the rounding of a computed price."""
@@ -281,7 +379,7 @@ class CurveStack:
         left = np.maximum(right - 1, self._start)
         right = np.minimum(right, self._last)
         width = self.prices[right] - self.prices[left]
-        t: Floats = np.divide(price - self.prices[left], width, out=np.zeros(len(price)), where=width > 0)
+        t: Floats = np.divide(price - self.prices[left], width, out=np.zeros(len(width)), where=width > 0)
         power: Floats = self.powers[left] * (1 - t) + self.powers[right] * t
         return power
 
@@ -303,31 +401,98 @@ class CurveStack:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Edge:
+    """A price, and the power of each curve there."""
+
+    price: float
+    kw: Floats
+
+
+_MANY = 8000
+"""Corners from which on it pays to look for the crossing before adding up."""
+
+_SAMPLE = 2048
+"""Curves that the crossing is guessed from, and corners whose prices are tried around it."""
+
+_NEAR = 40
+"""How many of these corners the first price tried lies off the guess: four deviations of the guess for curves that vary
+as much as they are large; four times as many with every miss."""
+
+
+def _spread(count: int, length: int) -> Ints:
+    """Places below ``length``, spread evenly and in step with no pattern: by the fractions of multiples of the golden ratio."""
+    places: Ints = np.floor(np.arange(min(count, length)) * _GOLDEN % 1.0 * length).astype(np.intp)
+    return places
+
+
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """Over which part of a tier of the queue each part moves: from ``first`` to ``last``, within 0..1 from its near end.
+
+    up: of those tiers in which it goes above the power nearest to zero.  down: of those in which it goes below.
+    """
+
+    up_first: Floats
+    up_last: Floats
+    down_first: Floats
+    down_last: Floats
+
+    @classmethod
+    def one_by_one(cls, rank: Floats) -> Stretch:
+        """One after the other: the n-th of N moves over the n-th of N equal stretches.  rank: 0 moves first."""
+        first, last = rank / len(rank), (rank + 1) / len(rank)
+        return cls(first, last, first, last)
+
+    @classmethod
+    def alike(cls, plateau: Plateau) -> Stretch:
+        """Everybody in step, by the same kW until it has all it could take: water filling."""
+        up, down = plateau.up_kw.copy(), plateau.down_kw.copy()
+        for amount in (up, down):
+            for tier in (plateau.between, ~plateau.between):
+                amount[tier] /= amount[tier].max(initial=0.0) or 1.0
+        none = np.zeros(len(up))
+        return cls(none, up, none, down)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Plateau:
     """Parts that are indifferent: at its price, each may do anything between ``low`` and ``high``.
 
-    No price can choose, so a rule does: first as much as possible is traded, then each side shares pro rata to what
-    each could take.  Four tiers fill one after the other as the target rises from all of low to all of high:
+    No price can choose, so a rule does: first as much as possible is traded, then each side shares.  Four tiers fill one
+    after the other as the target rises from all of low to all of high:
 
         injections grow | go-betweens withdraw less | go-betweens inject more | withdrawals shrink
 
     A go-between could both inject and withdraw, or was named as a last resort: it takes only what the others leave.
 
     near_kw: the power nearest to zero that each may choose.  down_kw, up_kw: how far it may go below and above it.
+    stretch: how a tier is shared; None for pro rata to what each could take, where everybody moves over all of it.
     """
 
     near_kw: Floats
     down_kw: Floats
     up_kw: Floats
     between: Flags
+    stretch: Stretch | None = None
 
     @classmethod
     def of(cls, low_kw: Floats, high_kw: Floats, last_resort: Flags | None = None) -> Plateau:
-        """The plateau of parts with these ranges.  last_resort: which of them trade only what the others leave."""
+        """The plateau of parts with these ranges, shared pro rata.  last_resort: who trades only what the others leave."""
         near = np.clip(0.0, low_kw, high_kw)
         down, up = near - low_kw, high_kw - near
         both = (down > 0) & (up > 0)
         return cls(near, down, up, both if last_resort is None else both | last_resort)
+
+    def shared_equally(self) -> Plateau:
+        """The same plateau, where everybody gets as many kW as the others until it has all it could take."""
+        return replace(self, stretch=Stretch.alike(self))
+
+    def shared_in_turn(self, rank: Floats) -> Plateau:
+        """The same plateau, where nobody gets anything before the one ahead has all it could take.  rank: 0 is first."""
+        return replace(self, stretch=Stretch.one_by_one(rank))
 
     @property
     def free(self) -> bool:
@@ -339,6 +504,8 @@ class Plateau:
 
         group: number of the group of each part.  A target out of reach leaves all of a group at that end of their range.
         """
+        if self.stretch is not None:
+            return self._split_by_place(group, target_kw)
         near, grow, less, more, shrink = self._rooms(group, len(target_kw))
         settled = near + grow - shrink  # everyone but the go-betweens has what it wants
         go_between_up = _portion(target_kw - settled, more)[group]
@@ -349,21 +516,60 @@ class Plateau:
             np.where(self.between, go_between_up, others_up), np.where(self.between, go_between_down, others_down)
         )
 
+    def _split_by_place(self, group: Ints, target_kw: Floats) -> Floats:
+        """As far down the queue as the target asks; whoever moves there takes what rounding has left."""
+        queues = self.as_curves(group, len(target_kw))
+        pairs = zip(queues, target_kw.tolist(), strict=True)
+        place = np.array([np.interp(kw, queue.powers, queue.prices) for queue, kw in pairs])[group]
+        up, down = self._moved(place)
+        moving = np.where((up > 0) & (up < 1), self.up_kw, 0.0) + np.where((down > 0) & (down < 1), self.down_kw, 0.0)
+        power = self._at(up, down)
+        left = target_kw - _by_group(power, group, len(target_kw))
+        room = _by_group(moving, group, len(target_kw))
+        share: Floats = np.divide(left, room, out=np.zeros(len(left)), where=room > 0)
+        return np.clip(power + moving * share[group], self.near_kw - self.down_kw, self.near_kw + self.up_kw)
+
     def as_curves(self, group: Ints, count: int) -> list[OfferCurve]:
         """Each group's plateau as an offer curve whose "price" is the place in the queue, from -2 to 2.
 
         Where limits stand between groups, the shares are found by clearing these curves as prices are found.
         """
+        if self.stretch is not None:
+            queues: list[list[OfferCurve]] = [[] for _ in range(count)]
+            for place, queue in zip(group.tolist(), self._queues(self.stretch), strict=True):
+                queues[place].append(queue)
+            return [aggregate([*here, _REST]) for here in queues]
         near, grow, less, more, shrink = self._rooms(group, count)
         settled = near + grow - shrink
         levels = (near - less - shrink, settled - less, settled, settled + more, near + grow + more)
         return [OfferCurve(np.arange(-2.0, 3.0), np.maximum.accumulate(powers)) for powers in np.column_stack(levels)]
 
+    def _queues(self, stretch: Stretch) -> Iterator[OfferCurve]:
+        """Each part alone as a curve of places: where it grows to the power nearest to zero, and where beyond it."""
+        shift = np.where(self.between, 0.0, 2.0)
+        places = np.column_stack(
+            (shift - stretch.down_last, shift - stretch.down_first, stretch.up_first - shift, stretch.up_last - shift)
+        )
+        low, high = self.near_kw - self.down_kw, self.near_kw + self.up_kw
+        powers = np.column_stack((low, self.near_kw, self.near_kw, high))
+        for place, power, goes_down, goes_up in zip(
+            places, powers, (self.down_kw > 0).tolist(), (self.up_kw > 0).tolist(), strict=True
+        ):
+            used = slice(0 if goes_down else 2, 4 if goes_up else 2)
+            yield OfferCurve(place[used], power[used]) if goes_down or goes_up else _through([(0.0, float(power[1]))])
+
     def at(self, place: Floats) -> Floats:
         """Power of each part, when the queue has come to this place for it (see ``as_curves``)."""
+        return self._at(*self._moved(place))
+
+    def _moved(self, place: Floats) -> tuple[Floats, Floats]:
+        """How far each part has moved up and down from the power nearest to zero, 0..1, at its place of the queue."""
         up = np.where(self.between, place, place + 2)
         down = np.where(self.between, -place, 2 - place)
-        return self._at(np.clip(up, 0.0, 1.0), np.clip(down, 0.0, 1.0))
+        if self.stretch is not None:
+            up = _portion(up - self.stretch.up_first, self.stretch.up_last - self.stretch.up_first)
+            down = _portion(down - self.stretch.down_first, self.stretch.down_last - self.stretch.down_first)
+        return np.clip(up, 0.0, 1.0), np.clip(down, 0.0, 1.0)
 
     def _at(self, up: Floats, down: Floats) -> Floats:
         return self.near_kw + self.up_kw * up - self.down_kw * down
@@ -490,6 +696,9 @@ def _stairs(points: list[Point]) -> Iterator[Point]:
 def _through(points: list[Point]) -> OfferCurve:
     prices, powers = zip(*points, strict=True)
     return OfferCurve(np.array(prices, dtype=float), np.array(powers, dtype=float))
+
+
+_REST = _through([(0.0, 0.0)])
 
 
 def _snap(price: float) -> float:

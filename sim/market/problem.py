@@ -16,16 +16,21 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from sim.curves import CurveStack, Flags, Floats, Ints, OfferCurve, clear
 from sim.errors import Fault, MarketError, nearest
+from sim.rng import stream
 from sim.tolerances import POWER_KW, PRICE_PER_KWH
 
 Direction: TypeAlias = Literal["FORWARD", "REVERSE"]
 """In which direction a limit holds the flow: FORWARD is import from the parent, REVERSE is export to it."""
+
+Sharing: TypeAlias = Literal["PRO_RATA", "EQUAL_SHARE", "TIME_PRIORITY", "LOTTERY"]
+"""How those share whom a price leaves a choice: pro rata to what each could take · the same kW until it has all it could
+take · in the order of the offers · in an order that is drawn."""
 
 DEFAULT_NODE = "grid"
 
@@ -144,6 +149,7 @@ class Problem:
     price is chosen, 0 lowest to 1 highest.  price_floor, price_cap: last-resort prices.  slack: era of the supplier that
     takes what the others leave, at the root.  linear: limits beside the tree; they need a price floor and a price cap,
     for what has to be cut to keep them would have no price.  interval: its number in a run; None for a market by itself.
+    sharing: who gets what where the price leaves a choice.  seed: of the order that a lottery draws.
     Raises ``MarketError`` with every fault; its place is ``offers/3``, ``limits/2`` or ``linear/1/weight/ev-7``.
     """
 
@@ -155,6 +161,8 @@ class Problem:
     slack: str | None = None
     linear: tuple[LinearLimit, ...] = ()
     interval: int | None = None
+    sharing: Sharing = "PRO_RATA"
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if not self.limits:
@@ -192,6 +200,19 @@ class Problem:
     def adder_per_kwh(self) -> Floats:
         """For each offer, its known adder."""
         return np.array([offer.adder_per_kwh for offer in self.offers], dtype=float)
+
+    @cached_property
+    def rank(self) -> Floats:
+        """For each offer, how many are served before it where they share in turn.
+
+        Of a lottery everybody draws alone, so that one more participant changes nobody's place against another.
+        """
+        if self.sharing != "LOTTERY":
+            return np.arange(float(len(self.offers)))
+        drawn = [(float(stream(self.seed, "lottery", offer.era).random()), offer.era) for offer in self.offers]
+        rank = np.empty(len(drawn))
+        rank[sorted(range(len(drawn)), key=drawn.__getitem__)] = np.arange(float(len(drawn)))
+        return rank
 
     @cached_property
     def weights(self) -> Floats:
@@ -400,6 +421,8 @@ def _price_faults(problem: Problem) -> Iterator[Fault]:
         yield Fault("k", f"{problem.k:g} is not within 0..1")
     if not problem.price_floor <= problem.price_cap:
         yield Fault("price_floor", f"{problem.price_floor:g} is above the price cap {problem.price_cap:g}")
+    if problem.sharing not in get_args(Sharing):
+        yield Fault("sharing", f"{problem.sharing} is not a rule", nearest(problem.sharing, get_args(Sharing)))
     for name in ("price_floor", "price_cap"):
         if problem.linear and math.isinf(getattr(problem, name)):
             yield Fault(name, "is missing", "what is cut to keep a linear limit is priced at the price floor and cap")

@@ -402,7 +402,10 @@ def _plateau(problem: Problem, low: Floats, high: Floats, price: Floats) -> Plat
     high = np.where(price >= cap - PRICE_PER_KWH, np.maximum(high, 0.0), high)
     high = np.where(price < floor - PRICE_PER_KWH, np.minimum(high, 0.0), high)
     low = np.where(price > cap + PRICE_PER_KWH, np.maximum(low, 0.0), low)
-    return Plateau.of(low, high, problem.is_slack)
+    plateau = Plateau.of(low, high, problem.is_slack)
+    if problem.sharing == "PRO_RATA" or not plateau.free:
+        return plateau
+    return plateau.shared_equally() if problem.sharing == "EQUAL_SHARE" else plateau.shared_in_turn(problem.rank)
 
 
 def _share(tree: Tree, plateau: Plateau, market: _Held) -> tuple[Floats, tuple[Direction | None, ...]]:
