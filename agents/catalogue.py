@@ -130,11 +130,11 @@ class Catalogue(Participant):
         return (edition for edition in editions if first_s <= edition.at_s <= last_s)
 
     def on_discover(self, message: Message) -> Iterable[Event]:
-        """Every catalogue with a bag of the type asked for."""
+        """Every catalogue with a bag of the type asked for, or the one of that name."""
         assert isinstance(message.content, DiscoverContent)
         text = needed(message.content.intent.textSearch, "/message/intent/textSearch")
         latest = (editions[-1].catalog for editions in self._editions.values())
-        found = tuple(catalog for catalog in latest if text in bag_types(catalog))
+        found = tuple(catalog for catalog in latest if text == catalog.id or text in bag_types(catalog))
         return (self.answer(message, CatalogsContent(catalogs=found)),)
 
 

@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 from msgspec import UNSET, UnsetType
 
 from agents.award import Award, award_in
+from agents.outlook import Outlook, Topic
 from agents.passbook import Passbook
 from sim.clock import Calendar, Interval
 from sim.curves import OfferCurve, clip
@@ -61,6 +62,9 @@ from sim.wire.need import ATTRIBUTES, energy_contract, needed
 
 OFFERS = "/message/catalogs/offers/offerAttributes"
 
+ASK_AFTER_S = 10
+"""Seconds after a forecast has become stale: its successor needs a moment to reach the catalogue."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -81,7 +85,7 @@ class Place:
 class Seat:
     """What every resource is given: its address, its identifiers, its place, the calendar, and its device if it has one.
 
-    signatory: its hand for settlements; None for one that signs nothing.
+    signatory: its hand for settlements; None for one that signs nothing.  topics: forecasts that it follows.
     """
 
     registry: Registry
@@ -91,6 +95,7 @@ class Seat:
     calendar: Calendar
     device: Device | None = None
     signatory: Signatory | None = None
+    topics: tuple[Topic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,8 @@ class Resource(Participant):
             self.device.command(self.safe_kw)
         self.tariffs: dict[str, tuple[float, ...]] = {}
         """Tariff prices per kWh by local minute of the day, under IMPORT and EXPORT."""
+        self.outlook = Outlook(seat.topics, seat.calendar)
+        """Forecasts, as far as any are published; without one a kind falls back on persistence."""
         self.terms: Terms | None = None
         self.charges = Charges()
         self._passbook = Passbook(seat.place.host, seat.signatory)
@@ -155,6 +162,7 @@ class Resource(Participant):
         """What each gate gave, by interval."""
         self.reactions |= {
             "on_discover": self.on_discover,
+            "ask": self.on_ask,
             "on_init": self.on_init,
             "commit": self.on_commit,
             "on_confirm": self.on_confirm,
@@ -172,6 +180,13 @@ class Resource(Participant):
         """What settlements have brought (+) or cost (−) so far, in the contract's currency."""
         return self._passbook.balance
 
+    def price_ahead(self, index: int, now_s: int) -> float:
+        """Price per kWh that is expected in interval ``index``: forecast, else the tariff; 0 while neither is known."""
+        forecast = self.outlook.value("PRICE", index, now_s)
+        if forecast is not None or "IMPORT" not in self.tariffs:
+            return forecast or 0.0
+        return self.tariffs["IMPORT"][self.calendar.minute_of_day(index * self.calendar.interval_s)]
+
     def capability(self) -> OfferCurve:
         """The curve shown when joining: all that the device could ever do, at any price."""
         low, high = (0.0, 0.0) if self.device is None else (self.device.twin.min_kw, self.device.twin.max_kw)
@@ -185,13 +200,22 @@ class Resource(Participant):
     # joining
 
     def on_start(self, _: Alarm) -> Iterable[Event]:
-        """Ask the catalogue for tariffs and the host for its offer."""
-        for recipient, text in ((self.place.catalogue, "Tariff"), (self.place.host, "EnergyOffer")):
-            content = DiscoverContent(intent=SearchIntent(textSearch=text))
-            yield self.request("discover", recipient, content, self._transaction, SETUP_TTL_S)
+        """Ask the catalogue for tariffs and forecasts, and the host for its offer."""
+        yield self._question(self.place.catalogue, "Tariff")
+        yield self._question(self.place.host, "EnergyOffer")
+        for topic in self.outlook.topics:
+            yield self._question(self.place.catalogue, topic.catalog_id)
+
+    def on_ask(self, alarm: Alarm) -> Iterable[Event]:
+        """A forecast has become stale: ask for the next."""
+        return (self._question(self.place.catalogue, self.outlook.topics[alarm.index].catalog_id),)
+
+    def _question(self, recipient: str, text: str) -> Message:
+        content = DiscoverContent(intent=SearchIntent(textSearch=text))
+        return self.request("discover", recipient, content, self._transaction, SETUP_TTL_S)
 
     def on_discover(self, message: Message) -> Iterable[Event]:
-        """Remember tariffs; apply for the open role that fits."""
+        """Remember tariffs and forecasts; apply for the open role that fits."""
         assert isinstance(message.content, CatalogsContent)
         if message.sender not in (self.place.host, self.place.catalogue):
             what = f"expected offers of {self.place.host} or {self.place.catalogue}, got some of {message.sender}"
@@ -199,13 +223,19 @@ class Resource(Participant):
         offers = [o for catalog in message.content.catalogs for o in (catalog.offers or ())]
         tariffs = _tariffs_in(offers)
         terms = None if self.terms is not None else self._terms_in(offers)
+        forecasts = self.outlook.read(message.content.catalogs)
         self.tariffs |= tariffs
         if tariffs:
             self.on_tariffs()
+        stale = tuple(
+            Alarm(until_s + ASK_AFTER_S, "ask", number)
+            for number, until_s in self.outlook.keep(forecasts)
+            if until_s < self.calendar.duration_s
+        )
         if terms is None:
-            return ()
+            return stale
         self.terms = replace(terms, contract_id=self.ids.fresh())
-        return (self._application(),)
+        return (*stale, self._application())
 
     def _terms_in(self, offers: list[WireOffer]) -> Terms | None:
         for offer in offers:

@@ -11,14 +11,16 @@ from agents.accounts import Accounts
 from agents.aggregator import Aggregator
 from agents.catalogue import Catalogue
 from agents.closing import Practice
+from agents.forecaster import ERROR_MODELS, Accuracy, Forecaster, Habits
 from agents.inspection import Inspector, Point
 from agents.market import Market
 from agents.member import OpenRole
 from agents.membership import Gate, Membership
 from agents.meter import MeterOperator
+from agents.outlook import Topic
 from agents.resource import Place, Resource, Seat
 from agents.retailer import Retailer
-from agents.rounds import Clear, Rules, clear_and_certify
+from agents.rounds import Clear, Rules, Stage, clear_and_certify
 from agents.transformer import Transformer
 from agents.utility import Connection, Utility
 from grid_models.powerflow import PandapowerFeeder
@@ -26,14 +28,14 @@ from scenarios import catalog, foresight, money
 from scenarios.feeder import allowed_loading, limits_kw, load
 from scenarios.grid_events import grid_changes
 from scenarios.kinds import KINDS, Ground, Spot, phase_of
-from scenarios.names import CATALOGUE, MARKET, METERING, RETAILER, ROOT, UTILITY
+from scenarios.names import CATALOGUE, FORECASTER, MARKET, METERING, RETAILER, ROOT, UTILITY
 from scenarios.placement import Settler, settle_in
 from scenarios.populations import PopulationSpec
 from scenarios.regulation import policing_of
-from scenarios.spec import Scenario
+from scenarios.spec import ForecastsSpec, Scenario
 from scenarios.timing import Stopwatch
 from scenarios.trust import Trust
-from scenarios.weather import Weather, weather_of
+from scenarios.weather import Truth, Weather, weather_of
 from sim.clock import Calendar, local_start
 from sim.contracts.contract import settle
 from sim.contracts.cycles import Rules as ClosingRules
@@ -44,11 +46,14 @@ from sim.journal import Journal
 from sim.market.policy import Policy
 from sim.market.problem import Limit
 from sim.participant import Ids, Participant
+from sim.tariff import prices_by_minute
 from sim.trust.signatory import Signatory
 from sim.world import World
 
 AGGREGATOR_AHEAD_S = 60
 """An aggregator's members commit this much before the aggregator does."""
+FORECAST_AHEAD_S = 45
+"""A forecast is published this much before those commit who want to use it."""
 SETUP_S = 600
 
 
@@ -85,7 +90,7 @@ def build(scenario: Scenario, sink: BinaryIO, stopwatch: Stopwatch) -> Built:
     """
     with stopwatch.part("feeder"):
         feeder = load(scenario.feeder, scenario.name)
-        weather = weather_of(scenario)
+        weather = weather_of(scenario, calendar_of(scenario))
     settlers = settle_in(scenario, feeder, weather.load_kw.shape[1])
     return _Builder(scenario, feeder, weather, settlers, sink, stopwatch).build()
 
@@ -168,6 +173,9 @@ class _Builder:
         self._add(retailer, 10)
         for aggregator in aggregators:
             self._add(aggregator, 20)
+        topics = tuple(dict.fromkeys(topic for resource in resources for topic in resource.outlook.topics))
+        if self._scenario.forecasts is not None and topics:
+            self._add(self._forecaster(self._scenario.forecasts, topics, market), 30)
         for resource in resources:
             self._add(resource, 60)
         return Built(
@@ -203,7 +211,8 @@ class _Builder:
         bus, seed = settler.site.bus, self._scenario.seed
         phase = phase_of(settler.population, settler.era, self._feeder.phases, self._feeder.phase_at(bus), seed)
         spot = Spot(settler.era, settler.number, settler.column, bus, place, phase)
-        ground = Ground(self._world, self._calendar, self._weather, self._scenario.seed, self._world.key_of)
+        forecast = () if self._scenario.forecasts is None else self._scenario.forecasts.variables
+        ground = Ground(self._world, self._calendar, self._weather, self._scenario.seed, self._world.key_of, forecast)
         return KINDS[settler.population.kind].build(settler.population, spot, ground)
 
     def _connections(self, resources: list[Resource]) -> dict[str, Connection]:
@@ -343,6 +352,37 @@ class _Builder:
             kvar=lambda: self._world.wires.q_kvar,
             losses=spec.losses == "marginal",
             solve=self._solve,
+        )
+
+    def _forecaster(self, spec: ForecastsSpec, topics: tuple[Topic, ...], market: Market) -> Forecaster:
+        """The weather service: the only one who is told what will happen."""
+        truth = Truth(self._scenario, self._calendar, spec.horizon_h * 3600)
+
+        def published(index: int) -> Mapping[str, float | None]:
+            done = market.rounds.get(index)
+            if done is None or done.stage is not Stage.PUBLISHED or done.clearing is None:
+                return {}
+            return done.clearing.price_per_kwh
+
+        return Forecaster(
+            self._world,
+            FORECASTER,
+            self._ids(FORECASTER),
+            seed=self._scenario.seed,
+            catalogue=CATALOGUE,
+            calendar=self._calendar,
+            currency=self._scenario.tariffs.currency,
+            topics=topics,
+            series={topic: truth.series(topic) for topic in topics if topic.variable != "PRICE"},
+            tariff=prices_by_minute(self._tariffs[0]),
+            published=published,
+            habits=Habits(
+                ERROR_MODELS[spec.model],
+                Accuracy(spec.sd, spec.correlation, spec.bias),
+                refresh_s=spec.refresh_h * 3600,
+                horizon_s=spec.horizon_h * 3600,
+                ahead_s=self._scenario.market.confirm_s + AGGREGATOR_AHEAD_S + FORECAST_AHEAD_S,
+            ),
         )
 
     def _utility(self, connections: Mapping[str, Connection], inspector: Inspector | None) -> Utility:

@@ -59,6 +59,12 @@ def _kinds() -> Mapping[str, str]:
     return {name: kind.summary for name, kind in KINDS.items()}
 
 
+def _forecasts() -> Mapping[str, str]:
+    from agents.forecaster import ERROR_MODELS  # noqa: PLC0415  heavy: brings in the wire
+
+    return {name: model.summary for name, model in ERROR_MODELS.items()}
+
+
 def _policies() -> Mapping[str, str]:
     return {name: known.summary for name, known in POLICIES.items()}
 
@@ -90,6 +96,7 @@ def _tables() -> Mapping[str, str]:
 LISTS: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "agents": _kinds,
     "feeders": _feeders,
+    "forecasts": _forecasts,
     "invariants": _invariants,
     "plots": _plots,
     "policies": _policies,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +16,11 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 TimeOfDay = Annotated[str, Field(pattern=TIME_PATTERN)]
+
+
+def unless(default: Any) -> Any:
+    """A field that is written down only where it differs: what is written of a run without it is as before there was one."""
+    return Field(default, exclude_if=lambda stated: stated == default)
 
 
 class Model(BaseModel):

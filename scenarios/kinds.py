@@ -12,6 +12,7 @@ import numpy as np
 from agents.battery import Battery
 from agents.ev import EV
 from agents.household import Household
+from agents.outlook import Topic, Variable
 from agents.resource import Place, Resource, Seat
 from agents.solar import Solar
 from agents.twins.battery import BatteryTwin
@@ -19,6 +20,7 @@ from agents.twins.ev import EVTwin, Session
 from agents.twins.inverter import OVERSIZE, Inverter
 from agents.twins.load import LoadTwin
 from agents.twins.solar import SolarTwin
+from agents.twins.task import HouseholdTwin, Task
 from scenarios.populations import (
     BatterySpec,
     EVSpec,
@@ -30,7 +32,7 @@ from scenarios.populations import (
     SolarSpec,
     Uniform,
 )
-from scenarios.weather import Weather
+from scenarios.weather import Weather, customer
 from sim.clock import DAY_S, Calendar
 from sim.device import Device, Twin
 from sim.participant import Ids, Registry
@@ -68,19 +70,24 @@ def phase_of(spec: PopulationSpec, era: str, feeder_phases: Sequence[str], site_
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What all participants of a run share.  key_of: the keys by address with which they sign settlements."""
+    """What all participants of a run share.
+
+    key_of: the keys by address with which they sign settlements.  forecast: variables that somebody publishes forecasts of.
+    """
 
     registry: Registry
     calendar: Calendar
     weather: Weather
     seed: int
     key_of: Callable[[str], Key]
+    forecast: tuple[Variable, ...] = ()
 
-    def seat(self, spot: Spot, twin: Twin) -> Seat:
-        """What the participant at this spot is given, with a device of this kind."""
+    def seat(self, spot: Spot, twin: Twin, *topics: Topic) -> Seat:
+        """What the participant at this spot is given, with a device of this kind; topics that it could use forecasts of."""
         device = Device(spot.era, spot.bus, spot.place.node, twin, spot.phase)
         ids, signatory = Ids(self.seed, spot.era), Signatory(spot.era, self.key_of)
-        return Seat(self.registry, spot.era, ids, spot.place, self.calendar, device, signatory)
+        followed = tuple(topic for topic in topics if topic.variable in self.forecast)
+        return Seat(self.registry, spot.era, ids, spot.place, self.calendar, device, signatory, followed)
 
 
 def draw(value: float | Normal | Lognormal | Uniform, rng: np.random.Generator) -> float:
@@ -102,10 +109,39 @@ def draw(value: float | Normal | Lognormal | Uniform, rng: np.random.Generator) 
 def household(spec: HouseholdSpec, spot: Spot, ground: Ground) -> Resource:
     """A household that follows its site's own profile."""
     weather, column = ground.weather, spot.column
-    twin = LoadTwin(
-        weather.load_kw[:, column] * spec.scale, weather.load_kvar[:, column] * spec.scale, spec.connection_kw
-    )
-    return Household(ground.seat(spot, twin))
+    load = weather.load_kw[:, column] * spec.scale, weather.load_kvar[:, column] * spec.scale, spec.connection_kw
+    twin = HouseholdTwin(*load, tasks(spec, spot.era, ground)) if spec.tasks else LoadTwin(*load)
+    topics = [customer(column), *([Topic("PRICE", spot.place.node)] if spec.tasks else [])]
+    least_share = float(stream(ground.seed, spot.era, "least share").uniform())
+    return Household(ground.seat(spot, twin, *topics), forecast_scale=spec.scale, least_share=least_share)
+
+
+def tasks(spec: HouseholdSpec, era: str, ground: Ground) -> tuple[Task, ...]:
+    """What its appliances have to do during the run, in whole minutes; each has the time at least that it takes."""
+    found: list[Task] = []
+    midnight_s, days = _days(ground.calendar)
+    for wanted in spec.tasks:
+        rng = stream(ground.seed, era, "task", wanted.name)
+        for day in days:
+            energy_kwh = draw(wanted.energy_kwh, rng)
+            earliest_h, deadline_h = draw(wanted.earliest_h, rng), draw(wanted.deadline_h, rng)
+            if rng.random() >= wanted.share:
+                continue
+            if deadline_h <= earliest_h:
+                deadline_h += 24
+            earliest_s = midnight_s + day * DAY_S + _seconds(earliest_h)
+            takes_s = math.ceil(energy_kwh / wanted.power_kw * 3600) + ground.calendar.interval_s
+            deadline_s = max(midnight_s + day * DAY_S + _seconds(deadline_h), earliest_s + takes_s)
+            if earliest_s >= 0 and deadline_s <= ground.calendar.duration_s:
+                found.append(Task(energy_kwh, wanted.power_kw, earliest_s, deadline_s, wanted.interruptible))
+    return tuple(found)
+
+
+def _days(calendar: Calendar) -> tuple[int, range]:
+    """The second of the run's first local midnight, and the days to look at, the one before among them."""
+    start = calendar.local(0)
+    midnight_s = -(start.hour * 3600 + start.minute * 60 + start.second)
+    return midnight_s, range(-1, math.ceil(calendar.duration_s / DAY_S) + 1)
 
 
 def solar(spec: SolarSpec, spot: Spot, ground: Ground) -> Resource:
@@ -156,11 +192,10 @@ def ev(spec: EVSpec, spot: Spot, ground: Ground) -> Resource:
 def sessions(spec: EVSpec, era: str, ground: Ground) -> tuple[Session, ...]:
     """Stays that overlap the run, one a night, in whole minutes; a car is gone at the latest when it comes back again."""
     calendar, rng = ground.calendar, stream(ground.seed, era, "sessions")
-    start = calendar.local(0)
-    midnight_s = -(start.hour * 3600 + start.minute * 60 + start.second)
+    midnight_s, days = _days(calendar)
     most_kwh = spec.target_soc * spec.capacity_kwh
     stays: list[Session] = []
-    for day in range(-1, math.ceil(calendar.duration_s / DAY_S) + 1):
+    for day in days:
         arrival_s = midnight_s + day * DAY_S + _seconds(draw(spec.arrival_h, rng))
         departure_s = midnight_s + (day + 1) * DAY_S + _seconds(draw(spec.departure_h, rng))
         need_kwh = min(draw(spec.distance_km, rng) * spec.consumption_kwh_per_km, most_kwh)
@@ -187,7 +222,7 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("household", HouseholdSpec, household, "inelastic load with a measured profile"),
+        Kind("household", HouseholdSpec, household, "measured profile that cannot wait, and tasks that can"),
         Kind("solar", SolarSpec, solar, "rooftop photovoltaic plant, curtailable"),
         Kind("battery", BatterySpec, battery, "home battery with two thresholds around a water value"),
         Kind("ev", EVSpec, ev, "electric car with a deadline"),

@@ -7,8 +7,9 @@ UTILITY = "utility"
 RETAILER = "retailer"
 CATALOGUE = "catalogue"
 METERING = "metering"
+FORECASTER = "forecaster"
 TREASURY = "treasury"
 """Collects taxes; it has an account and no mailbox."""
 ROOT = "grid"
 """The market's node above every transformer."""
-RESERVED = (MARKET, UTILITY, RETAILER, CATALOGUE, METERING, TREASURY, ROOT)
+RESERVED = (MARKET, UTILITY, RETAILER, CATALOGUE, METERING, FORECASTER, TREASURY, ROOT)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from agents.twins.inverter import CURVES, Curve, curve_fault
-from scenarios.fields import Finite, Model, Name, NonNegative, Positive, Share
+from scenarios.fields import Finite, Model, Name, NonNegative, Positive, Share, unless
 
 LEAST_KEPT = 1e-3
 """A truncated distribution that keeps less than this share of its draws is a mistake, and slow."""
@@ -79,6 +79,9 @@ PositiveDraw = Annotated[
     Annotated[Normal | Lognormal | Uniform, Field(discriminator="distribution")], AfterValidator(_positive)
 ]
 HourOfDay = Annotated[Annotated[Normal | Uniform, Field(discriminator="distribution")], AfterValidator(_hours)]
+
+
+Hour = Annotated[float, Field(ge=0, le=24)]
 
 
 class PopulationSpec(Model):
@@ -154,11 +157,28 @@ class InverterPopulation(PopulationSpec):
         return self.volt_var.points if isinstance(self.volt_var, VoltVarSpec) else CURVES[self.volt_var]
 
 
+class TaskSpec(Model):
+    """A job of an appliance that a household has every day, or on a share of its days.
+
+    energy_kwh at power_kw, begun at earliest_h or later and done by deadline_h, local hours of the day; a deadline that comes
+    before is one of the next day.  interruptible: whether it may pause; if not, it runs through once it has begun.
+    """
+
+    name: Name
+    energy_kwh: Positive | PositiveDraw
+    power_kw: Positive
+    earliest_h: Hour | HourOfDay
+    deadline_h: Hour | HourOfDay
+    interruptible: bool = False
+    share: Share = 1.0
+
+
 class HouseholdSpec(PopulationSpec):
-    """Inelastic households that follow the profiles of the feeder's own customers; scale multiplies them."""
+    """Households that follow the profiles of the feeder's own customers; scale multiplies them.  tasks: what can wait."""
 
     kind: Literal["household"]
     scale: NonNegative = 1.0
+    tasks: tuple[TaskSpec, ...] = unless(())
 
 
 class SolarSpec(InverterPopulation):

@@ -8,9 +8,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, WithJsonSchema, model_validator
 
-from scenarios.fields import CURRENCY_PATTERN, Finite, Model, Name, NonNegative, Positive, Share, TimeOfDay
+from agents.forecaster import ERROR_MODELS
+from agents.outlook import Variable
+from scenarios.fields import CURRENCY_PATTERN, Finite, Model, Name, NonNegative, Positive, Share, TimeOfDay, unless
 from scenarios.populations import Population
 from sim.contracts import policies
+from sim.errors import nearest
 
 ROUND_HOPS = 4
 """Messages of one outcome: aggregate, assess, and their answers."""
@@ -209,10 +212,27 @@ class SiteSpec(Model):
 
 
 class AggregatorSpec(Model):
-    """An aggregator that populations can name as their host."""
+    """An aggregator that populations can name as their host.
+
+    A charge point operator adds margin_per_kwh to the price on the way to a car (and takes it off on the way back), keeps
+    its site within site_limit_kw either way, and has connectors of so many kW each; cars beyond them wait.  Without connectors
+    every car has one that does not limit it.
+    """
 
     name: Name
     fee_per_kwh: NonNegative = 0.0
+    kind: Literal["aggregator", "charge_point_operator"] = unless("aggregator")
+    margin_per_kwh: NonNegative = unless(0.0)
+    site_limit_kw: Positive | None = unless(None)
+    connectors: tuple[Positive, ...] = unless(())
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Self:
+        own = ("margin_per_kwh", "site_limit_kw", "connectors")
+        stated = [name for name in own if getattr(self, name)]
+        if self.kind == "aggregator" and stated:
+            raise ValueError(f"{', '.join(stated)}: of a charge_point_operator only")
+        return self
 
 
 class TariffElementSpec(Model):
@@ -296,6 +316,44 @@ class OutputsSpec(Model):
     plots: tuple[str, ...] = ()
 
 
+class TemperatureSpec(Model):
+    """Outdoor temperature in °C: a cosine around mean_c that is swing_c higher at warmest_h, and seeded spells of sd_c.
+
+    Synthetic; no data set is behind it.
+    """
+
+    mean_c: Finite = 8.0
+    swing_c: NonNegative = 4.0
+    warmest_h: Annotated[float, Field(ge=0, le=24)] = 15.0
+    sd_c: NonNegative = 1.5
+
+
+class ForecastsSpec(Model):
+    """A forecaster that publishes in the catalogue; bidders that can use what it says ask for it.
+
+    model: a name from ``degsim list forecasts``.  sd, correlation, bias: of its error, as ``agents.forecaster.Accuracy`` says.
+    A forecast is made anew every refresh_h and looks horizon_h ahead.
+    """
+
+    variables: Annotated[tuple[Variable, ...], Field(min_length=1)] = ("PV", "LOAD", "TEMPERATURE", "PRICE")
+    model: str = "noise"
+    sd: NonNegative = 0.1
+    correlation: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    bias: Annotated[float, Field(gt=-1, allow_inf_nan=False)] = 0.0
+    refresh_h: Annotated[int, Field(ge=1)] = 6
+    horizon_h: Annotated[int, Field(ge=1, le=168)] = 24
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.model not in ERROR_MODELS:
+            raise ValueError(f"model: no error model {self.model}, {nearest(self.model, ERROR_MODELS)}")
+        if self.horizon_h < self.refresh_h:
+            raise ValueError(
+                f"horizon_h: {self.horizon_h} h end before the next forecast comes, {self.refresh_h} h later"
+            )
+        return self
+
+
 Policies = Annotated[
     tuple[Annotated[dict[str, Any], WithJsonSchema(policies.schema())], ...],
     Field(
@@ -325,6 +383,8 @@ class Scenario(Model):
     settlement: SettlementSpec = SettlementSpec()
     policies: Policies = ()
     outputs: OutputsSpec = OutputsSpec()
+    temperature: TemperatureSpec = unless(TemperatureSpec())
+    forecasts: ForecastsSpec | None = unless(None)
 
     @model_validator(mode="before")
     @classmethod

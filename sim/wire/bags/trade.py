@@ -162,7 +162,7 @@ class EnergyForecast(Bag, frozen=True, kw_only=True):
     Values stand inside, or behind ``url`` with the SHA-256 of what is found there.
     """
 
-    variable: Literal["PRICE", "LOAD", "PV", "CARBON"]
+    variable: Literal["PRICE", "LOAD", "PV", "TEMPERATURE", "CARBON"]
     unit: Identifier
     resolution: Duration
     horizon: Duration
