@@ -1,7 +1,8 @@
 """Offers as an order book: blocks of power at a price, for the policies that match order with order.
 
 A vertical step of a curve is an order as it stands.  A sloped part is cut into equal pieces, each at the price in its
-middle.  What is taken at any price bids the price cap, what is given at any price asks the price floor.
+middle, and at zero, so that no piece both buys and sells.  What is taken at any price bids the price cap, what is given at
+any price asks the price floor.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from sim.curves import SAME_KW, OfferCurve, Point, aggregate
 from sim.errors import Fault, MarketError
 from sim.market.problem import Clearing, Deal, Offer, Problem, record
 
@@ -52,21 +54,45 @@ class Fill:
 
 
 def book_of(problem: Problem, pieces: int = PIECES) -> Book:
-    """The orders of a problem.
+    """The orders of a problem; what is less than ``SAME_KW`` is none.
 
     Raises ``MarketError`` where somebody takes or gives at any price and there is no price cap or floor to bid.
     """
-    faults: list[Fault] = []
+    whole = whole_curves(problem)
     orders = [
         order
-        for arrival, offer in enumerate(problem.offers)
-        for order in _orders(problem, arrival, offer, pieces, faults)
+        for arrival, (offer, curve) in enumerate(zip(problem.offers, whole, strict=True))
+        for order in _orders(offer, arrival, curve, pieces)
     ]
-    if faults:
-        raise MarketError("market", tuple(faults))
     buys = (order for order in orders if order.side == "BUY")
     sells = (order for order in orders if order.side == "SELL")
     return Book(tuple(sorted(buys, key=lambda o: -o.price)), tuple(sorted(sells, key=lambda o: o.price)))
+
+
+def whole_curves(problem: Problem) -> list[OfferCurve]:
+    """By offer: its curve with its last resort, which bids the price cap or asks the price floor; zero is in its range.
+
+    Raises ``MarketError`` that names whoever takes or gives at any price where there is no price cap or floor to bid.
+    """
+    whole = [whole_curve(problem, offer.curve) for offer in problem.offers]
+    faults = tuple(
+        fault
+        for index, (offer, curve) in enumerate(zip(problem.offers, whole, strict=True))
+        for fault in _unpriced(index, offer.era, curve)
+    )
+    if faults:
+        raise MarketError("market", faults)
+    return whole
+
+
+def whole_curve(problem: Problem, curve: OfferCurve) -> OfferCurve:
+    """A curve with its last resort at the price cap and floor of the problem, as far as there are any."""
+    parts = [curve]
+    if curve.max_kw < 0 and math.isfinite(problem.price_cap):
+        parts.append(OfferCurve(np.full(2, problem.price_cap), np.array([0.0, -curve.max_kw])))
+    if curve.min_kw > 0 and math.isfinite(problem.price_floor):
+        parts.append(OfferCurve(np.full(2, problem.price_floor), np.array([-curve.min_kw, 0.0])))
+    return aggregate(parts)
 
 
 def settled(
@@ -104,27 +130,35 @@ def settled(
     )
 
 
-def _orders(problem: Problem, arrival: int, offer: Offer, pieces: int, faults: list[Fault]) -> Iterator[Order]:
-    for price, below_kw, above_kw in _blocks(problem, offer, pieces):
-        if math.isinf(price):
-            way, end = ("takes", "cap") if price > 0 else ("gives", "floor")
-            what = f"{offer.era} {way} {abs(above_kw - below_kw):g} kW at any price"
-            faults.append(Fault(f"offers/{arrival}/curve", what, f"give the market a price {end} to bid"))
-        if below_kw < 0:
-            yield Order(offer.era, "BUY", price, min(above_kw, 0.0) - below_kw, arrival)
-        if above_kw > 0:
-            yield Order(offer.era, "SELL", price, above_kw - max(below_kw, 0.0), arrival)
+def _unpriced(index: int, era: str, whole: OfferCurve) -> Iterator[Fault]:
+    for kw, way, end in ((-whole.max_kw, "takes", "cap"), (whole.min_kw, "gives", "floor")):
+        if kw > SAME_KW:
+            what = f"{era} {way} {kw:g} kW at any price"
+            yield Fault(f"offers/{index}/curve", what, f"give the market a price {end} to bid")
 
 
-def _blocks(problem: Problem, offer: Offer, pieces: int) -> Iterator[tuple[float, float, float]]:
-    """(price, power below it, power above it) of every piece of a curve, its last resort included."""
-    curve = offer.curve
-    if curve.min_kw > 0:
-        yield problem.price_floor, 0.0, curve.min_kw
-    for (p0, q0), (p1, q1) in pairwise(zip(curve.prices.tolist(), curve.powers.tolist(), strict=True)):
-        count = 1 if p0 == p1 else pieces
-        for piece in range(count if q1 > q0 else 0):
-            low, high = (q0 + (q1 - q0) * share / count for share in (piece, piece + 1))
-            yield p0 + (p1 - p0) * (piece + 0.5) / count, low, high
-    if curve.max_kw < 0:
-        yield problem.price_cap, curve.max_kw, 0.0
+def _orders(offer: Offer, arrival: int, curve: OfferCurve, pieces: int) -> Iterator[Order]:
+    for price, low, high in _blocks(curve, pieces):
+        if min(high, 0.0) - low > SAME_KW:
+            yield Order(offer.era, "BUY", price, min(high, 0.0) - low, arrival)
+        if high - max(low, 0.0) > SAME_KW:
+            yield Order(offer.era, "SELL", price, high - max(low, 0.0), arrival)
+
+
+def _blocks(curve: OfferCurve, pieces: int) -> Iterator[tuple[float, float, float]]:
+    """(price, power below it, power above it) of every piece of a curve; none of a sloped part contains zero."""
+    for a, b in pairwise(zip(curve.prices.tolist(), curve.powers.tolist(), strict=True)):
+        if a[0] == b[0]:
+            yield a[0], a[1], b[1]
+            continue
+        for (p0, q0), (p1, q1) in pairwise(_parted_at_zero(a, b)):
+            for piece in range(pieces if q1 > q0 else 0):
+                low, high = (q0 + (q1 - q0) * share / pieces for share in (piece, piece + 1))
+                yield p0 + (p1 - p0) * (piece + 0.5) / pieces, low, high
+
+
+def _parted_at_zero(a: Point, b: Point) -> tuple[Point, ...]:
+    """A line and, where it crosses zero, the point there between its ends."""
+    if not a[1] < 0 < b[1]:
+        return a, b
+    return a, (a[0] + (b[0] - a[0]) * -a[1] / (b[1] - a[1]), 0.0), b

@@ -7,15 +7,23 @@ from types import MappingProxyType
 
 from sim.market.policies import (
     bill_sharing,
+    continuous,
     curtail_only,
+    huang,
     iterated,
     locational,
+    mcafee,
     mid_market_rate,
+    muda,
     none,
     oracle,
+    pairwise,
+    pay_as_bid,
     pay_as_clear,
+    posted_price,
     supply_demand_ratio,
     time_of_use,
+    vcg,
 )
 from sim.market.policy import Policy
 
@@ -36,6 +44,14 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             mid_market_rate.POLICY,
             supply_demand_ratio.POLICY,
             bill_sharing.POLICY,
+            continuous.POLICY,
+            huang.POLICY,
+            mcafee.POLICY,
+            muda.POLICY,
+            pairwise.POLICY,
+            pay_as_bid.POLICY,
+            posted_price.POLICY,
+            vcg.POLICY,
         )
     }
 )
