@@ -2,7 +2,8 @@
 
 | condition | holds when                                                                                            |
 |-----------|-------------------------------------------------------------------------------------------------------|
-| range     | every set-point is within its curve's range; outside only towards zero, at the price cap or floor      |
+| range     | every set-point is within its curve's range, outside only towards zero at the price cap or floor; and   |
+|           | nobody runs below its minimum                                                                         |
 | curves    | every set-point is on its curve at its price; where there is no price, one exists that would do        |
 | balance   | set-points at and below every node sum to minus its flow, and all of them to zero                      |
 | limits    | every flow is within its limits, and every weighted sum within its linear limit                        |
@@ -16,6 +17,9 @@ set-point).  The problem is convex, and these are its optimality conditions: eac
 price (range, curves); prices are one level, plus the known adder, plus a multiplier for every limit (adders, linear); a
 multiplier has the sign that makes passing its limit dear, and is zero unless the limit is reached; and the set-points are
 feasible (balance, limits).  So no solver has to be believed.
+
+Offers that rest or run at a minimum are no convex problem: they are taken as the clearing has decided them (``gaps.decided``),
+and whether other decisions were worth more is not certified.  One that runs below its minimum breaks its range.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ from types import MappingProxyType
 import numpy as np
 
 from sim.curves import Flags, Floats, clear
+from sim.market import gaps
 from sim.market.problem import Clearing, Problem
 from sim.tolerances import POWER_KW, PRICE_PER_KWH
 
@@ -59,7 +64,8 @@ class Certificate:
 class _Case:
     """A clearing laid out along its problem's offers and nodes.  A missing price, or set-point, is NaN.
 
-    own_adder: by offer, what its price should lie above its node's.
+    problem: as it was decided.  own_adder: by offer, what its price should lie above its node's.  minimum_kw: by offer, what
+    it cannot run below.
     """
 
     problem: Problem
@@ -70,9 +76,13 @@ class _Case:
     flow_kw: Floats
     linear_price: Floats
     own_adder: Floats
+    minimum_kw: Floats
 
     @classmethod
     def of(cls, problem: Problem, clearing: Clearing) -> _Case:
+        minimum = np.array([offer.min_run_kw for offer in problem.offers], dtype=float)
+        if minimum.any() and all(offer.era in clearing.setpoint_kw for offer in problem.offers):
+            problem = gaps.decided(problem, clearing)
         eras = [offer.era for offer in problem.offers]
         setpoint = _numbers(clearing.setpoint_kw.get(era) for era in eras)
         prices = _numbers(clearing.linear_price.get(limit.name) for limit in problem.linear)
@@ -85,6 +95,7 @@ class _Case:
             -problem.tree.power_kw(setpoint),
             prices,
             problem.adder_per_kwh - np.nan_to_num(prices) @ problem.weights,
+            minimum,
         )
 
     def era(self, index: int) -> str:
@@ -108,6 +119,10 @@ def _range(case: _Case) -> Iterator[_Finding]:
     least = np.where(at_floor, np.minimum(least, 0.0), least)
     most = np.where(at_cap, np.maximum(most, 0.0), most)
     yield from _outside(case, least, most, "its range")
+    amount = np.abs(case.setpoint_kw)
+    for index in np.flatnonzero((amount > POWER_KW) & (amount < case.minimum_kw - POWER_KW)).tolist():
+        minimum, kw = float(case.minimum_kw[index]), float(amount[index])
+        yield case.era(index), f"runs with {kw:g} kW, and cannot below {minimum:g} kW", minimum - kw
     for index in np.flatnonzero(np.isnan(case.setpoint_kw)).tolist():
         yield case.era(index), "has no set-point", math.nan
 

@@ -47,6 +47,27 @@ def surplus_per_h(problem: Problem, clearing: Clearing) -> Floats:
     return surplus
 
 
+def uplift_per_h(problem: Problem, clearing: Clearing) -> Floats:
+    """By offer, what its set-point loses it against the best its curve has at its price [currency/h], never below zero.
+
+    The integral of ``|f⁻¹(x) - p|`` from where the curve is at the price to the set-point: zero on the curve, and anywhere
+    within a step of it that stands at the price.  NaN for who has no price.  Beyond the curve's range the last resort counts,
+    at the price cap or floor; where there is none it cannot be counted.
+    """
+    setpoint = np.array([clearing.setpoint_kw[offer.era] for offer in problem.offers], dtype=float)
+    prices = [clearing.participant_price[offer.era] for offer in problem.offers]
+    price = np.array([math.nan if p is None else p for p in prices], dtype=float)
+    known = np.where(np.isnan(price), 0.0, price)
+    stack, beyond = problem.stack, problem.curtailed_kw(setpoint)
+    inside = setpoint - beyond
+    best = np.clip(inside, stack.low(known - PRICE_PER_KWH / 2), stack.high(known + PRICE_PER_KWH / 2))
+    lost = known * (best - inside) + stack.welfare(best) - stack.welfare(inside)
+    last_resort = np.where(beyond > 0, problem.price_cap, problem.price_floor)
+    cut = np.where(np.isfinite(last_resort), last_resort - known, 0.0) * beyond
+    uplift: Floats = np.where(np.isnan(price), np.nan, np.maximum(lost, 0.0) + np.maximum(cut, 0.0))
+    return uplift
+
+
 def shortfall(problem: Problem, clearing: Clearing) -> float:
     """By how much the clearing's welfare falls short of the best that set-points within all limits have [currency/h]."""
     return locational.clear(problem).welfare - clearing.welfare
