@@ -5,29 +5,42 @@ Each table stands beside what it lists; they are gathered here.
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
+import math
+import typing
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from sim.errors import DegsimError, ScenarioError, nearest
+from sim.errors import DegsimError, Fault, ScenarioError, nearest
 from sim.market.policies import POLICIES
-from sim.market.policy import Policy
+from sim.market.policy import PROMISES, Policy
 from sim.market.problem import Clearing, ClearingPolicy, Problem
 
 
 def policy(name: str) -> Policy:
     """A clearing policy by name, or ``module:function`` for one that lives outside the project.
 
-    What is named outside may be a ``Policy``, or a bare function: that promises nothing, so its certificate is reported and
-    never makes the fallback serve.  Raises ``ScenarioError`` for a name that is unknown or cannot be imported.
+    Options follow a colon: ``gridlabd:offset=0.01``, ``module:function:k=0.3,seed=7``.  They are the named parameters of
+    the policy's function, and read as its annotations say.  What is named outside may be a ``Policy``, or a bare function:
+    that promises nothing, so its certificate is reported and never makes the fallback serve.
+    Raises ``ScenarioError`` for a name that is unknown or cannot be imported, and for options that do not fit.
     """
-    if name in POLICIES:
-        return POLICIES[name]
-    module_name, colon, function_name = name.partition(":")
-    if not colon:
-        raise ScenarioError(name, f"no such policy, {nearest(name, POLICIES)}")
+    head, colon, rest = name.partition(":")
+    if head in POLICIES or not colon or "=" in rest.partition(":")[0]:
+        if head not in POLICIES:
+            raise ScenarioError(name, f"no such policy, {nearest(head, POLICIES)}")
+        return _with_options(name, POLICIES[head], rest) if colon else POLICIES[head]
+    function_name, colon, options = rest.partition(":")
+    found = _outside(name, head, function_name)
+    return _with_options(name, found, options) if colon else found
+
+
+def _outside(name: str, module_name: str, function_name: str) -> Policy:
     try:
         function = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise ScenarioError(name, f"cannot be imported: {error}") from error
     if isinstance(function, Policy):
         return function
@@ -36,12 +49,101 @@ def policy(name: str) -> Policy:
     return Policy(name, _guarded(name, function), frozenset(), "PAY_AS_CLEAR", "from outside the project")
 
 
-def _guarded(name: str, function: Callable[[Problem], object]) -> ClearingPolicy:
-    """A function from outside whose mistakes are its author's to see: no fallback hides them."""
+def _with_options(name: str, known: Policy, text: str) -> Policy:
+    """The policy with these options, under the name that gives them; so are its clearings."""
+    options = _options(name, known, text)
 
     def clear(problem: Problem) -> Clearing:
+        return replace(known.clear(problem, **options), policy=name)
+
+    return replace(known, name=name, clear=clear)
+
+
+def _options(name: str, known: Policy, text: str) -> dict[str, object]:
+    """``key=value,...`` as the policy's function takes them; all faults at once."""
+    parameters = _parameters(known.clear)
+    faults: list[Fault] = []
+    options: dict[str, object] = {}
+    for item in text.split(","):
+        key, equals, value = (part.strip() for part in item.partition("="))
+        if not equals:
+            faults.append(
+                Fault(name, f"{item.strip() or 'nothing'} is not an option", "options are key=value,key=value")
+            )
+        elif key not in parameters:
+            said = nearest(key, parameters) if parameters else "it has none"
+            faults.append(Fault(name, f"{key} is not an option of {known.name}", said))
+        elif key in options:
+            faults.append(Fault(name, f"{key} is given twice"))
+        else:
+            try:
+                options[key] = _converted(value, parameters[key])
+            except ValueError as error:
+                faults.append(Fault(name, f"{key}: {error}"))
+    if faults:
+        raise ScenarioError(name, tuple(faults))
+    return options
+
+
+def _parameters(function: Callable[..., object]) -> dict[str, tuple[object, ...]]:
+    """The options of a policy: all parameters of its function after the problem, with the types that each may have."""
+    try:
+        signature = inspect.signature(function, eval_str=True)
+    except NameError:  # an annotation that only a type checker can read
+        signature = inspect.signature(function)
+    named = [one for one in signature.parameters.values() if one.kind in _NAMED][1:]
+    return {parameter.name: _types(parameter) for parameter in named}
+
+
+_NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
+
+
+def _types(parameter: inspect.Parameter) -> tuple[object, ...]:
+    """What a parameter may be: types, or the words of a literal."""
+    given = type(parameter.default) if parameter.annotation is parameter.empty else parameter.annotation
+    if isinstance(given, str):
+        known = {"bool": bool, "float": float, "int": int, "None": type(None)}
+        return tuple(known.get(word.strip(), str) for word in given.split("|"))
+    return typing.get_args(given) or (given,)
+
+
+def _converted(text: str, wanted: tuple[object, ...]) -> object:
+    """A value as its parameter asks for; text where that says nothing else.  Raises ``ValueError``."""
+    words = [word for word in wanted if isinstance(word, str)]
+    if words and text not in words:
+        raise ValueError(f"{text or 'nothing'} is unknown, {nearest(text, words)}")
+    if text == "none" and type(None) in wanted:
+        return None
+    for kind, read, said in _READERS:
+        if kind in wanted:
+            try:
+                return read(text)
+            except (KeyError, ValueError):
+                raise ValueError(f"{text or 'nothing'} is not {said}") from None
+    return text
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+_READERS: tuple[tuple[type, Callable[[str], object], str], ...] = (
+    (bool, {"true": True, "false": False}.__getitem__, "true or false"),
+    (float, _number, "a finite number"),
+    (int, int, "a whole number"),
+)
+
+
+def _guarded(name: str, function: Callable[..., object]) -> ClearingPolicy:
+    """A function from outside whose mistakes are its author's to see: no fallback hides them."""
+
+    @functools.wraps(function)
+    def clear(problem: Problem, **options: object) -> Clearing:
         try:
-            clearing = function(problem)
+            clearing = function(problem, **options)
         except DegsimError:
             raise
         except Exception as error:
@@ -66,7 +168,21 @@ def _forecasts() -> Mapping[str, str]:
 
 
 def _policies() -> Mapping[str, str]:
-    return {name: known.summary for name, known in POLICIES.items()}
+    """What each does, promises for every market, and where it was published."""
+    return {name: _described(known) for name, known in POLICIES.items()}
+
+
+def _described(known: Policy) -> str:
+    options = [f"{option}=" for option in _parameters(known.clear)]
+    lines = [
+        known.summary,
+        f"promises {', '.join(promise for promise in PROMISES if promise in known.promises) or 'nothing'}"
+        + ("" if known.heeds_limits else "; looks at no limit")
+        + (f"; no lie pays for {known.truthful}" if known.truthful else ""),
+        *([f"options {' '.join(options)}"] if options else []),
+        *([f"source: {known.source}"] if known.source else []),
+    ]
+    return "\n".join(lines)
 
 
 def _feeders() -> Mapping[str, str]:
@@ -93,8 +209,15 @@ def _tables() -> Mapping[str, str]:
     return {name: ", ".join(schema.names) for name, schema in TABLES.items()}
 
 
+def _books() -> Mapping[str, str]:
+    from scenarios.laboratory import books  # noqa: PLC0415  it names policies by this module
+
+    return books()
+
+
 LISTS: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "agents": _kinds,
+    "books": _books,
     "feeders": _feeders,
     "forecasts": _forecasts,
     "invariants": _invariants,

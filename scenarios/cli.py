@@ -53,9 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="override any key, repeatable")
     run.add_argument("--seed", type=int, metavar="N")
     run.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: results/runs/NAME-POLICY-seedN)")
-    clear = _command(commands, "clear", _clear, "clear aggregate messages: one market each, no simulation")
-    clear.add_argument("files", nargs="+", metavar="AGGREGATE.json", help="- reads standard input")
-    clear.add_argument("--policy", default="locational", metavar="NAME")
+    _add_clear(commands)
     settle = _command(commands, "settle", _settle, "compute the revenue flows of a contract from its signals")
     settle.add_argument("contract", metavar="CONTRACT.json")
     settle.add_argument("--signals", required=True, metavar="SIGNALS.json")
@@ -90,11 +88,12 @@ def _parser() -> argparse.ArgumentParser:
         "--to", required=True, choices=("lts", "rc"), help="lts: Beckn v2.0.0; rc: its release candidate"
     )
     convert.add_argument("--out", type=Path, metavar="OUT.json", help="default: standard output")
-    verify = _command(commands, "verify", _verify, "audit a finished run")
-    verify.add_argument("run", type=Path, metavar="RUN")
+    _command(commands, "verify", _verify, "audit a finished run").add_argument("run", type=Path, metavar="RUN")
     bound = _command(commands, "bound", _bound, "what a scenario must cost at least, and what runs of it have cost")
     bound.add_argument("targets", nargs="+", type=Path, metavar="SCENARIO.yaml|RUN")
-    bound.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="override any key of a scenario")
+    bound.add_argument(
+        "--set", action="append", default=[], metavar="PATH=VALUE", help="override any key of a scenario"
+    )
     bound.add_argument("--json", action="store_true", help="a JSON array instead of a table")
     plot = _command(commands, "plot", _plot, "draw pictures of a finished run into its folder plots/")
     plot.add_argument("run", type=Path, metavar="RUN")
@@ -114,6 +113,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     schema.add_argument("--out", type=Path, metavar="DIR", help="default: the scenario's schema to standard output")
     return parser
+
+
+def _add_clear(commands: Any) -> None:
+    clear = _command(commands, "clear", _clear, "clear aggregate messages: one market each, no simulation")
+    clear.add_argument(
+        "files", nargs="+", metavar="BOOK", help="a file, a name of degsim list books, or - for standard input"
+    )
+    clear.add_argument(
+        "--policy",
+        action="append",
+        metavar="NAME[:KEY=VALUE,...]",
+        help="default: locational; several, or all, are compared in a table",
+    )
+    clear.add_argument("--json", action="store_true", help="the comparison as one JSON object for each book")
+    clear.add_argument("--misreports", action="store_true", help="compare, and look for the lie that pays most")
+    clear.epilog = "Exit status: 0 fine, 1 a compared policy failed or broke what it promises, 2 it cannot be used."
 
 
 def _add_feeder(commands: Any) -> None:
@@ -165,13 +180,22 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _clear(options: argparse.Namespace) -> int:
-    from scenarios.catalog import policy  # noqa: PLC0415
+    from scenarios import laboratory  # noqa: PLC0415
     from sim.market.wire_form import clear_message  # noqa: PLC0415
 
-    chosen = policy(options.policy)
-    for name in options.files:
-        _out(json.dumps(clear_message(_json(name), chosen, _source(name))))
-    return OK
+    names = options.policy or ["locational"]
+    chosen = laboratory.policies(names)
+    compared = len(names) > 1 or laboratory.ALL in names or options.misreports
+    fine = True
+    for place, name in enumerate(options.files):
+        data = _json(laboratory.located(name))
+        if not compared:
+            _out(json.dumps(clear_message(data, chosen[0], _source(name))))
+            continue
+        if place and not options.json:
+            _out("")
+        fine &= laboratory.show(_source(name), data, chosen, _out, as_json=options.json, misreports=options.misreports)
+    return OK if fine else AT_FAULT
 
 
 def _settle(options: argparse.Namespace) -> int:
@@ -295,7 +319,8 @@ def _list(options: argparse.Namespace) -> int:
         raise MessageError(options.kind, f"nothing of that kind can be listed, {nearest(options.kind, LISTS)}")
     entries = LISTS[options.kind]()
     width = max(map(len, entries))
-    _out("\n".join(f"{name:{width}}  {summary}" for name, summary in entries.items()))
+    between = "\n" + " " * (width + 2)
+    _out("\n".join(f"{name:{width}}  {between.join(summary.splitlines())}" for name, summary in entries.items()))
     return OK
 
 
