@@ -25,6 +25,7 @@ from sim.market.policies import (
     time_of_use,
     vcg,
 )
+from sim.market.policies.peers import PEERS
 from sim.market.policy import Policy
 
 POLICIES: Mapping[str, Policy] = MappingProxyType(
@@ -40,10 +41,6 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             iterated.UTILISATION,
             iterated.UTILISATION_DAMPED,
             oracle.POLICY,
-            time_of_use.POLICY,
-            mid_market_rate.POLICY,
-            supply_demand_ratio.POLICY,
-            bill_sharing.POLICY,
             continuous.POLICY,
             huang.POLICY,
             mcafee.POLICY,
@@ -52,6 +49,11 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             pay_as_bid.POLICY,
             posted_price.POLICY,
             vcg.POLICY,
+            time_of_use.POLICY,
+            mid_market_rate.POLICY,
+            supply_demand_ratio.POLICY,
+            bill_sharing.POLICY,
+            *PEERS.values(),
         )
     }
 )
