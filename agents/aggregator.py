@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import ClassVar, Literal
 
 from agents.accounts import Accounts
@@ -13,8 +15,8 @@ from agents.resource import Resource, Seat
 from agents.rounds import silenced
 from sim.clock import Interval
 from sim.curves import OfferCurve, aggregate, disaggregate
-from sim.feeder import Floats
 from sim.forms import undelivered_in, window_of
+from sim.ledger import largest_remainder
 from sim.market.problem import Offer
 from sim.participant import Participant
 from sim.tolerances import POWER_KW
@@ -36,10 +38,26 @@ def towards_zero(powers_kw: Sequence[float], total_kw: float) -> list[float]:
     return [p * kept if p * gap_kw < 0 else p for p in powers_kw]
 
 
-def share_out(offers: Sequence[Offer], award: Award) -> dict[str, Award]:
-    """The members' awards: each on its own curve at the price, plateaus shared, curtailment pro rata.
+def whole_watts(powers_kw: Sequence[float], spans_kw: Sequence[tuple[float, float]]) -> list[float]:
+    """The same powers, those in whole watts that lie inside a span of indifference; their sum is off by half a watt at most.
 
-    Without a price (nobody trades) each stays at its baseline as far as the total allows.
+    Who is not indifferent, or stands at an end of its span, keeps its power to the last digit: it is on its own curve.
+    Source: the largest remainders get the watts that rounding down has left over (Hamilton's method).
+    """
+    inside = [k for k, (p, (low, high)) in enumerate(zip(powers_kw, spans_kw, strict=True)) if low < p < high]
+    floors = {k: math.floor(powers_kw[k] * 1000) for k in inside}
+    remainders = [Decimal(powers_kw[k] * 1000) - floors[k] for k in inside]
+    left = round(sum(remainders))
+    if left:
+        added = largest_remainder(Decimal(left), remainders, Decimal(1))
+        floors |= {k: floors[k] + int(watts) for k, watts in zip(inside, added, strict=True)}
+    return [floors[k] / 1000 if k in floors else p for k, p in enumerate(powers_kw)]
+
+
+def share_out(offers: Sequence[Offer], award: Award) -> dict[str, Award]:
+    """The members' awards: each on its own curve at the price, plateaus shared to the watt, curtailment pro rata.
+
+    They sum to the award to a watt.  Without a price (nobody trades) each stays at its baseline as far as the total allows.
     """
     if award.price_per_kwh is None:
         powers = towards_zero([offer.uncoordinated_kw for offer in offers], award.cleared_kw)
@@ -48,13 +66,13 @@ def share_out(offers: Sequence[Offer], award: Award) -> dict[str, Award]:
     curves = [offer.curve for offer in offers]
     spans = [curve.span(price) for curve in curves]
     within = min(max(award.cleared_kw, sum(low for low, _ in spans)), sum(high for _, high in spans))
-    on_curve: Floats = disaggregate(curves, within, price)
-    powers = towards_zero(on_curve.tolist(), award.cleared_kw) if award.curtailed_kw else on_curve.tolist()
+    on_curve = whole_watts(disaggregate(curves, within, price).tolist(), spans)
+    powers = towards_zero(on_curve, award.cleared_kw) if award.curtailed_kw else on_curve
     return {
         offer.era: Award(
             p, price, _offset_kw(offer.curve, p, price), p - q if abs(p - q) > POWER_KW else 0.0, firm=award.firm
         )
-        for offer, p, q in zip(offers, powers, on_curve.tolist(), strict=True)
+        for offer, p, q in zip(offers, powers, on_curve, strict=True)
     }
 
 
@@ -114,9 +132,21 @@ class Aggregator(Resource):
         parts = tuple(silenced(part) if part.era in self._dark else part for part in self.membership.close(interval))
         if not parts:
             return None
-        self._parts[interval.index] = parts
+        self._parts[interval.index] = parts = self.seated(parts)
+        return self.upstream(parts)
+
+    def seated(self, parts: tuple[Offer, ...]) -> tuple[Offer, ...]:
+        """The members' offers as they stand in the sum; a host that has not room for all overrides it."""
+        return parts
+
+    def upstream(self, parts: Sequence[Offer]) -> Offer:
+        """The sum of the members' offers."""
         curve = aggregate([part.curve for part in parts])
         return Offer(self.era, self.place.node, curve, sum(part.uncoordinated_kw for part in parts))
+
+    def shares(self, parts: Sequence[Offer], award: Award) -> dict[str, Award]:
+        """The members' awards, by ERA, that an award of the sum comes to."""
+        return share_out(parts, award)
 
     def on_confirm(self, message: Message) -> Iterable[Event]:
         """Our own award, to be shared out; or the lock that lets us tell the members."""
@@ -129,7 +159,7 @@ class Aggregator(Resource):
         parts = self._parts.pop(index, ())
         if not parts:
             return ()
-        self._shares[index] = share_out(parts, award)
+        self._shares[index] = self.shares(parts, award)
         return (self._lock(index, Lineage(transactionId=message.transaction_id, messageId=message.message_id)),)
 
     def _lock(self, index: int, lineage: Lineage) -> Message:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -10,6 +11,7 @@ from typing import BinaryIO
 from agents.accounts import Accounts
 from agents.aggregator import Aggregator
 from agents.catalogue import Catalogue
+from agents.charge_point_operator import ChargePointOperator
 from agents.closing import Practice
 from agents.forecaster import ERROR_MODELS, Accuracy, Forecaster, Habits
 from agents.inspection import Inspector, Point
@@ -330,7 +332,15 @@ class _Builder:
         due_s = self._scenario.market.confirm_s
         bus = next(s.site.bus for s in self._settlers if s.population.host == name)
         place = self._place(name, MARKET, self._feeder.node_of(bus))
-        return Aggregator(
+        kind: Callable[..., Aggregator] = Aggregator
+        if spec.kind == "charge_point_operator":
+            kind = functools.partial(
+                ChargePointOperator,
+                margin_per_kwh=spec.margin_per_kwh,
+                site_limit_kw=spec.site_limit_kw or math.inf,
+                connectors_kw=spec.connectors,
+            )
+        return kind(
             Seat(self._world, name, self._ids(name), place, self._calendar, signatory=self._signatory(name)),
             membership=self._membership(roles, due_s + AGGREGATOR_AHEAD_S, due_s + AGGREGATOR_AHEAD_S // 2),
             accounts=self._accounts,

@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.aggregator import share_out, towards_zero
+from agents.aggregator import share_out, towards_zero, whole_watts
 from agents.award import Award
 from sim.curves import OfferCurve, aggregate
 from sim.market.problem import Offer
+from tests.strategies import curves as any_curve
+
+BOOKS = st.lists(any_curve(), min_size=1, max_size=5)
 
 
 def offer(era: str, *points: tuple[float, float], baseline_kw: float | None = None) -> Offer:
@@ -32,7 +35,41 @@ def test_members_awards_sum_to_the_award_on_any_plateau(where: float, ratings: l
     total = aggregate([o.curve for o in offers])
     wanted = total.low(0.2) * where
     shares = share_out(offers, Award(wanted, 0.2))
-    assert sum(share.cleared_kw for share in shares.values()) == pytest.approx(wanted, abs=1e-6)
+    assert sum(share.cleared_kw for share in shares.values()) == pytest.approx(wanted, abs=1e-3)
+
+
+@given(BOOKS, st.floats(0, 1), st.floats(-0.5, 1.0))
+def test_whatever_the_curves_the_awards_sum_to_the_award_to_a_watt_and_everybody_is_on_its_own(
+    curves: list[OfferCurve], where: float, price: float
+) -> None:
+    offers = [Offer(f"x-{k}", "tx", curve) for k, curve in enumerate(curves)]
+    low, high = aggregate(curves).span(price)
+    wanted = low + where * (high - low)
+    shares = share_out(offers, Award(wanted, price))
+    assert abs(sum(share.cleared_kw for share in shares.values()) - wanted) <= 1e-3
+    for one in offers:
+        least, most = one.curve.span(price)
+        assert least - 1e-3 <= shares[one.era].cleared_kw <= most + 1e-3
+        assert shares[one.era].curtailed_kw == 0
+
+
+@given(st.lists(st.tuples(st.floats(-9, 0), st.floats(0, 9), st.floats(0, 1)), min_size=1, max_size=9))
+def test_who_is_indifferent_gets_whole_watts_and_all_together_miss_none(
+    parts: list[tuple[float, float, float]],
+) -> None:
+    spans = [(low, high) for low, high, _ in parts]
+    powers = [min(max(low + where * (high - low), low), high) for low, high, where in parts]
+    watts = whole_watts(powers, spans)
+    assert abs(sum(watts) - sum(powers)) <= 0.5e-3 + 1e-9
+    for p, q, (low, high) in zip(powers, watts, spans, strict=True):
+        assert abs(p - q) < 1e-3 + 1e-12
+        assert p == q if p in (low, high) else q * 1000 == pytest.approx(round(q * 1000), abs=1e-6)
+
+
+def test_watts_left_over_go_to_the_largest_remainders() -> None:
+    assert whole_watts([-1.0004, -1.0002, -1.0004], [(-2.0, 0.0)] * 3) == [-1.0, -1.0, -1.001]
+    assert whole_watts([0.0004], [(0.0, 1.0)]) == [0.0]
+    assert whole_watts([], []) == []
 
 
 def test_without_a_price_everybody_stays_at_its_baseline() -> None:
