@@ -12,7 +12,7 @@ import numpy as np
 
 from sim.curves import SAME_KW, CurveStack, Floats
 from sim.market.orders import whole_curves
-from sim.market.policies import locational
+from sim.market.policies import pay_as_clear
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Problem, record
 from sim.tolerances import POWER_KW
@@ -27,8 +27,8 @@ def clear(problem: Problem) -> Clearing:
     Raises ``MarketError`` that names whoever takes or gives at any price where no price cap or floor says what that bids.
     """
     own = CurveStack(whole_curves(problem))
-    outcome = locational.on_tree(locational.without_limits(problem, np.zeros(len(problem.offers))))
-    setpoint = outcome.setpoint_kw
+    cleared = pay_as_clear.clear(problem).setpoint_kw
+    setpoint = np.array([cleared[offer.era] for offer in problem.offers], dtype=float)
     prices = _own_prices(problem, setpoint, own.welfare(setpoint))
     receipts = sum((price or 0.0) * p_kw for price, p_kw in zip(prices, setpoint.tolist(), strict=True))
     return record(

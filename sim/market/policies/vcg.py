@@ -36,6 +36,7 @@ def clear(problem: Problem) -> Clearing:
     worth = _worth_one_by_one(problem, setpoint) if problem.linear else _worth_on_the_tree(problem, setpoint)
     trades = np.abs(setpoint) > SAME_KW
     receipts = np.where(trades, worth + problem.adder_per_kwh * setpoint, 0.0)
+    paid = float(receipts.sum())
     price = np.divide(receipts, setpoint, out=np.zeros(len(setpoint)), where=trades)
     return record(
         problem,
@@ -44,7 +45,7 @@ def clear(problem: Problem) -> Clearing:
         node_price=[None] * len(problem.tree.names),
         participant_price=[float(p) if ok else None for p, ok in zip(price, trades, strict=True)],
         held=[optimum.binding[node] for node in problem.tree.names],
-        accounts={SUBSIDY: -float(receipts.sum())} if receipts.any() else {},
+        accounts={SUBSIDY: -paid} if paid else {},
     )
 
 
