@@ -5,12 +5,13 @@ Each table stands beside what it lists; they are gathered here.
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib
 import inspect
 import math
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from sim.errors import DegsimError, Fault, ScenarioError, nearest
@@ -30,7 +31,10 @@ def policy(name: str) -> Policy:
     head, colon, rest = name.partition(":")
     if head in POLICIES or not colon or "=" in rest.partition(":")[0]:
         if head not in POLICIES:
-            raise ScenarioError(name, f"no such policy, {nearest(head, POLICIES)}")
+            known = f"known: {', '.join(sorted(POLICIES))}"
+            raise ScenarioError(
+                name, (Fault(name, f"no such policy, did you mean {_nearest(head, POLICIES)}?", known),)
+            )
         return _with_options(name, POLICIES[head], rest) if colon else POLICIES[head]
     function_name, colon, options = rest.partition(":")
     found = _outside(name, head, function_name)
@@ -46,7 +50,8 @@ def _outside(name: str, module_name: str, function_name: str) -> Policy:
         return function
     if not callable(function):
         raise ScenarioError(name, "is not a function from Problem to Clearing")
-    return Policy(name, _guarded(name, function), frozenset(), "PAY_AS_CLEAR", "from outside the project")
+    named = f"{module_name}:{function_name}"
+    return Policy(named, _guarded(named, function), frozenset(), "PAY_AS_CLEAR", "from outside the project")
 
 
 def _with_options(name: str, known: Policy, text: str) -> Policy:
@@ -71,8 +76,9 @@ def _options(name: str, known: Policy, text: str) -> dict[str, object]:
                 Fault(name, f"{item.strip() or 'nothing'} is not an option", "options are key=value,key=value")
             )
         elif key not in parameters:
-            said = nearest(key, parameters) if parameters else "it has none"
-            faults.append(Fault(name, f"{key} is not an option of {known.name}", said))
+            near = f"did you mean {_nearest(key, parameters)}?" if parameters else "which has none"
+            said = f"known: {', '.join(parameters)}" if parameters else ""
+            faults.append(Fault(name, f"{key} is not an option of {known.name}, {near}", said))
         elif key in options:
             faults.append(Fault(name, f"{key} is given twice"))
         else:
@@ -83,6 +89,11 @@ def _options(name: str, known: Policy, text: str) -> dict[str, object]:
     if faults:
         raise ScenarioError(name, tuple(faults))
     return options
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    """Of at least one known word, that which is most like this one."""
+    return difflib.get_close_matches(word, list(known), n=1, cutoff=0.0)[0]
 
 
 def _parameters(function: Callable[..., object]) -> dict[str, tuple[object, ...]]:
@@ -178,7 +189,7 @@ def _described(known: Policy) -> str:
         known.summary,
         f"promises {', '.join(promise for promise in PROMISES if promise in known.promises) or 'nothing'}"
         + ("" if known.heeds_limits else "; looks at no limit")
-        + (f"; no lie pays for {known.truthful}" if known.truthful else ""),
+        + (f"; no lie pays: {known.truthful}" if known.truthful else ""),
         *([f"options {' '.join(options)}"] if options else []),
         *([f"source: {known.source}"] if known.source else []),
     ]

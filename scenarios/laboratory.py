@@ -179,7 +179,9 @@ def _group(name: str) -> str:
 def _cells(verdict: Verdict) -> Iterator[str]:
     name = short(verdict.policy, _NAME - 1)
     if verdict.failed:
-        said = textwrap.wrap(f"{'cannot clear this' if verdict.refused else 'FAILED'}: {verdict.failed}", WIDTH - _NAME)
+        said = textwrap.wrap(
+            f"{'cannot clear this' if verdict.refused else 'AT FAULT'}: {verdict.failed}", WIDTH - _NAME
+        )
         yield from (f"{head:<{_NAME}}{line}" for head, line in zip((name, *[""] * len(said)), said, strict=False))
         return
     cells = [
@@ -230,7 +232,7 @@ def _broken(verdict: Verdict) -> str:
 
 def _lie(name: str, found: Misreport | None) -> str:
     if found is None or found.gain_per_h <= 0:
-        return f"{name}: none pays" + (f" of {found.tried} tried for each" if found else "")
+        return f"{name}: none pays" + (f", of some {found.tried} tried for each" if found else "")
     return f"{name}: {found.era} gains {_tidy(found.gain_per_h, 4)} per h by {found.report}"
 
 

@@ -119,7 +119,7 @@ def judge(problem: Problem, policy: Policy, reference: Reference | None = None) 
     try:
         clearing = policy.clear(problem)
     except DegsimError as error:
-        return Verdict(policy.name, promises, failed=_said(error), refused=isinstance(error, MarketError))
+        return Verdict(policy.name, promises, failed=_said(error, policy.name), refused=isinstance(error, MarketError))
     except Exception as error:  # a policy from outside may fail in any way
         return Verdict(policy.name, promises, failed=f"failed with {type(error).__name__}: {error}")
     unreadable = next(_unreadable(problem, clearing), None)
@@ -237,15 +237,15 @@ def _inside(lo: float, hi: float) -> float:
 # --- what a clearing says ---------------------------------------------------------------------------------------------
 
 
-def _said(error: DegsimError) -> str:
-    said = [_in_words(fault) for fault in error.faults]
+def _said(error: DegsimError, policy: str) -> str:
+    said = [_in_words(fault, policy) for fault in error.faults]
     return said[0] + (f", and {len(said) - 1} more" if len(said) > 1 else "")
 
 
-def _in_words(fault: Fault) -> str:
-    # A pointer into the offers says less than the name that what was found begins with.
-    what = fault.what if "/" in fault.where else f"{fault.where}: {fault.what}"
-    return what + (f" ({fault.remedy})" if fault.remedy else "")
+def _in_words(fault: Fault, policy: str) -> str:
+    # A pointer into the offers says less than the name that what was found begins with; the policy's is said anyway.
+    known = "/" in fault.where or policy.startswith(fault.where)
+    return (fault.what if known else f"{fault.where}: {fault.what}") + (f" ({fault.remedy})" if fault.remedy else "")
 
 
 def _unreadable(problem: Problem, clearing: object) -> Iterator[str]:

@@ -13,18 +13,22 @@ from sim.market.policies.peers.sweep import Match, at_many_prices
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Problem
 
+TOLERANCE = 2e-5
+"""By how much an offer may be above the bid that takes it [currency/kWh]."""
 
-def clear(problem: Problem, *, tolerance: float = 2e-5) -> Clearing:
+
+def clear(problem: Problem, *, tolerance: float = TOLERANCE) -> Clearing:
     """For every offer, the dearest first, the bids that pay for it, the dearest first; nobody trades with himself.
 
     tolerance: by how much an offer may be above the bid that takes it [currency/kWh].  Of equal prices, who came last is
     first.
     """
-    matches = _matches(book_of(problem), tolerance)
-    return at_many_prices(problem, "gsy-pay-as-bid", ((match, match.buy.price) for match in matches))
+    found = matches(book_of(problem), tolerance)
+    return at_many_prices(problem, "gsy-pay-as-bid", ((match, match.buy.price) for match in found))
 
 
-def _matches(book: Book, tolerance: float) -> Iterator[Match]:
+def matches(book: Book, tolerance: float = TOLERANCE) -> Iterator[Match]:
+    """Who trades with whom, in the order in which they are found; see ``clear``."""
     bids = sorted(book.buys, key=lambda o: (-o.price, -o.arrival))
     wanted = [bid.kw for bid in bids]
     for offer in sorted(book.sells, key=lambda o: (-o.price, -o.arrival)):
