@@ -272,6 +272,8 @@ class _Builder:
             confirm_s=spec.confirm_s,
             gate_s=spec.gate_s,
             rounds_max=spec.rounds_max,
+            sharing=spec.sharing,
+            seed=self._scenario.seed,
         )
         clear: Clear = self._stopwatch.wrap("clearing", clear_and_certify)
         return Market(

@@ -14,6 +14,7 @@ from scenarios.fields import CURRENCY_PATTERN, Finite, Model, Name, NonNegative,
 from scenarios.populations import Population
 from sim.contracts import policies
 from sim.errors import nearest
+from sim.market.problem import Sharing
 
 ROUND_HOPS = 4
 """Messages of one outcome: aggregate, assess, and their answers."""
@@ -262,7 +263,8 @@ class MarketSpec(Model):
     prices the price lies.  firm_share: from this share of an export limit on, cleared power is also the most that may be
     injected below it; before, more sun than forecast is welcome.  rounds_max: outcomes that the grid operator's power flow is
     asked about before the fallback clears; 0 to publish without asking.  losses: whether marginal losses are part of prices, or
-    all losses are the grid operator's to buy.
+    all losses are the grid operator's to buy.  sharing: who gets what where the price leaves several a choice: pro rata to what
+    each could take, the same power to each, first come first served, or by lot.
     """
 
     policy: str = "locational"
@@ -275,6 +277,7 @@ class MarketSpec(Model):
     gate_s: Annotated[int, Field(ge=30)] = 120
     rounds_max: Annotated[int, Field(ge=0, le=10)] = 4
     losses: Literal["grid", "marginal"] = "grid"
+    sharing: Sharing = unless("PRO_RATA")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
