@@ -1,98 +1,141 @@
-"""An electric car that needs its energy by a deadline and takes it where it is cheapest."""
+"""An electric car that needs its energy by a deadline and takes it where it is cheapest, or gives some back meanwhile."""
 
 from __future__ import annotations
 
-from itertools import groupby
+import math
+from itertools import pairwise
 from typing import ClassVar, Literal
 
-from agents.resource import Resource, Seat
+from agents.award import Award
+from agents.optimisers import Bid, Cheapest, Optimise, StoreProblem
+from agents.resource import Seat
+from agents.store import Store
 from agents.twins.ev import EVTwin
+from agents.worth import Slot
 from sim.clock import Interval
-from sim.curves import OfferCurve
 from sim.feeder import Floats
 from sim.market.problem import Offer
+from sim.tolerances import POWER_KW
+
+_NEVER = 1e-9
+"""Chances smaller than this are none."""
 
 
-def charging_curve(
-    *, need_kwh: float, now_kwh: float, later: list[tuple[float, float]], hours: float, who: str
-) -> OfferCurve:
-    """The curve of a car that minimises the cost of ``need_kwh`` (grid side) over this interval and later ones.
-
-    now_kwh: most that this interval can take.  later: (forecast price, most that it can take) of each later interval.
-    At price p the car leaves to later whatever fits into intervals forecast to be cheaper than p, and takes the rest now:
-    ``P(p) = -clip(need - Σ_{π < p} capacity, 0, now) / hours``.  What fits nowhere later is taken at any price; a need
-    that cannot be met at all is therefore bid whole, at any price.
-    Source: parametric solution of the charging LP with one energy constraint (a fractional knapsack).
-    """
-
-    def p_kw(left_kwh: float) -> float:
-        return -min(max(left_kwh, 0.0), now_kwh) / hours
-
-    points = [(min((price for price, _ in later), default=0.0), p_kw(need_kwh))]
-    left_kwh = need_kwh
-    for price, slots in groupby(sorted(later), key=lambda slot: slot[0]):
-        left_kwh -= sum(capacity for _, capacity in slots)
-        if p_kw(left_kwh) > points[-1][1]:
-            points += [(price, points[-1][1]), (price, p_kw(left_kwh))]
-        if left_kwh <= 0:
-            break
-    return OfferCurve.of(points, who=who)
-
-
-class EV(Resource):
-    """A car that charges only (no V2G) and forecasts prices from its tariff and a belief of its own.
+class EV(Store):
+    """A car that forecasts prices from its tariff, or from what is published, and a belief of its own.
 
     belief_per_kwh: what this driver expects the local price to lie above the tariff, by interval, shape [count + one day].
-    Drivers who all expect the same would all wait for the same quarter of an hour.
+    Drivers who all expect the same would all wait for the same quarter of an hour.  departure_sd_s: by how much the driver may
+    leave before the time that was planned, as the standard deviation of the normal distribution whose earlier half it is.
+    wear_per_kwh: cost of each kWh given back, at the grid.
     """
 
     kind = "ev"
     resource_type: ClassVar[Literal["EV"]] = "EV"
 
-    def __init__(self, seat: Seat, *, belief_per_kwh: Floats) -> None:
-        super().__init__(seat)
+    def __init__(
+        self,
+        seat: Seat,
+        *,
+        belief_per_kwh: Floats,
+        optimise: Optimise | None = None,
+        departure_sd_s: float = 0.0,
+        wear_per_kwh: float = 0.0,
+        unserved_per_kwh: float | None = None,
+    ) -> None:
+        super().__init__(seat, optimise=optimise or Cheapest(), unserved_per_kwh=unserved_per_kwh)
         self._belief_per_kwh: list[float] = belief_per_kwh.tolist()
-        self._forecasts: dict[int, float] = {}
+        self._departure_sd_s = departure_sd_s
+        self._wear_per_kwh = wear_per_kwh
 
-    def offer(self, interval: Interval, now_s: int) -> Offer | None:
-        """Charge by price while plugged in; stay out while away or when the need is met."""
+    @property
+    def _twin(self) -> EVTwin:
         assert self.device is not None
-        twin = self.device.twin
-        assert isinstance(twin, EVTwin)
+        assert isinstance(self.device.twin, EVTwin)
+        return self.device.twin
+
+    def problem(self, interval: Interval, now_s: int) -> StoreProblem | None:
+        """Its need until it leaves; None while away, or when the need is met and there is nothing to give back."""
+        twin = self._twin
         number = twin.plugged(now_s)
-        if number is None or twin.sessions[number].departure_s <= interval.start_s:
+        if number is None or twin.sessions[number].deadline_s <= interval.start_s:
             return None
-        # The interval now running still goes on as commanded: what it will bring is no longer needed.
-        underway_kwh = max(-self.device.setpoint_kw, 0.0) * interval.hours
-        need_kwh = twin.missing_kwh(number) / twin.charge_efficiency - underway_kwh
-        if need_kwh <= 0:
+        need_kwh = twin.missing_kwh(number) / twin.charge_efficiency - self._underway_kwh(number, interval.hours)
+        if need_kwh <= 0 and twin.max_kw == 0:
             return None
-        rating_kw, departure_s = -twin.min_kw, twin.sessions[number].departure_s
-        now_kwh = rating_kw * (min(interval.end_s, departure_s) - interval.start_s) / 3600
-        curve = charging_curve(
-            need_kwh=need_kwh,
-            now_kwh=now_kwh,
-            later=self._later(interval, departure_s, rating_kw),
-            hours=interval.hours,
+        need_kwh = max(need_kwh, 0.0)
+        level_kwh = twin.target_kwh - need_kwh * twin.charge_efficiency
+        slots = self._slots(interval, twin.sessions[number].deadline_s, level_kwh)
+        spare_kwh = max(level_kwh - twin.reserve_kwh, 0.0) * twin.discharge_efficiency
+        return StoreProblem(
             who=self.era,
+            hours=interval.hours,
+            level_kwh=level_kwh,
+            full_kwh=twin.target_kwh,
+            slots=slots,
+            prices=self.expected_prices(interval.index, len(slots), now_s),
+            charges=self.charges,
+            least_kw=-min(need_kwh, slots[0].charge_kwh) / interval.hours,
+            most_kw=min(spare_kwh, slots[0].discharge_kwh) / interval.hours,
+            need_kwh=need_kwh,
+            target_kwh=twin.target_kwh,
+            leaving=self._leaving(interval, len(slots), twin.sessions[number].deadline_s),
         )
-        return Offer(self.era, self.place.node, curve, -min(need_kwh, now_kwh) / interval.hours)
 
-    def _later(self, interval: Interval, departure_s: int, rating_kw: float) -> list[tuple[float, float]]:
+    def _underway_kwh(self, number: int, hours: float) -> float:
+        """What the interval now running will bring, as it goes on as commanded, and is no longer needed; at the grid."""
+        assert self.device is not None
+        setpoint_kw, twin = self.device.setpoint_kw, self._twin
+        if setpoint_kw <= 0:
+            return -setpoint_kw * hours
+        given_kwh = min(setpoint_kw * hours / twin.discharge_efficiency, twin.spare_kwh(number))
+        return -given_kwh / twin.charge_efficiency
+
+    def _slots(self, interval: Interval, deadline_s: int, level_kwh: float) -> tuple[Slot, ...]:
+        """What each interval can do; the last one, only until the deadline."""
+        length_s, last = self.calendar.interval_s, self.calendar.index_at(deadline_s - 1)
+        count = last - interval.index + 1
+        whole = self._slot(length_s, level_kwh)
+        return (*[whole] * (count - 1), self._slot(deadline_s - last * length_s, level_kwh))
+
+    def _slot(self, seconds: int, level_kwh: float) -> Slot:
+        twin = self._twin
+        return Slot(
+            charge_kwh=-twin.min_kw * seconds / 3600,
+            discharge_kwh=twin.max_kw * seconds / 3600,
+            low_kwh=min(twin.reserve_kwh, level_kwh),  # a reserve holds giving back, and asks for no charging
+            high_kwh=twin.target_kwh,
+            missing_per_kwh=self.missing_per_kwh(twin.charge_efficiency),
+            charge_efficiency=twin.charge_efficiency,
+            discharge_efficiency=twin.discharge_efficiency,
+            wear_per_kwh=self._wear_per_kwh,
+        )
+
+    def _leaving(self, interval: Interval, count: int, deadline_s: int) -> tuple[float, ...]:
+        """Chance of each interval that the driver leaves in it, if not before: the hazard of half a normal distribution."""
+        if self._departure_sd_s == 0:
+            return ()
+        spread_s = self._departure_sd_s * math.sqrt(2)
         length_s = self.calendar.interval_s
-        last = self.calendar.index_at(departure_s - 1)
-        slots = [
-            (self.forecast_per_kwh(index), rating_kw * length_s / 3600) for index in range(interval.index + 1, last)
-        ]
-        if last > interval.index:
-            slots.append((self.forecast_per_kwh(last), rating_kw * (departure_s - last * length_s) / 3600))
-        return slots
+        gone = [math.erfc((deadline_s - interval.start_s - k * length_s) / spread_s) for k in range(count)]
+        chances = [(after - before) / (1 - before) for before, after in pairwise(gone)]
+        return (*(chance if chance > _NEVER else 0.0 for chance in chances), 0.0)
 
-    def forecast_per_kwh(self, index: int) -> float:
-        """Local price that this driver expects in interval ``index``."""
-        price = self._forecasts.get(index)
-        if price is None:
-            minute = self.calendar.minute_of_day(index * self.calendar.interval_s)
-            tariff = self.tariffs["IMPORT"][minute] if "IMPORT" in self.tariffs else 0.0
-            price = self._forecasts[index] = tariff + self._belief_per_kwh[index % len(self._belief_per_kwh)]
-        return price
+    def margin_per_kwh(self, index: int) -> float:
+        """The driver's belief."""
+        return self._belief_per_kwh[index % len(self._belief_per_kwh)]
+
+    def offer_of(self, problem: StoreProblem, bid: Bid) -> Offer:
+        """The offer: without a price it would charge at once; where charging has a least power, the market is told.
+
+        What is left may be less than that power brings in an interval: it is then drawn in a part of it.
+        """
+        least_kw = min(self._twin.min_charge_kw, max(-bid.curve.min_kw, 0.0))
+        return Offer(self.era, self.place.node, bid.curve, problem.least_kw, min_run_kw=least_kw)
+
+    def setpoint_kw(self, offer: Offer, award: Award) -> float:
+        """As awarded; below the charger's least power, that power for what is left of the need, or nothing."""
+        least_kw = self._twin.min_charge_kw
+        if not -least_kw < award.cleared_kw < 0:
+            return award.cleared_kw
+        return -least_kw if award.cleared_kw <= offer.curve.min_kw + POWER_KW else 0.0

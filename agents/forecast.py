@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import add
 
 QUANTILES = (0.1, 0.5, 0.9)
 """Shares of outcomes that lie below ``p10``, ``p50`` and ``p90``."""
@@ -62,3 +64,30 @@ class Forecast:
             return (below or above)[-1 if below else 0][1]
         (a, low), (b, high) = below[-1], above[0]
         return low + (high - low) * (share - a) / (b - a)
+
+    def over(self, own: Forecast) -> Forecast:
+        """This forecast where it says something, and ``own`` for its other intervals, which has no quantiles of its own."""
+        span = range(own.first, own.end)
+        values = tuple(
+            mine if said is None else said for mine, said in zip(own.values, map(self.value, span), strict=True)
+        )
+        if self.p10 is None and self.p50 is None and self.p90 is None:
+            return Forecast(self.variable, self.place, self.issued_s, own.first, values)
+        rows = [
+            tuple(
+                mine if said is None else said
+                for mine, said in zip(own.values, (self.quantile(index, share) for index in span), strict=True)
+            )
+            for share in QUANTILES
+        ]
+        return Forecast(self.variable, self.place, self.issued_s, own.first, values, *rows)
+
+    def raised(self, by: Sequence[float]) -> Forecast:
+        """The forecast with so much added to every value and quantile, one amount an interval."""
+
+        def added(row: tuple[float, ...] | None) -> tuple[float, ...] | None:
+            return None if row is None else tuple(map(add, row, by))
+
+        values = tuple(map(add, self.values, by))
+        rows = map(added, (self.p10, self.p50, self.p90))
+        return Forecast(self.variable, self.place, self.issued_s, self.first, values, *rows)

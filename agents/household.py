@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar, Literal, NamedTuple
 
 from agents.award import Award
-from agents.ev import charging_curve
+from agents.optimisers import charging_curve
 from agents.resource import Resource, Seat
 from agents.twins.load import LoadTwin
 from agents.twins.task import HouseholdTwin, Task

@@ -132,6 +132,14 @@ class Charges:
         """The price from which a kWh that costs this much is worth giving, the fee taken off."""
         return cost_per_kwh + self.fee_per_kwh
 
+    def cost_when_drawing(self, price_per_kwh: float) -> float:
+        """What a kWh drawn at this price costs, all charges included."""
+        return price_per_kwh * (1 + self.tax_rate) + self.wheeling_per_kwh + self.fee_per_kwh
+
+    def gain_when_giving(self, price_per_kwh: float) -> float:
+        """What a kWh given at this price brings, the fee taken off."""
+        return price_per_kwh - self.fee_per_kwh
+
 
 class Resource(Participant):
     """A resource that trades one curve an interval.  Subclasses implement ``offer``."""
@@ -289,7 +297,7 @@ class Resource(Participant):
             bounded = within_prices(offer.curve, self.terms.price_floor, self.terms.price_cap)
             curve = clip(bounded, self.terms.import_cap_kw, self.terms.export_cap_kw)
             baseline = min(max(offer.uncoordinated_kw, -self.terms.import_cap_kw), self.terms.export_cap_kw)
-            offer = Offer(offer.era, offer.node, curve, baseline)
+            offer = Offer(offer.era, offer.node, curve, baseline, min_run_kw=offer.min_run_kw)
             self._committed[interval.index] = offer
             events.append(self._confirm(offer, interval))
         if interval.index + 1 < self.calendar.count:
@@ -298,7 +306,11 @@ class Resource(Participant):
 
     def _confirm(self, offer: Offer, interval: Interval) -> Message:
         assert self.terms is not None
-        inputs = RoleInputs(offerCurve=curve_body(offer.curve, self.place.currency), baselineKW=offer.uncoordinated_kw)
+        inputs = RoleInputs(
+            offerCurve=curve_body(offer.curve, self.place.currency),
+            baselineKW=offer.uncoordinated_kw,
+            minRunKW=offer.min_run_kw or UNSET,
+        )
         # A market answers when its gate has closed, so the message must hold until delivery begins.
         return self.request(
             "confirm",

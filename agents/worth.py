@@ -326,14 +326,15 @@ def best_move(level_kwh: float, slot: Slot, after: Worth, buy_per_kwh: float, se
     return taken - given
 
 
-def unserved_kwh(level_kwh: float, slots: Iterable[Slot]) -> float:
-    """How much of what the ranges ask for is out of reach, even if the store only charges and as fast as it can."""
+def unserved_kwh(level_kwh: float, slots: Iterable[Slot], target_kwh: float = 0.0) -> float:
+    """How much of what the ranges, and a target at the end, ask for is out of reach, even if it charges as fast as it can."""
     lacking = 0.0
     for slot in slots:
-        rest = slot.retention * level_kwh + slot.inflow_kwh
-        reached = max(min(rest + slot.charge_kwh * slot.charge_efficiency, slot.high_kwh), min(rest, slot.high_kwh))
-        level_kwh = max(reached, slot.low_kwh)
-        lacking += level_kwh - reached
+        charged = slot.retention * level_kwh + slot.inflow_kwh + slot.charge_kwh * slot.charge_efficiency
+        level_kwh = min(charged, slot.high_kwh)
+        if level_kwh < slot.low_kwh:
+            lacking, level_kwh = lacking + slot.low_kwh - level_kwh, slot.low_kwh
+    lacking += max(target_kwh - level_kwh, 0.0)
     return lacking if lacking > _SLIVER_KWH else 0.0
 
 

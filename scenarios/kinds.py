@@ -32,7 +32,7 @@ from scenarios.populations import (
     SolarSpec,
     Uniform,
 )
-from scenarios.weather import Weather, customer
+from scenarios.weather import Weather, customer, sky
 from sim.clock import DAY_S, Calendar
 from sim.device import Device, Twin
 from sim.participant import Ids, Registry
@@ -150,8 +150,15 @@ def solar(spec: SolarSpec, spot: Spot, ground: Ground) -> Resource:
     column = int(stream(ground.seed, spot.era, "sky").integers(ground.weather.pv_pu.shape[1]))
     inverter = inverter_of(spec, peak_kw)
     sun_kw = ground.weather.pv_pu[:, column] * peak_kw
-    twin = SolarTwin(np.minimum(sun_kw, inverter.rated_kva), min(peak_kw, inverter.rated_kva), inverter)
-    return Solar(ground.seat(spot, twin), reserve_per_kwh=spec.reserve_per_kwh)
+    twin = SolarTwin(
+        np.minimum(sun_kw, inverter.rated_kva),
+        min(peak_kw, inverter.rated_kva),
+        inverter,
+        peak_kw=peak_kw,
+        curtailable=spec.curtailable,
+    )
+    reserve_per_kwh = spec.reserve_per_kwh - spec.subsidy_per_kwh
+    return Solar(ground.seat(spot, twin, sky(column)), reserve_per_kwh=reserve_per_kwh, quantile=spec.bid_quantile)
 
 
 def inverter_of(spec: InverterPopulation, peak_kw: float) -> Inverter:
@@ -171,7 +178,12 @@ def battery(spec: BatterySpec, spot: Spot, ground: Ground) -> Resource:
         soc=spec.initial_soc,
         inverter=inverter,
     )
-    return Battery(ground.seat(spot, twin), wear_per_kwh=spec.wear_per_kwh)
+    return Battery(
+        ground.seat(spot, twin, Topic("PRICE", spot.place.node)),
+        wear_per_kwh=spec.wear_per_kwh,
+        optimise=None if spec.optimiser is None else spec.optimiser.made(),
+        horizon_h=spec.horizon_h,
+    )
 
 
 def ev(spec: EVSpec, spot: Spot, ground: Ground) -> Resource:
@@ -182,11 +194,22 @@ def ev(spec: EVSpec, spot: Spot, ground: Ground) -> Resource:
         charge_efficiency=spec.charge_efficiency,
         target_soc=spec.target_soc,
         sessions=sessions(spec, spot.era, ground),
+        discharge_kw=spec.discharge_kw,
+        discharge_efficiency=spec.discharge_efficiency,
+        reserve_soc=spec.reserve_soc,
+        min_charge_kw=spec.min_charge_kw,
     )
     calendar = ground.calendar
     slots = calendar.count + DAY_S // calendar.interval_s
     belief = stream(ground.seed, spot.era, "belief").normal(0.0, spec.belief_sd_per_kwh, slots)
-    return EV(ground.seat(spot, twin), belief_per_kwh=belief)
+    return EV(
+        ground.seat(spot, twin, Topic("PRICE", spot.place.node)),
+        belief_per_kwh=belief,
+        optimise=None if spec.optimiser is None else spec.optimiser.made(),
+        departure_sd_s=spec.departure_sd_h * 3600,
+        wear_per_kwh=spec.wear_per_kwh,
+        unserved_per_kwh=spec.unserved_per_kwh,
+    )
 
 
 def sessions(spec: EVSpec, era: str, ground: Ground) -> tuple[Session, ...]:
@@ -202,7 +225,16 @@ def sessions(spec: EVSpec, era: str, ground: Ground) -> tuple[Session, ...]:
         if stays and arrival_s < stays[-1].departure_s:
             stays[-1] = Session(stays[-1].arrival_s, arrival_s, stays[-1].need_kwh)
         stays.append(Session(arrival_s, departure_s, need_kwh))
+    if spec.departure_sd_h:
+        rng = stream(ground.seed, era, "early departures")
+        stays = [_hurried(stay, abs(float(rng.normal(0.0, spec.departure_sd_h)))) for stay in stays]
     return tuple(stay for stay in stays if stay.departure_s > 0 and stay.arrival_s < calendar.duration_s)
+
+
+def _hurried(stay: Session, early_h: float) -> Session:
+    """A stay that ends before it was planned to, but not before it has begun."""
+    departure_s = max(stay.departure_s - _seconds(early_h), stay.arrival_s + 60)
+    return Session(stay.arrival_s, departure_s, stay.need_kwh, planned_s=stay.departure_s)
 
 
 def _seconds(hours: float) -> int:
@@ -223,8 +255,8 @@ KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind("household", HouseholdSpec, household, "measured profile that cannot wait, and tasks that can"),
-        Kind("solar", SolarSpec, solar, "rooftop photovoltaic plant, curtailable"),
-        Kind("battery", BatterySpec, battery, "home battery with two thresholds around a water value"),
-        Kind("ev", EVSpec, ev, "electric car with a deadline"),
+        Kind("solar", SolarSpec, solar, "rooftop photovoltaic plant, curtailable or not"),
+        Kind("battery", BatterySpec, battery, "home battery that trades around a water value"),
+        Kind("ev", EVSpec, ev, "electric car with a deadline, that may give back"),
     )
 }

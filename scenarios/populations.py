@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from agents.optimisers import Optimise
 from agents.twins.inverter import CURVES, Curve, curve_fault
 from scenarios.fields import Finite, Model, Name, NonNegative, Positive, Share, unless
+from scenarios.optimisation import optimiser
 
 LEAST_KEPT = 1e-3
 """A truncated distribution that keeps less than this share of its draws is a mistake, and slow."""
@@ -182,15 +184,49 @@ class HouseholdSpec(PopulationSpec):
 
 
 class SolarSpec(InverterPopulation):
-    """Rooftop plants: peak_kw of DC-to-AC rating; reserve_per_kwh is the price below which they stop."""
+    """Rooftop plants: peak_kw of DC-to-AC rating; reserve_per_kwh is the price below which they stop.
+
+    subsidy_per_kwh: paid for each kWh from elsewhere, so that they sell down to so much less.  curtailable: whether they can be
+    held back; if not, they sell at any price.  bid_quantile: of the sun expected that they bid for, 0.1 to seldom be short.
+    """
 
     kind: Literal["solar"]
     peak_kw: Positive | PositiveDraw
     reserve_per_kwh: Finite = 0.0
+    subsidy_per_kwh: NonNegative = unless(0.0)
+    curtailable: bool = unless(True)
+    bid_quantile: Share = unless(0.5)
+
+
+class OptimiserSpec(Model):
+    """How a store decides: a name from ``degsim list optimisers`` or ``module:function``, and options of its own."""
+
+    name: str
+    options: dict[str, Any] = {}  # noqa: RUF012  pydantic copies it
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        optimiser(self.name, self.options)
+        return self
+
+    def made(self) -> Optimise:
+        """The optimiser itself."""
+        return optimiser(self.name, self.options)
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+Decides = Annotated[OptimiserSpec, BeforeValidator(_named, json_schema_input_type=str | OptimiserSpec)]
+"""An optimiser, or its name alone."""
 
 
 class BatterySpec(InverterPopulation):
-    """Home batteries; efficiencies hold one way each, wear_per_kwh is added to what a discharged kWh must bring."""
+    """Home batteries; efficiencies hold one way each, wear_per_kwh is added to what a discharged kWh must bring.
+
+    optimiser: how they decide, default threshold.  horizon_h: how far ahead they look for it.
+    """
 
     kind: Literal["battery"]
     capacity_kwh: Positive | PositiveDraw
@@ -200,6 +236,8 @@ class BatterySpec(InverterPopulation):
     discharge_efficiency: Annotated[float, Field(gt=0, le=1)] = 0.95
     initial_soc: Share = 0.5
     wear_per_kwh: NonNegative = 0.0
+    optimiser: Decides | None = unless(None)
+    horizon_h: Annotated[float, Field(gt=0, le=168)] = unless(24.0)
 
 
 class EVSpec(PopulationSpec):
@@ -207,7 +245,11 @@ class EVSpec(PopulationSpec):
 
     arrival_h, departure_h: local hours of the day, 0..24; a car that comes on one day leaves on the next.  distance_km: driven
     per day; consumption_kwh_per_km: taken from the battery.  belief_sd_per_kwh: spread of what drivers expect the local price
-    to lie above the tariff.
+    to lie above the tariff.  min_charge_kw: what a charger cannot charge below (6 A at one phase: 1.4 kW).
+    discharge_kw: what cars give back at most, down to reserve_soc, default nothing; wear_per_kwh is what each such kWh costs.
+    departure_sd_h: how much before the planned departure they leave, as the standard deviation of the normal distribution whose
+    earlier half it is; drivers know the spread and not the hour.  unserved_per_kwh: the most that they pay for a kWh that they
+    would lack, all charges included, default what the price cap comes to.  optimiser: how they decide, default cheapest.
     """
 
     kind: Literal["ev"]
@@ -220,6 +262,22 @@ class EVSpec(PopulationSpec):
     distance_km: Positive | PositiveDraw
     consumption_kwh_per_km: Positive
     belief_sd_per_kwh: NonNegative = 0.0
+    min_charge_kw: NonNegative = unless(0.0)
+    discharge_kw: NonNegative = unless(0.0)
+    discharge_efficiency: Annotated[float, Field(gt=0, le=1)] = unless(0.9)
+    reserve_soc: Share = unless(0.2)
+    wear_per_kwh: NonNegative = unless(0.0)
+    departure_sd_h: Annotated[float, Field(ge=0, le=6)] = unless(0.0)
+    unserved_per_kwh: Positive | None = unless(None)
+    optimiser: Decides | None = unless(None)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.min_charge_kw > self.charge_kw:
+            raise ValueError(f"min_charge_kw {self.min_charge_kw} must not be above charge_kw {self.charge_kw}")
+        if self.discharge_kw > 0 and self.reserve_soc > self.target_soc:
+            raise ValueError(f"reserve_soc {self.reserve_soc} must not be above target_soc {self.target_soc}")
+        return self
 
 
 Population = Annotated[HouseholdSpec | SolarSpec | BatterySpec | EVSpec, Field(discriminator="kind")]

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.award import Award
-from agents.battery import Battery, threshold_curve
-from agents.ev import EV, charging_curve
+from agents.battery import Battery
+from agents.ev import EV
 from agents.household import Household
+from agents.optimisers import MPC, Optimise, Threshold, charging_curve, threshold_curve
 from agents.resource import Charges, Place, Seat, within_prices
 from agents.solar import Solar
 from agents.twins.battery import BatteryTwin
@@ -67,37 +68,45 @@ def test_a_need_that_fits_nowhere_later_is_bid_at_any_price(need_kwh: float, lat
     assert -curve.max_kw == pytest.approx(must_kwh, abs=1e-9)
 
 
-def battery(soc: float) -> Battery:
+def battery(soc: float, optimise: Optimise | None = None) -> Battery:
     twin = BatteryTwin(
         capacity_kwh=10, charge_kw=5, discharge_kw=5, charge_efficiency=0.9, discharge_efficiency=0.8, soc=soc
     )
-    agent = Battery(seat(twin), wear_per_kwh=0.03)
+    agent = Battery(seat(twin), wear_per_kwh=0.03, optimise=optimise)
     agent.tariffs = {"IMPORT": (0.24,) * 720 + (0.32,) * 720, "EXPORT": (0.08,) * 1440}
     agent.on_tariffs()
     return agent
 
 
+def curve_of(agent: Battery) -> OfferCurve:
+    """What it offers for the first interval."""
+    offer = agent.offer(QUARTER, -300)
+    assert offer is not None
+    return offer.curve
+
+
 def test_a_battery_rests_between_its_thresholds_and_the_gap_pays_for_losses_and_wear() -> None:
     agent = battery(0.5)
-    worth = agent.water_value_per_kwh(0.5)
-    assert worth == pytest.approx(0.20)
-    curve = agent.offer(QUARTER, -300).curve
+    worth = 0.20
+    curve = curve_of(agent)
     assert curve.low(worth * 0.9 - 1e-6) == -5.0
     assert curve.high(worth * 0.9 + 1e-6) == 0.0
     assert curve.low(worth / 0.8 + 0.03 - 1e-6) == 0.0
     assert curve.high(worth / 0.8 + 0.03 + 1e-6) == 5.0
 
 
-@given(st.floats(0, 1), st.floats(0, 1))
-def test_the_fuller_a_battery_the_less_it_pays_and_asks(a: float, b: float) -> None:
-    emptier, fuller = sorted((a, b))
-    agent = battery(0.5)
-    assert agent.water_value_per_kwh(fuller) <= agent.water_value_per_kwh(emptier)
+@given(st.floats(0, 1), st.floats(0, 1), st.sampled_from([Threshold(), MPC()]))
+def test_the_fuller_a_battery_the_less_it_pays_and_asks(a: float, b: float, optimise: Optimise) -> None:
+    emptier, fuller = (battery(soc, optimise).offer(QUARTER, -300) for soc in sorted((a, b)))
+    assert emptier is not None
+    assert fuller is not None
+    for price in (0.08, 0.15, 0.2, 0.25, 0.3, 0.4):
+        assert emptier.curve.low(price) <= fuller.curve.high(price) + 1e-9
 
 
 def test_an_empty_battery_offers_no_discharge_and_a_full_one_no_charge() -> None:
-    assert battery(0.0).offer(QUARTER, -300).curve.max_kw == 0.0
-    assert battery(1.0).offer(QUARTER, -300).curve.min_kw == 0.0
+    assert curve_of(battery(0.0)).max_kw == 0.0
+    assert curve_of(battery(1.0)).min_kw == 0.0
 
 
 @given(st.floats(-10, 0), st.floats(0, 10), prices, prices)
@@ -141,7 +150,7 @@ def test_what_is_charged_on_top_moves_the_prices_at_which_a_kwh_is_worth_trading
     assert charges.price_when_giving(0.05) == pytest.approx(0.054)
     agent = battery(0.5)
     agent.charges = charges
-    curve = agent.offer(QUARTER, -300).curve
+    curve = curve_of(agent)
     assert curve.high(charges.price_when_drawing(0.2 * 0.9) + 1e-6) == 0.0
     assert curve.low(charges.price_when_drawing(0.2 * 0.9) - 1e-6) == -5.0
 
@@ -150,10 +159,10 @@ def test_a_battery_offers_what_the_interval_now_running_will_leave() -> None:
     agent = battery(0.5)
     assert agent.device is not None
     agent.device.command(5.0)
-    assert agent.offer(QUARTER, -300).curve.max_kw == 5.0
+    assert curve_of(agent).max_kw == 5.0
     agent.device.command(-5.0)
     agent.device.twin.soc = 0.95  # type: ignore[attr-defined]
-    assert agent.offer(QUARTER, -300).curve.min_kw == 0.0
+    assert curve_of(agent).min_kw == 0.0
 
 
 def test_a_car_no_longer_bids_for_what_the_interval_now_running_will_bring() -> None:
