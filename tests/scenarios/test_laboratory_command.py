@@ -84,7 +84,7 @@ def test_where_a_limit_binds_the_headline_has_the_prices_of_the_nodes(capsys: Ca
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("throws", "FAILED:  KeyError: 'setpoint'"),
+        ("throws", "AT FAULT: failed with KeyError: 'setpoint'"),
         ("forgets", "AT FAULT: setpoint_kw of b1 is nan, which is not a finite number"),
     ],
 )
