@@ -31,18 +31,25 @@ _BLOCKS = 5_000
 _SLIP_KW = POWER_KW / 10
 """Powers closer than this are one: what is smaller than the tolerance of the programme is not cut further."""
 
+_SLIP_PRICE = 2e-10
+"""Prices of programmes are known to this, which is twice their own tolerance."""
+
 # Presolve gives other prices than those of the final basis where these are not unique, and not always good ones.
 _OPTIONS = {"presolve": False, "primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class System:
-    """Rows of ``matrix @ powers <= most``, one column per curve; ``exact`` rows are equations.  total: of all powers."""
+    """Rows of ``matrix @ powers <= most``, one column per curve; ``exact`` rows are equations.
+
+    total: of all powers; free, where it sums nothing (``balanced`` is False).
+    """
 
     matrix: Floats
     most: Floats
     exact: Flags
     total: float = 0.0
+    balanced: bool = True
 
     def scaled(self) -> tuple[System, Floats]:
         """The rows that hold anything back, each with a largest coefficient of 1, and by how much each was divided."""
@@ -96,6 +103,57 @@ def solve(curves: Sequence[OfferCurve], system: System, tolerance: float) -> Sol
     raise MarketError("market", f"prices within the linear limits did not settle in {PROGRAMMES} programmes")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Support:
+    """The row prices that support given powers: ``low <= rows @ price <= high``, each price within its own bounds."""
+
+    rows: Floats
+    low: Floats
+    high: Floats
+    bounds: Floats
+
+    @classmethod
+    def of(
+        cls, curves: Sequence[OfferCurve], system: System, powers: Floats, solution: Solution, bound: float
+    ) -> Support:
+        """Of the powers of a solution, or these but for their rounding; of a system without a total.
+
+        An inequality has a price >= 0, and none unless it is reached.  The prices of the solution are among them.
+        bound: where prices end that no curve holds.
+        """
+        at_powers = zip(curves, powers.tolist(), strict=True)
+        held = [clear(curve, min(max(kw, curve.min_kw), curve.max_kw)) for curve, kw in at_powers]
+        low = np.array([crossing.price_lo for crossing in held], dtype=float)
+        high = np.array([crossing.price_hi for crossing in held], dtype=float)
+        system, scale = system.scaled()
+        reached = system.exact | (system.matrix @ powers >= system.most - POWER_KW)
+        return cls(
+            -(system.matrix * scale[:, None]).T,
+            np.minimum(low, solution.price) - _SLIP_PRICE,
+            np.maximum(high, solution.price) + _SLIP_PRICE,
+            np.column_stack((np.where(system.exact, -bound, 0.0), np.where(reached, bound / scale, 0.0))),
+        )
+
+    def least(self, way: Floats, fixed: Floats | None = None) -> Floats | None:
+        """Of these prices, those with the least sum, each counted ``way`` times; None if rounding leaves none.
+
+        fixed: prices that are known already, NaN where they are not.
+        """
+        from scipy.optimize import linprog  # noqa: PLC0415  heavy: 0.3 s
+
+        upper, lower = np.isfinite(self.high), np.isfinite(self.low)
+        given = np.full(len(way), np.nan) if fixed is None else fixed
+        found = linprog(
+            way,
+            A_ub=np.concatenate((self.rows[upper], -self.rows[lower])),
+            b_ub=np.concatenate((self.high[upper], -self.low[lower])),
+            bounds=np.where(np.isnan(given)[:, None], self.bounds, given[:, None]),
+            method="highs-ds",
+            options=_OPTIONS,
+        )
+        return np.asarray(found.x, dtype=float) if found.status == 0 else None
+
+
 def excess(curves: Sequence[OfferCurve], system: System, soft: Flags) -> Floats:
     """By row, how far powers within the curves' ranges must exceed it at least, all rows together; in each row's unit.
 
@@ -108,11 +166,12 @@ def excess(curves: Sequence[OfferCurve], system: System, soft: Flags) -> Floats:
         np.concatenate((system.matrix, -np.eye(rows)), axis=1),
         system.most - system.matrix @ stack.min_kw,
         system.exact,
-        system.total - float(stack.min_kw.sum()),
+        _rest(system, stack.min_kw),
+        system.balanced,
     )
     cost = np.concatenate((np.zeros(count), np.ones(rows)))
     width = np.concatenate((stack.max_kw - stack.min_kw, np.where(soft, np.inf, 0.0)))
-    balance = np.concatenate((np.ones(count), np.zeros(rows)))
+    balance = np.concatenate((np.full(count, float(system.balanced)), np.zeros(rows)))
     found = _solved(cost, width, elastic, balance)
     beyond: Floats = np.zeros(rows) if found is None else found[0][count:] * scale
     return beyond
@@ -138,13 +197,18 @@ def _cut(curves: Sequence[OfferCurve], grids: Sequence[Floats]) -> _Blocks:
 def _programme(least: Floats, blocks: _Blocks, system: System, scale: Floats) -> Solution | None:
     """One linear programme: which blocks run."""
     most = system.most - system.matrix @ least
-    placed = System(system.matrix[:, blocks.owner], most, system.exact, system.total - float(least.sum()))
-    found = _solved(blocks.price, blocks.kw, placed, np.ones(len(blocks.kw)))
+    placed = System(system.matrix[:, blocks.owner], most, system.exact, _rest(system, least), system.balanced)
+    found = _solved(blocks.price, blocks.kw, placed, np.full(len(blocks.kw), float(system.balanced)))
     if found is None:
         return None
     running, row_price, level = found
     powers = least + np.bincount(blocks.owner, running, minlength=len(least))
     return Solution(powers, level - row_price @ system.matrix, row_price / scale)
+
+
+def _rest(system: System, least: Floats) -> float:
+    """The total, once everybody has his least power."""
+    return system.total - float(least.sum()) if system.balanced else 0.0
 
 
 def _solved(cost: Floats, width: Floats, system: System, balance: Floats) -> tuple[Floats, Floats, float] | None:

@@ -22,13 +22,16 @@ thorough = settings(max_examples=100, deadline=None)
 
 
 def cleared(policy: Policy, problem: Problem) -> Clearing | None:
-    """The clearing; None where the policy refuses the problem, because what no price moves has nothing to bid."""
-    ends = problem.price_floor, problem.price_cap
+    """The clearing; None where the policy refuses the problem, because what no price moves has nothing to bid, or because
+    there is no tariff, or one of both signs."""
+    ends, tariff = (problem.price_floor, problem.price_cap), slack_prices(problem)
     rigid = {offer.era for offer in problem.offers if offer.curve.min_kw > 0 or offer.curve.max_kw < 0}
     try:
         return policy.clear(problem)
     except MarketError as refusal:
         if {fault.what.split()[0] for fault in refusal.faults} <= rigid and not all(map(math.isfinite, ends)):
+            return None
+        if all(fault.where == "slack" for fault in refusal.faults) and (tariff is None or tariff[0] * tariff[1] < 0):
             return None
         raise
 
@@ -36,7 +39,8 @@ def cleared(policy: Policy, problem: Problem) -> Clearing | None:
 @pytest.mark.parametrize("name", POLICIES)
 def test_a_policy_signs_what_it_clears_and_says_what_it_does(name):
     policy = POLICIES[name]
-    assert policy.clear(Problem((demand("ev", 0.3, 5), supply("pv", 0.1, 5)))).policy == policy.name == name
+    problem = street(retailer(0.05, 0.2), demand("ev", 0.3, 5), supply("pv", 0.1, 5))
+    assert policy.clear(problem).policy == policy.name == name
     assert policy.summary
 
 

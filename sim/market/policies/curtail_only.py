@@ -17,7 +17,7 @@ from sim.market.policy import Policy
 from sim.market.problem import Clearing, Direction, Problem
 from sim.tolerances import POWER_KW
 
-PASSES = 100
+PASSES = 1000
 """How often limits are gone through: cutting for one may break another, by less every time."""
 
 Cut: TypeAlias = Callable[[Problem, Floats, Floats, float], Floats]
