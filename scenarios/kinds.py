@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from agents.baseline import Method
 from agents.battery import Battery
 from agents.ev import EV
+from agents.flexible_load import FlexibleLoad
+from agents.heat_pump import HeatPump
 from agents.household import Household
 from agents.outlook import Topic, Variable
 from agents.resource import Place, Resource, Seat
@@ -21,9 +24,12 @@ from agents.twins.inverter import OVERSIZE, Inverter
 from agents.twins.load import LoadTwin
 from agents.twins.solar import SolarTwin
 from agents.twins.task import HouseholdTwin, Task
+from agents.twins.thermal import Building, ThermalTwin
 from scenarios.populations import (
     BatterySpec,
     EVSpec,
+    FlexibleLoadSpec,
+    HeatPumpSpec,
     HouseholdSpec,
     InverterPopulation,
     Lognormal,
@@ -32,7 +38,7 @@ from scenarios.populations import (
     SolarSpec,
     Uniform,
 )
-from scenarios.weather import Weather, customer, sky
+from scenarios.weather import AIR, Weather, customer, sky
 from sim.clock import DAY_S, Calendar
 from sim.device import Device, Twin
 from sim.participant import Ids, Registry
@@ -241,6 +247,44 @@ def _seconds(hours: float) -> int:
     return round(hours * 60) * 60
 
 
+def heat_pump(spec: HeatPumpSpec, spot: Spot, ground: Ground) -> Resource:
+    """A building in the weather of all."""
+    building = Building(
+        spec.mode,
+        draw(spec.resistance_k_per_kw, stream(ground.seed, spot.era, "resistance")),
+        draw(spec.capacity_kwh_per_k, stream(ground.seed, spot.era, "capacity")),
+        spec.power_kw,
+        spec.cop,
+        spec.cop_per_k,
+    )
+    comfort = spec.comfortable_c, spec.low_c, spec.high_c
+    twin = ThermalTwin(building, ground.weather.outdoor_c, indoor_c=comfort[0], low_c=comfort[1], high_c=comfort[2])
+    return HeatPump(
+        ground.seat(spot, twin, AIR, Topic("PRICE", spot.place.node)),
+        target_c=spec.comfortable_c,
+        discomfort_per_kwh=spec.discomfort_per_kwh,
+        method=spec.method,
+        terminal=spec.terminal,
+        ramp=spec.ramp,
+        horizon_s=spec.horizon_h * 3600,
+    )
+
+
+def flexible_load(spec: FlexibleLoadSpec, spot: Spot, ground: Ground) -> Resource:
+    """A load that follows its site's own profile, up to a price."""
+    weather, column = ground.weather, spot.column
+    twin = LoadTwin(
+        weather.load_kw[:, column] * spec.scale, weather.load_kvar[:, column] * spec.scale, spec.connection_kw
+    )
+    return FlexibleLoad(
+        ground.seat(spot, twin, customer(column)),
+        steps=[(step.worth_per_kwh, step.share) for step in spec.reductions],
+        method=Method(spec.baseline.x, spec.baseline.y, spec.baseline.cap),
+        window=max(round(spec.baseline.window_h * 3600 / ground.calendar.interval_s), 1),
+        forecast_scale=spec.scale,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of participant that a population can have."""
@@ -257,6 +301,8 @@ KINDS: Mapping[str, Kind] = {
         Kind("household", HouseholdSpec, household, "measured profile that cannot wait, and tasks that can"),
         Kind("solar", SolarSpec, solar, "rooftop photovoltaic plant, curtailable or not"),
         Kind("battery", BatterySpec, battery, "home battery that trades around a water value"),
+        Kind("heat_pump", HeatPumpSpec, heat_pump, "building that stores heat or cold within a comfort band"),
+        Kind("flexible_load", FlexibleLoadSpec, flexible_load, "measured profile that gives way where power is dear"),
         Kind("ev", EVSpec, ev, "electric car with a deadline, that may give back"),
     )
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -280,4 +281,89 @@ class EVSpec(PopulationSpec):
         return self
 
 
-Population = Annotated[HouseholdSpec | SolarSpec | BatterySpec | EVSpec, Field(discriminator="kind")]
+class HeatPumpSpec(PopulationSpec):
+    """Buildings that an electric heat pump heats, or an air conditioner cools.
+
+    resistance_k_per_kw: between inside and outside; capacity_kwh_per_k: of heat; power_kw: electric; cop: at 7 °C outside for
+    heating, at 35 °C for cooling, and cop_per_k more for each kelvin more outside.  Comfort is low_c..high_c; target_c, default
+    its middle, is what a plain thermostat would hold and where a run begins.  method: mpc plans with the worth of heat over
+    horizon_h, rule bids by a ramp.  terminal: heat left at the end of a plan is worth nothing (free), or has to bring it to
+    target_c (hold).  discomfort_per_kwh: cost of a kWh of heat that the band lacks.
+    """
+
+    kind: Literal["heat_pump"]
+    mode: Literal["heat", "cool"] = "heat"
+    resistance_k_per_kw: Positive | PositiveDraw
+    capacity_kwh_per_k: Positive | PositiveDraw
+    power_kw: Positive
+    cop: Positive = 3.5
+    cop_per_k: Finite = 0.0
+    low_c: Finite = 20.0
+    high_c: Finite = 23.0
+    target_c: Finite | None = None
+    method: Literal["mpc", "rule"] = "mpc"
+    terminal: Literal["free", "hold"] = "free"
+    ramp: NonNegative = 2.0
+    horizon_h: Annotated[int, Field(ge=1, le=72)] = 24
+    discomfort_per_kwh: Positive = 10.0
+
+    @model_validator(mode="after")
+    def _comfortable(self) -> Self:
+        if not self.low_c < self.high_c:
+            raise ValueError(f"low_c {self.low_c} must be below high_c {self.high_c}")
+        if not self.low_c <= self.comfortable_c <= self.high_c:
+            raise ValueError(f"target_c {self.target_c} is not within {self.low_c}..{self.high_c}")
+        return self
+
+    @property
+    def comfortable_c(self) -> float:
+        """The target, given or not."""
+        return (self.low_c + self.high_c) / 2 if self.target_c is None else self.target_c
+
+
+class ReductionSpec(Model):
+    """A share of the baseline that is given up in all, from the price on that the energy is worth, all charges included."""
+
+    worth_per_kwh: Finite
+    share: Share
+
+
+class BaselineSpec(Model):
+    """X of Y days, adjusted by the window_h before by at most the share cap of itself."""
+
+    x: Annotated[int, Field(ge=1, le=30)] = 4
+    y: Annotated[int, Field(ge=1, le=30)] = 5
+    cap: Share = 0.2
+    window_h: Annotated[float, Field(gt=0, le=12)] = 1.0
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.x > self.y:
+            raise ValueError(f"x: {self.x} of {self.y} days")
+        if self.x == 1 and self.cap:
+            raise ValueError("cap: 0 where a single day counts; else raising the load before an event would pay")
+        return self
+
+
+class FlexibleLoadSpec(PopulationSpec):
+    """Loads that follow the profiles of the feeder's customers, and draw less than their baseline where power is dear.
+
+    scale: multiplies the profile.  reductions: in steps that ascend in worth and share.
+    """
+
+    kind: Literal["flexible_load"]
+    scale: NonNegative = 1.0
+    reductions: Annotated[tuple[ReductionSpec, ...], Field(min_length=1)]
+    baseline: BaselineSpec = BaselineSpec()
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        stated = [(step.worth_per_kwh, step.share) for step in self.reductions]
+        if any(a[0] >= b[0] or a[1] >= b[1] for a, b in pairwise(stated)):
+            raise ValueError("reductions: worth_per_kwh and share must ascend from step to step")
+        return self
+
+
+Population = Annotated[
+    HouseholdSpec | SolarSpec | BatterySpec | EVSpec | HeatPumpSpec | FlexibleLoadSpec, Field(discriminator="kind")
+]

@@ -22,7 +22,8 @@ from tests.conftest import STREET, TWO_HOURS
 
 @pytest.fixture(scope="module")
 def built() -> Built:
-    return build(read(STREET, ["duration_h=3", "start=2016-05-17T17:00:00"]), io.BytesIO(), Stopwatch())
+    flexible = STREET.parent / "flexible-street.yaml"
+    return build(read(flexible, ["duration_h=3", "start=2016-12-06T12:00:00"]), io.BytesIO(), Stopwatch())
 
 
 @pytest.mark.parametrize("kind", KINDS)
