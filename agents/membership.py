@@ -262,7 +262,9 @@ class Membership:
             raise Refusal(Code.POL_CURVE_INVALID, f"{where}/curve", what)
         baseline = inputs.baselineKW
         clipped = clip(curve, member.import_cap_kw, member.export_cap_kw)
-        return Offer(member.era, member.node, clipped, None if baseline is UNSET else baseline)
+        return Offer(
+            member.era, member.node, clipped, None if baseline is UNSET else baseline, min_run_kw=inputs.minRunKW or 0.0
+        )
 
     def close(self, interval: Interval) -> tuple[Offer, ...]:
         """Close the gate of an interval; the offers that made it, in order of arrival."""

@@ -12,10 +12,12 @@ from msgspec import UNSET
 
 from sim.curves import OfferCurve
 from sim.errors import Fault, MarketError, nearest
+from sim.market import gaps
 from sim.market.assessment import Assessment
 from sim.market.certificate import Certificate, certify
 from sim.market.policy import Policy
-from sim.market.problem import Clearing, Limit, Offer, Problem
+from sim.market.problem import Clearing, Limit, Offer, Problem, Sharing
+from sim.rng import stream
 from sim.tolerances import LOADING
 from sim.wire.bags import GridNode
 
@@ -48,6 +50,8 @@ class Rules:
 
     firm_share: share of an export limit from which on set-points below it are also the most that may be injected.
     rounds_max: outcomes that the grid operator is asked about before one is published; 0 to ask about none.
+    sharing: who gets what where the price leaves a choice.  seed: of the run, from which a lottery draws another order for each
+    interval.
     """
 
     policy: Policy
@@ -59,6 +63,8 @@ class Rules:
     confirm_s: int
     gate_s: int
     rounds_max: int = 0
+    sharing: Sharing = "PRO_RATA"
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +89,11 @@ Clear = Callable[[Problem, Policy], tuple[Clearing, Certificate]]
 
 
 def clear_and_certify(problem: Problem, policy: Policy) -> tuple[Clearing, Certificate]:
-    """Clear by a policy and check the outcome independently of how it was found."""
-    clearing = policy.clear(problem)
+    """Clear by a policy and check the outcome independently of how it was found.
+
+    Offers that rest or run at a minimum are decided (``gaps``), and the outcome is certified as it was decided.
+    """
+    clearing = gaps.clear(problem, policy.clear).clearing
     return clearing, certify(problem, clearing)
 
 
@@ -112,7 +121,14 @@ def problem_of(
         price_cap=rules.price_cap,
         slack=supplier if present else None,
         interval=interval,
+        sharing=rules.sharing,
+        seed=_drawing(rules, interval) if rules.sharing == "LOTTERY" else 0,
     )
+
+
+def _drawing(rules: Rules, interval: int | None) -> int:
+    """The seed of one interval's lottery; it travels with the problem, so that whoever reads that draws the same order."""
+    return int(stream(rules.seed, "lottery", str(interval)).integers(2**31))
 
 
 def solve(

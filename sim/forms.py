@@ -121,6 +121,7 @@ def aggregation_request(problem: Problem, window: TimeWindow, currency: str) -> 
             offerCurve=curve_body(offer.curve, currency),
             baselineKW=UNSET if offer.baseline_kw is None else offer.baseline_kw,
             adderPerKWh=offer.adder_per_kwh or UNSET,
+            minRunKW=offer.min_run_kw or UNSET,
         )
         for offer in problem.offers
     )
@@ -128,6 +129,7 @@ def aggregation_request(problem: Problem, window: TimeWindow, currency: str) -> 
         AggregateNode(
             era=limit.node,
             gridNode=UNSET if limit.parent is None else limit.parent,
+            distance=UNSET if limit.distance == 1 else limit.distance,
             gridConstraints=GridConstraints(
                 maxForwardFlowKW=finite(limit.import_limit_kw), maxReverseFlowKW=finite(limit.export_limit_kw)
             ),
@@ -144,6 +146,8 @@ def aggregation_request(problem: Problem, window: TimeWindow, currency: str) -> 
         priceCap=finite(problem.price_cap),
         slack=UNSET if problem.slack is None else problem.slack,
         linearLimits=tuple(map(linear_limit_body, problem.linear)) or UNSET,
+        sharing=UNSET if problem.sharing == "PRO_RATA" else problem.sharing,
+        seed=problem.seed or UNSET,
     )
 
 

@@ -79,7 +79,7 @@ class _Case:
 
     curves: at the node's price, the last resort aside.  setpoint_kw: of each.  price: the zone's, NaN where there is none.
     lowest, highest: what the prices around the zone and the bounds of prices leave open.  at_cap, at_floor: by offer, the
-    node's price at which its own is the cap or floor.
+    node's price at which its own is the cap or floor.  slip: how well prices are known, beside their rounding.
     """
 
     nodes: tuple[str, ...]
@@ -91,6 +91,7 @@ class _Case:
     at_cap: Floats
     at_floor: Floats
     k: float
+    slip: float
 
     @property
     def total(self) -> OfferCurve:
@@ -106,7 +107,9 @@ class _Case:
     def range_at(self, price: float) -> tuple[Floats, Floats]:
         """What each may do at a price, the last resort included: least and most."""
         stack = CurveStack(self.curves)
-        low, high = stack.low(price - PRICE_PER_KWH / 2), stack.high(price + PRICE_PER_KWH / 2)
+        low, high = (
+            stack.span(price) if not self.slip else (stack.low(price - self.slip), stack.high(price + self.slip))
+        )
         beyond_cap, beyond_floor = price >= self.at_cap - PRICE_PER_KWH, price <= self.at_floor + PRICE_PER_KWH
         return np.where(beyond_floor, np.minimum(low, 0.0), low), np.where(beyond_cap, np.maximum(high, 0.0), high)
 
@@ -243,6 +246,7 @@ def _cases(problem: Problem, clearing: Clearing) -> Iterator[_Case]:
             problem.price_cap - own,
             problem.price_floor - own,
             problem.k,
+            PRICE_PER_KWH / 2 if problem.linear else 0.0,  # programmes find prices to their tolerance
         )
 
 

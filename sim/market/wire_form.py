@@ -12,12 +12,16 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import cast
 
 from sim.curves import OfferCurve, Point
 from sim.errors import CurveError, Fault, MarketError, MessageError, nearest
+from sim.market import gaps
 from sim.market.certificate import Certificate, certify
+from sim.market.economics import uplift_per_h
+from sim.market.equilibrium import Zone, zones
 from sim.market.policy import Policy
-from sim.market.problem import DEFAULT_NODE, Clearing, Limit, LinearLimit, Offer, Problem
+from sim.market.problem import DEFAULT_NODE, Clearing, Limit, LinearLimit, Offer, Problem, Sharing
 
 MAX_POINTS = 4096
 """Points of one curve on the wire."""
@@ -32,12 +36,23 @@ _REQUEST = (
     "priceCap",
     "slack",
     "linearLimits",
+    "sharing",
+    "seed",
 )
 _CURVE_NAMES = ("offerCurve", "bidCurve", "offerCurveData", "bidCurveData")
-_PARTICIPANT = ("era", "gridNode", *_CURVE_NAMES, "constraints", "baselineKW", "adderPerKWh", "locationalPriceAdder")
+_PARTICIPANT = (
+    "era",
+    "gridNode",
+    *_CURVE_NAMES,
+    "constraints",
+    "baselineKW",
+    "adderPerKWh",
+    "minRunKW",
+    "locationalPriceAdder",
+)
 _CURVE = ("currency", "minExport", "maxExport", "interpolation", "curve", "constraints")
 _BOUNDS = ("minPowerKW", "maxPowerKW", "rampRateKWPerMin")
-_NODE = ("era", "nodeId", "gridNode", "gridConstraints", "nodeType", "locationalPriceAdder")
+_NODE = ("era", "nodeId", "gridNode", "gridConstraints", "nodeType", "locationalPriceAdder", "distance")
 _LINEAR = ("id", "maximum", "weights")
 _WEIGHT = ("era", "weight")
 _LIMITS = ("maxForwardFlowKW", "maxReverseFlowKW", "currentLoadKW", "capacityKW")
@@ -47,17 +62,18 @@ _UNREADABLE: Mapping[str, object] = MappingProxyType({})
 
 
 def clear_message(data: object, policy: Policy, source: str) -> dict[str, object]:
-    """The answer to an ``aggregate`` message: cleared by this policy, with its certificate.
+    """The answer to an ``aggregate`` message: cleared by this policy, with its certificate and all that is known of it.
 
     data: a whole message, or its body, or the bare request; the answer has the same wrapping.
     Raises ``MessageError(source, ...)`` with every fault.
     """
     problem = read_problem(data, source)
     try:
-        clearing = policy.clear(problem)
+        done = gaps.clear(problem, policy.clear)
     except MarketError as error:
         raise MessageError(source, tuple(_unsolved(error, data, problem))) from error
-    return _wrapped(data, {"aggregationResult": result_of(problem, clearing, certify(problem, clearing))})
+    result = result_of(problem, done.clearing, certify(problem, done.clearing))
+    return _wrapped(data, {"aggregationResult": {**result, **_more(problem, done)}})
 
 
 def read_problem(data: object, source: str) -> Problem:
@@ -67,15 +83,20 @@ def read_problem(data: object, source: str) -> Problem:
     offers = _offers(read, request.get("participants", []), f"{where}/participants")
     limits = _limits(read, request.get("gridNodes", []), f"{where}/gridNodes")
     linear = _linear_limits(read, request.get("linearLimits"), f"{where}/linearLimits")
-    settings = (
-        read.number(request, "k", where, 0.5),
-        read.number(request, "priceFloor", where, -math.inf),
-        read.number(request, "priceCap", where, math.inf),
-        read.text(request, "slack", where),
-    )
+    bounds = read.number(request, "priceFloor", where, -math.inf), read.number(request, "priceCap", where, math.inf)
+    slack, sharing = read.text(request, "slack", where), read.text(request, "sharing", where) or "PRO_RATA"
     placed = _placed(read, offers, [limit.node for _, limit in limits], where)
     try:
-        problem = Problem(placed, tuple(limit for _, limit in limits), *settings, tuple(one.limit for one in linear))
+        problem = Problem(
+            placed,
+            tuple(limit for _, limit in limits),
+            read.number(request, "k", where, 0.5),
+            *bounds,
+            slack,
+            tuple(one.limit for one in linear),
+            sharing=cast(Sharing, sharing),  # the problem refuses any other
+            seed=read.count(request, "seed", where),
+        )
     except MarketError as error:
         places = {"offers": [index for index, _ in offers], "limits": [index for index, _ in limits]}
         read.faults.extend(_pointed(error, where, places, linear))
@@ -103,6 +124,53 @@ def result_of(problem: Problem, clearing: Clearing, certificate: Certificate) ->
         },
         **({"notes": list(clearing.notes)} if clearing.notes else {}),
         **({"linearLimits": [_linear_result(clearing, limit) for limit in problem.linear]} if problem.linear else {}),
+    }
+
+
+def _more(problem: Problem, done: gaps.Decided) -> dict[str, object]:
+    """What a market by itself also answers, where there is any of it."""
+    clearing = done.clearing
+    uplift = zip(problem.offers, uplift_per_h(problem, clearing).tolist(), strict=True)
+    found = {
+        "deals": [
+            {
+                "seller": deal.seller,
+                "buyer": deal.buyer,
+                "powerKW": deal.kw,
+                "paidPerKWh": deal.paid_per_kwh,
+                "receivedPerKWh": deal.received_per_kwh,
+            }
+            for deal in clearing.deals
+        ],
+        "accounts": [{"name": name, "amountPerH": amount} for name, amount in clearing.accounts.items()],
+        "upliftPerH": [{"era": offer.era, "amountPerH": lost} for offer, lost in uplift if lost > _NOTHING_PER_H],
+        "equilibria": [_equilibrium(zone) for zone in zones(problem, clearing)],
+        "integralityGapPerH": done.gap_per_h,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+_NOTHING_PER_H = 1e-6
+"""Amounts up to this [currency/h] are the rounding of a clearing."""
+
+
+def _equilibrium(zone: Zone) -> dict[str, object]:
+    ends = {"priceLow": zone.price_lo, "priceHigh": zone.price_hi}
+    cut = {"unservedKW": zone.unserved_kw, "spilledKW": zone.spilled_kw}
+    known = {
+        "clearingType": zone.kind,
+        **{name: price for name, price in ends.items() if price is not None and math.isfinite(price)},
+        "marginalSide": zone.marginal,
+        "marginalKW": zone.marginal_kw if zone.marginal else None,
+        "theta": zone.theta,
+        **{name: kw for name, kw in cut.items() if kw},
+        "indicativePrice": zone.indicative_price,
+    }
+    return {
+        "gridNodes": list(zone.nodes),
+        "quantityLowKW": zone.quantity_lo,
+        "quantityHighKW": zone.quantity_hi,
+        **{name: value for name, value in known.items() if value is not None},
     }
 
 
@@ -183,6 +251,15 @@ class _Reader:
         self.fault(f"{where}/{key}", f"expected a finite number, found {_shown(value)}")
         return default
 
+    def count(self, values: Mapping[str, object], key: str, where: str) -> int:
+        """A whole number >= 0 of an object; 0 where there is none, and in the place of anything else."""
+        value = values.get(key)
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+        if value is not None:
+            self.fault(f"{where}/{key}", f"expected a whole number >= 0, found {_shown(value)}")
+        return 0
+
     def text(self, values: Mapping[str, object], key: str, where: str) -> str | None:
         """A text of an object that is not empty; None where there is none, and in the place of anything else."""
         value = values.get(key)
@@ -232,9 +309,10 @@ def _offers(read: _Reader, participants: object, where: str) -> list[tuple[int, 
         node = read.text(values, "gridNode", place)
         baseline = read.number(values, "baselineKW", place, 0.0) if values.get("baselineKW") is not None else None
         adder = read.number(values, "adderPerKWh", place, 0.0)
+        least = read.number(values, "minRunKW", place, 0.0)
         curve = _curve(read, values, place, currencies)
         if era:
-            offers.append((index, Offer(era, node or "", curve, baseline, adder)))
+            offers.append((index, Offer(era, node or "", curve, baseline, adder, least)))
     return offers
 
 
@@ -326,7 +404,8 @@ def _limits(read: _Reader, nodes: object, where: str) -> list[tuple[int, Limit]]
         forward = read.number(held, "maxForwardFlowKW", held_at, math.inf)
         reverse = read.number(held, "maxReverseFlowKW", held_at, math.inf)
         if name:
-            limits.append((index, Limit(name, read.text(values, "gridNode", place), forward, reverse)))
+            distance = read.number(values, "distance", place, 1.0)
+            limits.append((index, Limit(name, read.text(values, "gridNode", place), forward, reverse, distance)))
     return limits
 
 
@@ -389,6 +468,8 @@ _POINTERS = {
     "import_limit_kw": "/gridConstraints/maxForwardFlowKW",
     "export_limit_kw": "/gridConstraints/maxReverseFlowKW",
     "adder_per_kwh": "/adderPerKWh",
+    "min_run_kw": "/minRunKW",
+    "distance": "/distance",
     "market": "",
     "price_floor": "/priceFloor",
     "price_cap": "/priceCap",

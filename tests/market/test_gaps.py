@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.rounds import clear_and_certify
 from sim.curves import OfferCurve
 from sim.market import gaps
 from sim.market.certificate import certify
 from sim.market.economics import uplift_per_h
-from sim.market.policies import locational, none, pay_as_clear
+from sim.market.policies import POLICIES, locational, none, pay_as_clear
 from sim.market.problem import Clearing, Offer, Problem
 from tests.market.books import demand, fixed, retailer, street, supply
 from tests.strategies import PRICES, curves, problems
@@ -124,6 +125,13 @@ def test_a_clearing_that_leaves_somebody_between_is_not_certified():
     assert (found.condition, found.who) == ("range", "ev")
     assert found.what == "runs with 3 kW, and cannot below 4.2 kW"
     assert found.amount == pytest.approx(1.2)
+
+
+def test_a_market_round_decides_who_runs_and_certifies_that():
+    problem = street(retailer(0.05, 0.1), *(car(f"ev-{n}", 0.3) for n in range(10)), import_kw=40)
+    clearing, certificate = clear_and_certify(problem, POLICIES["locational"])
+    assert certificate.certified
+    assert sum(kw > 0 for kw in running(problem, clearing).values()) == 9
 
 
 @st.composite

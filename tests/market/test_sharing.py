@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.rounds import Rules, problem_of
 from sim.curves import Plateau
 from sim.errors import MarketError
 from sim.market.certificate import certify
-from sim.market.policies import locational
+from sim.market.policies import POLICIES, locational
 from sim.market.problem import Limit, LinearLimit, Problem, Sharing
 from tests.market.books import GRID, demand, retailer, street, supply
 from tests.strategies import problems
@@ -61,6 +62,17 @@ def test_one_more_participant_changes_nobody_elses_place_in_a_lottery():
     )
     order = [names[i] for i in np.argsort(many.rank)]
     assert [names[1:][i] for i in np.argsort(few.rank)] == [name for name in order if name != "ev-0"]
+
+
+def test_each_interval_of_a_run_draws_another_order_and_says_by_which_seed():
+    rules = Rules(POLICIES["locational"], POLICIES["none"], 0.5, -1.0, 2.0, 0.6, 300, 120, sharing="LOTTERY", seed=3)
+    drawn = [problem_of(EVS, street(*EVS).limits, rules, "retailer", interval) for interval in range(12)]
+    assert drawn == [problem_of(EVS, street(*EVS).limits, rules, "retailer", interval) for interval in range(12)]
+    assert len({tuple(problem.rank) for problem in drawn}) > 4
+    by_hand = Problem(EVS, street(*EVS).limits, sharing="LOTTERY", seed=drawn[5].seed)
+    assert by_hand.rank.tolist() == drawn[5].rank.tolist()
+    fair = replace(rules, sharing="PRO_RATA")
+    assert problem_of(EVS, street(*EVS).limits, fair, "retailer", 5).seed == 0
 
 
 def test_sellers_share_by_the_same_rules():

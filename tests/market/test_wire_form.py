@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from sim.errors import MessageError
 from sim.market.policies import POLICIES
 from sim.market.wire_form import MAX_POINTS, clear_message, read_problem
+from sim.wire.auxiliary import AggregatedContent
 from tests.strategies import problems
 
 SOLAR = [{"price": 0.05, "powerKW": 0}, {"price": 0.06, "powerKW": 2}, {"price": 0.07, "powerKW": 5}]
@@ -69,6 +71,16 @@ def test_the_founding_book_is_answered_in_full():
             ],
             "welfare": pytest.approx(0.398333333),
             "certificate": {"certified": True, "violations": []},
+            "equilibria": [
+                {
+                    "gridNodes": ["grid"],
+                    "clearingType": "EXACT",
+                    "priceLow": twelfth,
+                    "priceHigh": twelfth,
+                    "quantityLowKW": pytest.approx(10),
+                    "quantityHighKW": pytest.approx(10),
+                }
+            ],
         }
     }
 
@@ -201,6 +213,88 @@ def test_a_baseline_is_read():
     book = json.loads(json.dumps(FOUNDING))
     book["participants"][2]["baselineKW"] = -3
     assert result({**book, "slack": "solar-1"}, "none")["setpoints"][2]["setpointKW"] == -3
+
+
+# --- what else is known -----------------------------------------------------------------------------------------------
+
+
+def test_who_is_marginal_behind_each_limit_is_answered_and_what_the_grid_keeps():
+    plug = curve([{"price": 0.12, "powerKW": -7}, {"price": 0.12, "powerKW": 0}])
+    grid = curve([{"price": 0.08, "powerKW": 0}, {"price": 0.08, "powerKW": 500}])
+    nodes = [{"era": "grid"}, {"era": "tx-1", "gridNode": "grid", "gridConstraints": {"maxForwardFlowKW": 4}}]
+    answer = result(
+        request(
+            {"era": "grid-co", "gridNode": "grid", "offerCurve": grid},
+            {"era": "ev", "gridNode": "tx-1", "offerCurve": plug},
+            gridNodes=nodes,
+        )
+    )
+    root, street = answer["equilibria"]
+    assert (root["clearingType"], root["marginalSide"], root["theta"]) == ("MARGINAL_SELLER", "SELLER", 4 / 500)
+    assert (street["clearingType"], street["marginalKW"], street["priceLow"]) == ("MARGINAL_BUYER", 4, 0.12)
+    assert answer["accounts"] == [{"name": "congestion rent", "amountPerH": pytest.approx(0.16)}]
+    assert not {"deals", "upliftPerH", "integralityGapPerH"} & set(answer)
+
+
+def test_scarcity_is_answered_as_a_failure():
+    house = {"era": "house", "offerCurve": curve([{"price": 0, "powerKW": -8}])}
+    (zone,) = result(request(house, {"era": "solar", "offerCurve": curve(SOLAR)}, priceCap=3.0))["equilibria"]
+    assert (zone["clearingType"], zone["unservedKW"], zone["priceLow"]) == ("FAILURE", 3, 3)
+
+
+def test_where_nothing_is_traded_the_middle_of_bid_and_ask_is_indicated():
+    bid, ask = [
+        [{"price": p, "powerKW": low}, {"price": p, "powerKW": high}] for p, low, high in ((54, -5, 0), (70, 0, 5))
+    ]
+    (zone,) = result(request({"era": "bid", "bidCurve": bid}, {"era": "ask", "bidCurve": ask}))["equilibria"]
+    assert (zone["clearingType"], zone["indicativePrice"], zone["priceLow"], zone["priceHigh"]) == ("NULL", 62, 54, 70)
+
+
+def test_a_minimum_is_read_and_what_it_costs_is_answered():
+    car = {
+        "era": "ev",
+        "gridNode": "tx-1",
+        "minRunKW": 4.2,
+        "bidCurve": [{"price": 0.3, "powerKW": p} for p in (-11, 0)],
+    }
+    nodes = [
+        {"era": "grid", "distance": 0},
+        {"era": "tx-1", "gridNode": "grid", "distance": 2.5, "gridConstraints": {"maxForwardFlowKW": 3}},
+    ]
+    grid = {"era": "grid-co", "gridNode": "grid", "bidCurve": [{"price": 0.1, "powerKW": p} for p in (0, 500)]}
+    book = request(car, grid, gridNodes=nodes, slack="grid-co")
+    answer = result(book)
+    assert answer["setpoints"][0]["setpointKW"] == 0
+    assert answer["integralityGapPerH"] == pytest.approx(0.6)
+    assert "1 rest" in answer["notes"][-1]
+    assert answer["certificate"]["certified"]
+    problem = read_problem(book, "book.json")
+    assert (problem.offers[0].min_run_kw, [limit.distance for limit in problem.limits]) == (4.2, [0, 2.5])
+
+
+def test_what_is_lost_off_the_own_curve_is_answered():
+    ev = {"era": "ev", "minRunKW": 4, "bidCurve": [{"price": 0.1, "powerKW": -8}, {"price": 0.3, "powerKW": 0}]}
+    pump = {"era": "pump", "bidCurve": [{"price": 0.5, "powerKW": p} for p in (-1, 0)]}
+    sun = {"era": "pv", "bidCurve": [{"price": 0.25, "powerKW": p} for p in (0, 20)]}
+    assert result(request(ev, pump, sun))["upliftPerH"] == [{"era": "ev", "amountPerH": pytest.approx(0.05)}]
+
+
+def test_a_rule_of_sharing_and_its_seed_are_read():
+    cars = [{"era": f"ev-{n}", "bidCurve": [{"price": 0.3, "powerKW": p} for p in (-7, 0)]} for n in range(3)]
+    sun = {"era": "pv", "bidCurve": [{"price": 0.1, "powerKW": 7}]}
+
+    def served(**more):
+        return [-one["setpointKW"] for one in result(request(*cars, sun, **more))["setpoints"][:3]]
+
+    assert served() == served(sharing=None) == pytest.approx([7 / 3] * 3)
+    assert served(sharing="TIME_PRIORITY") == [7, 0, 0]
+    assert len({tuple(served(sharing="LOTTERY", seed=seed)) for seed in range(9)}) == 3
+
+
+def test_the_answer_has_all_that_its_type_knows():
+    for book in (FOUNDING, {**FOUNDING, "priceCap": 5.0}):
+        answer = cleared({"aggregationRequest": book})
+        assert json.loads(msgspec.json.encode(msgspec.convert(answer, AggregatedContent))) == answer
 
 
 # --- refused ----------------------------------------------------------------------------------------------------------
@@ -340,6 +434,22 @@ REFUSED = {
     "a curve that is none": (
         lambda p, _: p[0].update(offerCurve="cheap"),
         {"/participants/0/offerCurve": 'expected an object, found the text "cheap"'},
+    ),
+    "a minimum below zero": (
+        lambda p, _: p[0].update(minRunKW=-1),
+        {"/participants/0/minRunKW": "solar-1: -1.0 is not a power >= 0"},
+    ),
+    "a distance below zero": (
+        lambda _, b: b.update(gridNodes=[{"era": "grid", "distance": -2}]),
+        {"/gridNodes/0/distance": "grid: -2 is not a distance >= 0"},
+    ),
+    "an unknown rule": (
+        lambda _, b: b.update(sharing="EQUAL"),
+        {"/sharing": "EQUAL is not a rule (did you mean EQUAL_SHARE?)"},
+    ),
+    "a seed that is no count": (
+        lambda _, b: b.update(seed=1.5),
+        {"/seed": "expected a whole number >= 0, found 1.5"},
     ),
     "participants that are none": (
         lambda _, b: b.update(participants={}),

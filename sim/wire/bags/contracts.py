@@ -73,12 +73,13 @@ class EnergyOffer(Bag, frozen=True, kw_only=True):
 
 
 class RoleInputs(Wire, frozen=True, kw_only=True):
-    """What the holder of a role brings into a contract."""
+    """What the holder of a role brings into a contract.  minRunKW: what it cannot run below, unless it rests."""
 
     sourceMeterId: Identifier | UnsetType = UNSET
     targetMeterId: Identifier | UnsetType = UNSET
     offerCurve: OfferCurve | UnsetType = UNSET
     baselineKW: float | UnsetType = UNSET
+    minRunKW: NonNegative | UnsetType = UNSET
 
 
 class ContractRole(Wire, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from sim.wire.auxiliary import (
+    AccountBody,
     AggregateContent,
     AggregatedContent,
     AggregateNode,
@@ -19,6 +20,7 @@ from sim.wire.auxiliary import (
     AggregationRequest,
     AggregationResult,
     CertificateBody,
+    Equilibrium,
     LimitWeight,
     LinearLimitBody,
     LinearLimitResult,
@@ -262,7 +264,15 @@ def outcome(
             welfare=welfare,
             certificate=CertificateBody(certified=True, violations=()),
             policy="locational",
+            equilibria=(zone(price, kw, root.era, *(one.era for one in nodes)),),
         )
+    )
+
+
+def zone(price: float, kw: float, *nodes: str) -> Equilibrium:
+    """Nodes that share the only price which clears them, with everybody served in full."""
+    return Equilibrium(
+        gridNodes=nodes, quantityLowKW=kw, quantityHighKW=kw, clearingType="EXACT", priceLow=price, priceHigh=price
     )
 
 
@@ -304,20 +314,30 @@ SUNNY = problem(
     limit("tx-sun", "sub-1", 150, 50),
     slack="supplier",
 )
-SUNNY_CLEARED = outcome(
-    0.08,
-    50.0,
-    1.191666666666666,
-    (
-        Setpoint(era="vpp-sun", setpointKW=50.0, price=0.06166666666666667),
-        Setpoint(era="supplier", setpointKW=-50.0, price=0.08),
-    ),
-    NodeResult(
-        era="tx-sun",
-        locationalPrice=0.06166666666666667,
-        locationalPriceAdder=-0.018333333333333333,
-        flowKW=-50.0,
-        binding="REVERSE",
+SUNNY_CLEARED = msgspec.structs.replace(
+    outcome(
+        0.08,
+        50.0,
+        1.191666666666666,
+        (
+            Setpoint(era="vpp-sun", setpointKW=50.0, price=0.06166666666666667),
+            Setpoint(era="supplier", setpointKW=-50.0, price=0.08),
+        ),
+        NodeResult(
+            era="tx-sun",
+            locationalPrice=0.06166666666666667,
+            locationalPriceAdder=-0.018333333333333333,
+            flowKW=-50.0,
+            binding="REVERSE",
+        ),
+    ).aggregationResult,
+    accounts=(AccountBody(name="congestion rent", amountPerH=0.9166666666666666),),
+    # The supplier would buy 1000 kW at its price and gets 50; behind the transformer the roofs are on their slope.
+    equilibria=(
+        msgspec.structs.replace(
+            zone(0.08, 50.0, "sub-1"), clearingType="MARGINAL_BUYER", marginalSide="BUYER", marginalKW=50.0, theta=0.05
+        ),
+        zone(0.06166666666666667, 50.0, "tx-sun"),
     ),
 )
 ROW = msgspec.structs.replace(
@@ -349,6 +369,21 @@ ROW_CLEARED = msgspec.structs.replace(
         ),
     ).aggregationResult,
     linearLimits=(LinearLimitResult(id="voltage at the last house", price=14.0, value=0.011, binding=True),),
+    accounts=(AccountBody(name="congestion rent", amountPerH=0.154), AccountBody(name="losses", amountPerH=0.006)),
+    # At its own price the far roof would give 5 kW and may give 3; the supplier would take 1000 and gets 8.
+    equilibria=(
+        Equilibrium(
+            gridNodes=("sub-1",),
+            quantityLowKW=5.0,
+            quantityHighKW=10.0,
+            clearingType="MARGINAL_PRICE",
+            priceLow=0.08,
+            priceHigh=0.08,
+            marginalSide="BOTH",
+            marginalKW=11.0,
+            theta=0.010945273631840797,
+        ),
+    ),
 )
 # 225 of 200 kW: overload is a number above 100, and 0.001 a percent makes it 0.1125 dearer.
 OVERLOADED = GridNode(
@@ -568,7 +603,7 @@ MESSAGES = (
     reply(town, TOWN_CLEARED),
     # Twenty roofs behind 50 kW of reverse flow: 2.5 kW each, and 0.018333 below the price above.
     sunny,
-    reply(sunny, SUNNY_CLEARED),
+    reply(sunny, AggregatedContent(aggregationResult=SUNNY_CLEARED)),
     # Two roofs along a street whose last house is near its highest voltage: the one at the end gives way, for 1 kW of it
     # lifts the voltage twice as much, and its losses cost a little.
     row,
