@@ -255,7 +255,7 @@ class Forecaster(Participant):
         if catalogs:
             content = PublishContent(catalogs=catalogs)
             yield self.request("catalog/publish", self._catalogue, content, self._transaction, SETUP_TTL_S)
-        if again_s < self._calendar.duration_s:
+        if number * self._habits.refresh_s < self._calendar.duration_s:
             yield Alarm(again_s, "refresh", number)
 
     def forecast(self, topic: Topic, now_s: int) -> Forecast:

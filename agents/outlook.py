@@ -118,15 +118,20 @@ class Outlook:
         self._calendar = calendar
         self._held: dict[str, Held] = {}
 
-    def read(self, catalogs: Iterable[Catalog]) -> dict[str, Held]:
-        """The forecasts in these catalogues that are on a topic of ours, by variable.  Raises ``Refusal`` for a broken one."""
+    def read(self, catalogs: Iterable[Catalog], now_s: int) -> dict[str, Held]:
+        """The forecasts in these catalogues on a topic of ours, by variable, but stale ones.
+
+        Raises ``Refusal`` for a broken one.
+        """
         found = {}
         for catalog in catalogs:
             for resource in catalog.resources or ():
                 body = resource.resourceAttributes
                 if isinstance(body, EnergyForecast) and (body.variable, body.place) in self.topics:
                     until_s = self._calendar.seconds(body.issuedAt) + seconds_of(needed(body.validFor, VALUES))
-                    found[str(body.variable)] = Held(forecast_of(body, self._calendar), until_s)
+                    held = Held(forecast_of(body, self._calendar), until_s)
+                    if now_s < until_s:
+                        found[str(body.variable)] = held
         return found
 
     def keep(self, found: dict[str, Held]) -> list[tuple[int, int]]:

@@ -231,7 +231,7 @@ class Resource(Participant):
         offers = [o for catalog in message.content.catalogs for o in (catalog.offers or ())]
         tariffs = _tariffs_in(offers)
         terms = None if self.terms is not None else self._terms_in(offers)
-        forecasts = self.outlook.read(message.content.catalogs)
+        forecasts = self.outlook.read(message.content.catalogs, message.sent_s)
         self.tariffs |= tariffs
         if tariffs:
             self.on_tariffs()

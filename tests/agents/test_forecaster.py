@@ -229,6 +229,12 @@ def test_without_a_forecast_a_household_falls_back_on_persistence_and_with_one_i
     assert agent.offer(DAYS.interval(3), 500).uncoordinated_kw == -7.0, "says nothing about interval 3"
 
 
+def test_a_stale_forecast_is_not_taken_and_nobody_waits_for_the_end_of_it() -> None:
+    agent = household(LOAD)
+    assert list(agent.handle(answer(body(), at_s=3600))) == []
+    assert agent.offer(DAYS.interval(1), 500).uncoordinated_kw == -7.0
+
+
 def test_a_household_that_follows_nothing_holds_nothing() -> None:
     agent = household()
     list(agent.handle(answer(body())))
@@ -259,7 +265,7 @@ def test_a_forecaster_publishes_a_catalogue_for_each_topic_good_until_the_next()
     assert isinstance(message.content, PublishContent)
     assert [catalog.id for catalog in message.content.catalogs] == [LOAD.catalog_id, PRICE.catalog_id]
     follower = Outlook((LOAD, PRICE), DAYS)
-    held = follower.read(message.content.catalogs)
+    held = follower.read(message.content.catalogs, -960)
     refresh = next(event for event in said if isinstance(event, Alarm) and event.name == "refresh")
     assert {one.until_s for one in held.values()} == {refresh.at_s} == {3600 - 405}
     assert held["LOAD"].forecast == agent.forecast(LOAD, -960)
