@@ -31,9 +31,12 @@ def matches(book: Book, tolerance: float = TOLERANCE) -> Iterator[Match]:
     """Who trades with whom, in the order in which they are found; see ``clear``."""
     bids = sorted(book.buys, key=lambda o: (-o.price, -o.arrival))
     wanted = [bid.kw for bid in bids]
+    first = 0  # those before it have all they want
     for offer in sorted(book.sells, key=lambda o: (-o.price, -o.arrival)):
         left = offer.kw
-        for place, bid in enumerate(bids):
+        while first < len(bids) and wanted[first] <= SAME_KW:
+            first += 1
+        for place, bid in enumerate(bids[first:], first):
             if left <= SAME_KW or offer.price > bid.price + tolerance:
                 break
             kw = _tradable(bid, offer, min(left, wanted[place]))

@@ -6,6 +6,9 @@ have paid at most: above what clears wherever a seller is marginal.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
+
 from sim.curves import SAME_KW
 from sim.market.orders import Book, book_of
 from sim.market.policies.peers.sweep import at_one_price, sweep
@@ -31,16 +34,16 @@ def clear(problem: Problem) -> Clearing:
 
 def _point(book: Book) -> tuple[float | None, float]:
     """The clearing rate, None without bids, and the energy that clears at it."""
-    for rate in sorted({bid.price for bid in book.buys}):
-        wanted = sum(bid.kw for bid in book.buys if bid.price >= rate)
-        if wanted <= _affordable(book, rate) + SAME_KW:
-            return rate, wanted
-    highest = book.buys[0].price if book.buys else None
-    return highest, 0.0 if highest is None else _affordable(book, highest)
-
-
-def _affordable(book: Book, rate: float) -> float:
-    return sum(offer.kw for offer in book.sells if offer.price <= rate)
+    if not book.buys:
+        return None, 0.0
+    wanted = list(accumulate(bid.kw for bid in book.buys))
+    rates = [bid.price for bid in book.buys]
+    offered, asks = [0.0, *accumulate(offer.kw for offer in book.sells)], [offer.price for offer in book.sells]
+    for place in reversed(range(len(rates))):
+        affordable = offered[bisect_right(asks, rates[place])]
+        if wanted[place] <= affordable + SAME_KW and rates[place] not in rates[place + 1 : place + 2]:
+            return rates[place], wanted[place]
+    return rates[0], offered[bisect_right(asks, rates[0])]
 
 
 POLICY = Policy(

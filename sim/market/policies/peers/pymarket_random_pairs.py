@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from numpy.random import Generator
+
 from sim.curves import SAME_KW
 from sim.errors import MarketError
 from sim.market.orders import Book, Order, book_of
@@ -19,11 +21,15 @@ from sim.rng import stream
 def clear(problem: Problem, *, p_coef: float = 0.5, seed: int = 0) -> Clearing:
     """Rounds of random pairs until no buy that is left covers any sell that is left.
 
-    A pair trades what both can at ``ask + p_coef · (bid - ask)``.  p_coef: within 0..1.  seed: of the draw.
+    A pair trades what both can at ``ask + p_coef · (bid - ask)``.  p_coef: within 0..1.  seed: of the draw, which
+    is another one in every interval of a run.
     """
     if not 0 <= p_coef <= 1:
         raise MarketError("p_coef", f"{p_coef:g} is not within 0..1")
-    trades = ((match, _price(match, p_coef)) for match in _matches(book_of(problem), seed))
+    trades = (
+        (match, _price(match, p_coef))
+        for match in _matches(book_of(problem), stream(seed, "pymarket-random-pairs", str(problem.interval)))
+    )
     return at_many_prices(problem, "pymarket-random-pairs", trades)
 
 
@@ -31,8 +37,7 @@ def _price(match: Match, p_coef: float) -> float:
     return match.sell.price + p_coef * (match.buy.price - match.sell.price)
 
 
-def _matches(book: Book, seed: int) -> Iterator[Match]:
-    draw = stream(seed, "pymarket-random-pairs")
+def _matches(book: Book, draw: Generator) -> Iterator[Match]:
     buys = {place: order.kw for place, order in enumerate(book.buys)}
     sells = {place: order.kw for place, order in enumerate(book.sells)}
     while True:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from sim.curves import SAME_KW
 from sim.market.orders import Fill, Order, settled
@@ -76,19 +77,20 @@ def sweep(buys: Sequence[Order], sells: Sequence[Order], fee: float = 0.0, *, st
 
 
 def served(orders: Sequence[Order], kw: float, *, share_ties: bool = False) -> list[tuple[Order, float]]:
-    """How a total is given to a queue: from its front, whole orders first.
+    """How a total is given to a queue that is sorted by price: from its front, whole orders first.
 
     share_ties: at the last price that is served, every order gets the same share; otherwise who came first is first.
     """
     given: list[tuple[Order, float]] = []
-    for price in dict.fromkeys(order.price for order in orders):
-        level = [order for order in orders if order.price == price]
-        room = sum(order.kw for order in level)
-        for order in level:
-            part = order.kw * min(1.0, max(0.0, kw) / room) if share_ties else min(order.kw, max(0.0, kw))
+    for _, level in groupby(orders, key=lambda order: order.price):
+        if kw <= SAME_KW:
+            break
+        equals = list(level)
+        share = min(1.0, kw / sum(order.kw for order in equals))
+        for order in equals:
+            part = order.kw * share if share_ties else min(order.kw, max(0.0, kw))
             given.append((order, part))
-            kw -= 0.0 if share_ties else part
-        kw -= room if share_ties else 0.0
+            kw -= part
     return [(order, part) for order, part in given if part > 0]
 
 
