@@ -75,7 +75,7 @@ class EV(Store):
             slots=slots,
             prices=self.expected_prices(interval.index, len(slots), now_s),
             charges=self.charges,
-            least_kw=-min(need_kwh, slots[0].charge_kwh) / interval.hours,
+            least_kw=0.0 - min(need_kwh, slots[0].charge_kwh) / interval.hours,
             most_kw=min(spare_kwh, slots[0].discharge_kwh) / interval.hours,
             need_kwh=need_kwh,
             target_kwh=twin.target_kwh,

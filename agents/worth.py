@@ -269,6 +269,11 @@ def offer_points(
     ]
     powers = list(accumulate((-energy / hours for _, energy in charging), initial=0.0))[::-1]
     powers += list(accumulate(energy / hours for _, energy in reversed(discharging)))
+    most_kw = slot.charge_kwh / hours, slot.discharge_kwh / hours  # which a sum of parts may miss by its last digit
+    if charging and up == slot.charge_kwh * slot.charge_efficiency:
+        powers[0] = -most_kw[0]
+    if discharging and down == slot.discharge_kwh / slot.discharge_efficiency:
+        powers[-1] = most_kw[1]
     prices = _pooled([*reversed(charging), *reversed(discharging)])
     if not prices:
         return [(0.0, 0.0)]

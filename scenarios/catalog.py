@@ -178,6 +178,12 @@ def _forecasts() -> Mapping[str, str]:
     return {name: model.summary for name, model in ERROR_MODELS.items()}
 
 
+def _optimisers() -> Mapping[str, str]:
+    from agents.optimisers import OPTIMISERS  # noqa: PLC0415  heavy: brings in what agents say
+
+    return {name: optimiser.summary for name, optimiser in OPTIMISERS.items()}
+
+
 def _policies() -> Mapping[str, str]:
     """What each does, promises for every market, and where it was published."""
     return {name: _described(known) for name, known in POLICIES.items()}
@@ -232,6 +238,7 @@ LISTS: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "feeders": _feeders,
     "forecasts": _forecasts,
     "invariants": _invariants,
+    "optimisers": _optimisers,
     "plots": _plots,
     "policies": _policies,
     "tables": _tables,
