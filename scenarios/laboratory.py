@@ -118,10 +118,11 @@ _NAME, _WORSE, _MONEY = 23, 13, 17
 _LITERATURE, _PROJECTS, _OUTSIDE = "LITERATURE", "RULES OF OTHER PROJECTS", "FROM OUTSIDE"
 
 _LEGEND = (
-    "best: share of the greatest welfare within the limits, above 100% only where limits are broken. vol: the volume is one "
-    "of the optimum's. equ: every price is one at which the optimum comes about. bal: all set-points sum to zero. lim: limits "
-    "are kept. unserved: kW wanted at the own price and not got. worse off: against its own bid, per h. money: what is left "
-    "with whom, per h; what vanishes or appears is accounted for by nobody. kept: promises kept of those made."
+    "best: share of the greatest welfare within the limits, above 100% only where these or the balance are broken. vol: the "
+    "volume is one of the optimum's. equ: every price is one at which the optimum comes about. bal: all set-points sum to "
+    "zero. lim: limits are kept. unserved: kW wanted at the own price and not got. worse off: against its own bid, per h. "
+    "money: what is left with whom, per h; what vanishes or appears is accounted for by nobody. kept: promises kept of those "
+    "made."
 )
 
 

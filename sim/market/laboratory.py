@@ -51,7 +51,7 @@ class Verdict:
     clear this market; otherwise the failure is a mistake of its.
     price: of all nodes and all who trade, the lowest and highest; None where nothing has a price.
     volume_kw: what is injected.  share: of the best worth within the limits, None where there is nothing to gain; above 1
-    where limits were broken.  volume_efficient, price_in_equilibrium: see ``Reference``; None without a price.
+    where limits or the balance are broken.  volume_efficient, price_in_equilibrium: see ``Reference``; None without a price.
     worse_off: by era, what it loses against not trading, by its own curve.  missing: what participants pay in beyond what
     is paid out and left with named accounts; negative where more is paid out.  unserved_kw: by era, what it would still
     take at its own price and does not get; unsold_kw: what it would still give.
