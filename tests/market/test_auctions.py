@@ -268,6 +268,11 @@ def test_a_coin_is_a_participants_own():
     assert muda.clear(problem, seed=3) == muda.clear(problem, seed=3)
 
 
+def test_who_is_indifferent_in_both_directions_does_not_trade():
+    battery = OfferCurve.of([(0.2, -5), (0.2, 5)])
+    assert muda.traded_at([battery, supply("pv", 0.1, 3).curve], 0.2).power_kw.tolist() == [0, 0]
+
+
 def test_in_a_large_market_little_is_lost_by_halving_it():
     draw = stream(1, "muda", "large")
     problem = book(draw.uniform(0, 1, (200, 2)).tolist(), draw.uniform(0, 1, (200, 2)).tolist())

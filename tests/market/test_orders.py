@@ -102,6 +102,12 @@ def test_the_margin_is_the_last_pair_that_pays():
     assert margin(Book(orders("BUY", (1, 2)), orders("SELL", (2, 2)))) is None
 
 
+def test_what_rounding_leaves_of_an_order_is_no_margin():
+    """0.1 + 0.2 kW for 0.3 kW: the second ask has no part in it, though floats leave 3e-17 kW of the second bid."""
+    last = margin(Book(orders("BUY", (5, 0.1), (5, 0.2)), orders("SELL", (1, 0.3), (4, 1))))
+    assert (last.kw, last.buy, last.sell) == (pytest.approx(0.3), 1, 0)
+
+
 def test_of_two_orders_at_one_price_the_useful_one_is_kept():
     """A battery that would buy and sell at 5: where it sells to a dearer bid it is a seller; else a buyer."""
     battery = Offer("battery", "grid", OfferCurve.of([(5, -5), (5, 5)]))
