@@ -131,7 +131,7 @@ def tasks(spec: HouseholdSpec, era: str, ground: Ground) -> tuple[Task, ...]:
         for day in days:
             energy_kwh = draw(wanted.energy_kwh, rng)
             earliest_h, deadline_h = draw(wanted.earliest_h, rng), draw(wanted.deadline_h, rng)
-            if rng.random() >= wanted.share:
+            if rng.uniform() >= wanted.share:
                 continue
             if deadline_h <= earliest_h:
                 deadline_h += 24
