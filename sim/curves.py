@@ -158,13 +158,13 @@ class Crossing:
 # --- the five operations ----------------------------------------------------------------------------------------------
 
 
-def aggregate(curves: Sequence[OfferCurve]) -> OfferCurve:
+def aggregate(curves: Sequence[OfferCurve | CurveStack]) -> OfferCurve:
     """The sum of curves at equal price, exact up to the rounding of its result; the sum of none is zero at any price.
 
-    A step of the sum is as high as the steps of its parts at that price together.
+    curves: curves, and stacks of them.  A step of the sum is as high as the steps of its parts at that price together.
     """
-    if len(curves) < 2:
-        return curves[0] if curves else _REST
+    if len(curves) == 1 and isinstance(curves[0], OfferCurve):
+        return curves[0]
     return CurveStack(curves).total()
 
 
@@ -251,7 +251,7 @@ class CurveStack:
     A price is one for all rows or one per row, and may be infinite.
     """
 
-    def __init__(self, curves: Sequence[OfferCurve]) -> None:
+    def __init__(self, curves: Sequence[OfferCurve | CurveStack]) -> None:
         self._lay(*_end_to_end(curves))
 
     @classmethod
@@ -281,7 +281,28 @@ class CurveStack:
 
     def total(self) -> OfferCurve:
         """The sum of all curves at equal price (``aggregate``)."""
+        if len(self) < 2:
+            return OfferCurve(self.prices, self.powers) if len(self) else _REST
         return _sum(self.prices, self.powers, self._start)
+
+    def parted(self, group: Ints, count: int) -> list[CurveStack]:
+        """The curves of each group, numbered from 0 to ``count``, as a stack of its own, in their order."""
+        rows = np.argsort(group, kind="stable")
+        taken, starts = self._points_of(rows)
+        prices, powers = self.prices[taken], self.powers[taken]
+        ends = np.append(starts, len(taken))
+        first = np.searchsorted(group[rows], np.arange(count + 1))
+        cuts = list(zip(first.tolist(), ends[first].tolist(), strict=True))
+        return [
+            CurveStack.of_arrays(prices[start:end], powers[start:end], starts[row:last] - start)
+            for (row, start), (last, end) in pairwise(cuts)
+        ]
+
+    def _points_of(self, rows: Ints) -> tuple[Ints, Ints]:
+        """The points of these curves one after the other, and where each then starts."""
+        points = self._last[rows] + 1 - self._start[rows]
+        starts = points.cumsum() - points
+        return np.repeat(self._start[rows] - starts, points) + np.arange(points.sum()), starts
 
     def crossing(self, target_kw: float = 0.0, k: float = 0.5) -> Crossing:
         """The prices at which all curves together give the target: ``clear(self.total(), ...)``, to rounding.
@@ -315,9 +336,7 @@ class CurveStack:
     def _sampled(self, rest: OfferCurve) -> OfferCurve:
         """About what all curves and the rest sum to."""
         rows = np.unique(_spread(_SAMPLE, len(self)))
-        points = self._last[rows] + 1 - self._start[rows]
-        starts = points.cumsum() - points
-        taken = np.repeat(self._start[rows] - starts, points) + np.arange(points.sum())
+        taken, starts = self._points_of(rows)
         total = _sum(self.prices[taken], self.powers[taken], starts)
         return aggregate([OfferCurve(total.prices, total.powers * (len(self) / len(rows))), rest])
 
@@ -587,13 +606,16 @@ class Plateau:
         return near, grow, less, more, shrink
 
 
-def _end_to_end(curves: Sequence[OfferCurve]) -> tuple[Floats, Floats, Ints]:
+def _end_to_end(curves: Sequence[OfferCurve | CurveStack]) -> tuple[Floats, Floats, Ints]:
     """Prices and powers of all points, curve after curve, and where each curve starts."""
     if not curves:
         return np.zeros(0), np.zeros(0), np.zeros(0, np.intp)
     prices = [curve.prices for curve in curves]
     starts = np.zeros(len(curves), np.intp)
     np.cumsum([len(points) for points in prices[:-1]], out=starts[1:])
+    if any(isinstance(curve, CurveStack) for curve in curves):
+        inner = (part._start if isinstance(part, CurveStack) else np.zeros(1, np.intp) for part in curves)
+        starts = np.concatenate([within + start for within, start in zip(inner, starts.tolist(), strict=True)])
     return np.concatenate(prices), np.concatenate([curve.powers for curve in curves]), starts
 
 

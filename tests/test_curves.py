@@ -498,3 +498,14 @@ def test_laid_end_to_end_or_one_by_one_a_stack_is_the_same():
     )
     assert laid.total() == aggregate(book)
     assert laid.low(0.06).tolist() == CurveStack(book).low(0.06).tolist() == [2, -11]
+
+
+@given(books, books, st.data())
+def test_stacks_and_curves_add_up_alike(some, others, data):
+    assert aggregate([CurveStack(some), *others]) == aggregate([*some, *others])
+    assert aggregate([CurveStack([]), CurveStack(some)]) == aggregate(some)
+    group = np.array(data.draw(st.lists(st.integers(0, 3), min_size=len(some), max_size=len(some))), dtype=np.intp)
+    for number, part in enumerate(CurveStack(some).parted(group, 4)):
+        here = [curve for curve, its in zip(some, group.tolist(), strict=True) if its == number]
+        assert part.total() == aggregate(here)
+        assert part.high(0.3).tolist() == [curve.high(0.3) for curve in here]

@@ -82,11 +82,12 @@ class Outcome:
 
 def without_limits(problem: Problem, adder: Floats) -> Problem:
     """The same market where nothing limits a flow and everybody has another known adder (0 for the slack)."""
+    offers = problem.offers
+    if not np.array_equal(adder, problem.adder_per_kwh):
+        offers = tuple(replace(offer, adder_per_kwh=own) for offer, own in zip(offers, adder.tolist(), strict=True))
     return replace(
         problem,
-        offers=tuple(
-            replace(offer, adder_per_kwh=own) for offer, own in zip(problem.offers, adder.tolist(), strict=True)
-        ),
+        offers=offers,
         limits=tuple(Limit(limit.node, limit.parent) for limit in problem.limits),
         linear=(),
     )
@@ -98,8 +99,7 @@ def on_tree(problem: Problem) -> Outcome:
     market = _hold(tree, _by_node(problem, adder), _Bounds(tree.lower_kw, tree.upper_kw), _price_rule(problem, adder))
     price = market.price[tree.offer_node]
     # Curves are asked as they were added up: moved to the price of the node.
-    stack = CurveStack(_moved(problem, adder)) if adder.any() else problem.stack
-    low, high = stack.span(price)
+    low, high = _as_seen(problem, adder).span(price)
     setpoint, held = _share(tree, _plateau(problem, low, high, price + adder), market)
     return _outcome(problem, market, setpoint, held, adder, low, high)
 
@@ -276,14 +276,16 @@ class _Held:
     zone: Ints
 
 
-def _hold(tree: Tree, offered: Sequence[Sequence[OfferCurve]], bounds: _Bounds, rule: _Rule) -> _Held:
+def _hold(tree: Tree, offered: Sequence[Sequence[OfferCurve | CurveStack]], bounds: _Bounds, rule: _Rule) -> _Held:
     """Prices at which the sum at and below every node stays within its bounds, and that at the root is zero."""
     lower, upper = bounds.lower_kw.tolist(), bounds.upper_kw.tolist()
     total: list[OfferCurve] = [curves.aggregate([])] * len(offered)
+    below: list[OfferCurve] = []
     for node in reversed(range(len(offered))):
         below = [curves.clip(total[child], -lower[child], upper[child]) for child in tree.children[node]]
-        total[node] = curves.aggregate([*offered[node], *below])
-    chosen, zone = [rule(curves.clear(total[0]))], [0]
+        if node:
+            total[node] = curves.aggregate([*offered[node], *below])
+    chosen, zone = [rule(CurveStack([*offered[0], *below]).crossing())], [0]
     held: list[Direction | None] = [None]
     for node, parent in enumerate(tree.parent[1:], start=1):
         local, direction = _local(total[node], chosen[parent], lower[node], upper[node], rule)
@@ -349,27 +351,38 @@ def offered(problem: Problem) -> list[OfferCurve]:
     return [curves.aggregate(one) for one in _offered(problem, problem.adder_per_kwh, alone, len(alone))]
 
 
-def _by_node(problem: Problem, adder: Floats) -> list[list[OfferCurve]]:
+def _by_node(problem: Problem, adder: Floats) -> list[list[OfferCurve | CurveStack]]:
     return _offered(problem, adder, problem.tree.offer_node, len(problem.tree.names))
 
 
-def _offered(problem: Problem, adder: Floats, group: Ints, count: int) -> list[list[OfferCurve]]:
+def _offered(problem: Problem, adder: Floats, group: Ints, count: int) -> list[list[OfferCurve | CurveStack]]:
     """By group: the curves of its offers at the price of their node, and their last resort at the price cap and floor."""
-    by_group: list[list[OfferCurve]] = [[] for _ in range(count)]
-    cut_up: dict[tuple[int, float], float] = {}
-    cut_down: dict[tuple[int, float], float] = {}
-    places = zip(group.tolist(), adder.tolist(), strict=True)
-    for place, curve in zip(places, _moved(problem, adder), strict=True):
-        by_group[place[0]].append(curve)
-        cut_up[place] = cut_up.get(place, 0.0) - min(curve.max_kw, 0.0)
-        cut_down[place] = cut_down.get(place, 0.0) + max(curve.min_kw, 0.0)
-    for (index, offset), kw in cut_up.items():
-        if kw and math.isfinite(problem.price_cap):
-            by_group[index].append(_step(_at_node(problem.price_cap, offset), 0.0, kw))
-    for (index, offset), kw in cut_down.items():
-        if kw and math.isfinite(problem.price_floor):
-            by_group[index].append(_step(_at_node(problem.price_floor, offset), -kw, 0.0))
+    stack = _as_seen(problem, adder)
+    by_group: list[list[OfferCurve | CurveStack]] = [[part] for part in stack.parted(group, count)]
+    for end, most, kw in (
+        (problem.price_cap, 1.0, -np.minimum(stack.max_kw, 0.0)),
+        (problem.price_floor, -1.0, np.maximum(stack.min_kw, 0.0)),
+    ):
+        if math.isfinite(end):
+            for place, offset, total in _alike(group, adder, kw):
+                step = (0.0, total) if most > 0 else (-total, 0.0)
+                by_group[place].append(_step(_at_node(end, offset), *step))
     return by_group
+
+
+def _alike(group: Ints, adder: Floats, kw: Floats) -> Iterator[tuple[int, float, float]]:
+    """(group, adder, sum of their kW) of those that share both and have any, in the order of the first of each."""
+    some = np.flatnonzero(kw)
+    keys = np.column_stack((group[some], adder[some]))
+    found, first, which = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    total = np.bincount(which.reshape(-1), kw[some], minlength=len(found))
+    for index in np.argsort(first).tolist():
+        yield int(found[index, 0]), float(found[index, 1]), float(total[index])
+
+
+def _as_seen(problem: Problem, adder: Floats) -> CurveStack:
+    """The curves of all offers as their nodes see them."""
+    return CurveStack(_moved(problem, adder)) if adder.any() else problem.stack
 
 
 def _moved(problem: Problem, adder: Floats) -> list[OfferCurve]:
