@@ -94,6 +94,8 @@ class Market(Participant):
         self.rounds: dict[int, Round] = {}
         self.held: list[int] = []
         """Intervals that were not settled because their metering is not valid."""
+        self.stopped: dict[int, str] = {}
+        """By interval, why the policy was stopped and the fallback served."""
         self._utility = utility
         self._catalogue = catalogue
         self._supplier = supplier
@@ -183,11 +185,17 @@ class Market(Participant):
         problem = asked.problem
         if problem is None:
             raise Refusal(Code.PRC_INVALID_TRANSITION, "/context/messageId", "no gate of this market has closed for it")
-        clearing, certificate, fallback = solve(problem, self.rules, self._clear, fallback=asked.fallback)
+        solved = solve(problem, self.rules, self._clear, fallback=asked.fallback)
         self.rounds[index] = replace(
-            asked, stage=Stage.CLEARED, clearing=clearing, certificate=certificate, fallback=fallback
+            asked,
+            stage=Stage.CLEARED,
+            clearing=solved.clearing,
+            certificate=solved.certificate,
+            fallback=solved.fallback,
         )
-        result = aggregation_result(problem, clearing, certificate)
+        if solved.stopped:
+            self.stopped[index] = solved.stopped
+        result = aggregation_result(problem, solved.clearing, solved.certificate)
         return (self.answer(message, AggregatedContent(aggregationResult=result)),)
 
     def on_aggregated(self, message: Message) -> Iterable[Event]:

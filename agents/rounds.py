@@ -11,10 +11,11 @@ import numpy as np
 from msgspec import UNSET
 
 from sim.curves import OfferCurve
-from sim.errors import Fault, MarketError, nearest
+from sim.errors import DegsimError, Fault, MarketError, nearest
 from sim.market import gaps
 from sim.market.assessment import Assessment
 from sim.market.certificate import Certificate, certify
+from sim.market.economics import broken
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Limit, Offer, Problem, Sharing
 from sim.rng import stream
@@ -131,19 +132,54 @@ def _drawing(rules: Rules, interval: int | None) -> int:
     return int(stream(rules.seed, "lottery", str(interval)).integers(2**31))
 
 
-def solve(
-    problem: Problem, rules: Rules, clear: Clear, *, fallback: bool = False
-) -> tuple[Clearing, Certificate, bool]:
-    """Clear and certify.  A policy that fails, or breaks what it promises, gives way to the fallback (last value: true)."""
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """A problem cleared.  fallback: whether the stand-in did it; stopped: what the policy did that it had to."""
+
+    clearing: Clearing
+    certificate: Certificate
+    fallback: bool = False
+    stopped: str = ""
+
+
+def solve(problem: Problem, rules: Rules, clear: Clear, *, fallback: bool = False) -> Solved:
+    """Clear and certify.
+
+    A policy that fails in whatever way, leaves somebody without a set-point, or breaks what it promises gives way to the
+    fallback, and what it did is recorded: one interval of a bad policy is not worth a day's run.
+    """
     if fallback:
-        return (*clear(problem, rules.fallback), True)
+        return Solved(*clear(problem, rules.fallback), fallback=True)
     try:
         clearing, certificate = clear(problem, rules.policy)
-    except MarketError:
-        return (*clear(problem, rules.fallback), True)
-    if any(violation.condition in rules.policy.promises for violation in certificate.violations):
-        return (*clear(problem, rules.fallback), True)
-    return clearing, certificate, False
+        fault = _fault(problem, clearing, rules.policy)
+    except Exception as error:  # whatever a policy from outside may raise
+        fault = f"{type(error).__name__}: {error}" if not isinstance(error, DegsimError) else str(error)
+    if not fault:
+        return Solved(clearing, certificate)
+    clearing, certificate = clear(problem, rules.fallback)
+    stopped = _noted(f"{rules.policy.name} was stopped: {fault}")
+    return Solved(replace(clearing, notes=(stopped, *clearing.notes)), certificate, fallback=True, stopped=stopped)
+
+
+def _fault(problem: Problem, clearing: Clearing, policy: Policy) -> str:
+    """What makes a clearing unusable, naming who; nothing if it can be published."""
+    for offer in problem.offers:
+        if not math.isfinite(clearing.setpoint_kw.get(offer.era, math.nan)):
+            return f"{offer.era} has no set-point"
+        price = clearing.participant_price.get(offer.era)
+        if price is not None and not math.isfinite(price):
+            return f"{offer.era} has the price {price}"
+    first = next(iter(broken(problem, clearing, policy.promises)), None)
+    return "" if first is None else f"it promises {first.condition}, but {first.who} {first.what}"
+
+
+NOTE_CHARACTERS = 500
+
+
+def _noted(text: str) -> str:
+    """A note as long as a wire may want it."""
+    return text if len(text) <= NOTE_CHARACTERS else text[: NOTE_CHARACTERS - 1] + "…"
 
 
 def next_round(done: Round, assessment: Assessment, rules: Rules) -> Round | None:

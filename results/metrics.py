@@ -28,7 +28,7 @@ Flows = Mapping[tuple[str, str, str], Decimal]
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Which run this is."""
+    """Which run this is.  stopped: when and why its policy was first stopped, if it was; stops: in how many intervals."""
 
     name: str
     policy: str
@@ -36,6 +36,8 @@ class Header:
     intervals: int
     unsolved: int
     fallbacks: int
+    stops: int
+    stopped: str
     uncertified: int
     interval_min: float
     start: str
@@ -278,6 +280,7 @@ def over_kw(rows: pd.DataFrame, direction: str) -> pd.Series[float]:
 
 def _header(run: Run) -> Header:
     manifest, intervals = run.manifest, run.intervals
+    stops: Mapping[str, str] = manifest.get("policyStopped", {})
     return Header(
         name=manifest["name"],
         policy=manifest["policy"],
@@ -285,6 +288,11 @@ def _header(run: Run) -> Header:
         intervals=len(intervals),
         unsolved=int((intervals["status"] != "OK").sum()),
         fallbacks=int(intervals["fallback"].sum()),
+        stops=len(stops),
+        stopped=next(
+            (f"at {run.calendar.local(int(k) * run.calendar.interval_s):%a %H:%M}: {why}" for k, why in stops.items()),
+            "",
+        ),
         uncertified=int((~intervals["certified"]).sum()),
         interval_min=manifest["intervalS"] / 60,
         start=f"{run.calendar.start:%a %Y-%m-%d %H:%M}",

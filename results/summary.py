@@ -69,6 +69,8 @@ def _header_lines(header: Header) -> Iterator[str]:
     }
     if any(notes.values()):
         yield "intervals " + " · ".join(f"{what}: {count}" for what, count in notes.items() if count)
+    if header.stops:
+        yield from textwrap.wrap(f"policy stopped in {header.stops}, first {header.stopped}", WIDTH)
 
 
 def _energy_lines(energy: Energy) -> Iterator[str]:

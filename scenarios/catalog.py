@@ -10,22 +10,28 @@ import functools
 import importlib
 import inspect
 import math
+import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
 
 from sim.errors import DegsimError, Fault, ScenarioError, nearest
 from sim.market.policies import POLICIES
 from sim.market.policy import PROMISES, Policy
 from sim.market.problem import Clearing, ClearingPolicy, Problem
 
+OUTSIDE = frozenset({"balance", "limits"})
+"""What a bare function from outside has to keep, or the fallback serves; a ``Policy`` may promise less."""
+
 
 def policy(name: str) -> Policy:
     """A clearing policy by name, or ``module:function`` for one that lives outside the project.
 
     Options follow a colon: ``gridlabd:offset=0.01``, ``module:function:k=0.3,seed=7``.  They are the named parameters of
-    the policy's function, and read as its annotations say.  What is named outside may be a ``Policy``, or a bare function:
-    that promises nothing, so its certificate is reported and never makes the fallback serve.
+    the policy's function, and read as its annotations say.  What is named outside may be a ``Policy``, which says itself what
+    it promises, or a bare function: that has to balance and to keep the limits.
     Raises ``ScenarioError`` for a name that is unknown or cannot be imported, and for options that do not fit.
     """
     head, colon, rest = name.partition(":")
@@ -43,7 +49,7 @@ def policy(name: str) -> Policy:
 
 def _outside(name: str, module_name: str, function_name: str) -> Policy:
     try:
-        function = getattr(importlib.import_module(module_name), function_name)
+        function = getattr(_module(module_name), function_name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ScenarioError(name, f"cannot be imported: {error}") from error
     if isinstance(function, Policy):
@@ -51,7 +57,15 @@ def _outside(name: str, module_name: str, function_name: str) -> Policy:
     if not callable(function):
         raise ScenarioError(name, "is not a function from Problem to Clearing")
     named = f"{module_name}:{function_name}"
-    return Policy(named, _guarded(named, function), frozenset(), "PAY_AS_CLEAR", "from outside the project")
+    return Policy(named, _guarded(named, function), OUTSIDE, "PAY_AS_CLEAR", "from outside the project")
+
+
+def _module(name: str) -> ModuleType:
+    """A module by name, of the Python path or of the folder in which the command was called."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # last, so that nothing installed is hidden by it
+    return importlib.import_module(name)
 
 
 def _with_options(name: str, known: Policy, text: str) -> Policy:
@@ -149,7 +163,7 @@ _READERS: tuple[tuple[type, Callable[[str], object], str], ...] = (
 
 
 def _guarded(name: str, function: Callable[..., object]) -> ClearingPolicy:
-    """A function from outside whose mistakes are its author's to see: no fallback hides them."""
+    """A function from outside, whose mistakes are told under its name."""
 
     @functools.wraps(function)
     def clear(problem: Problem, **options: object) -> Clearing:

@@ -120,6 +120,7 @@ def manifest(built: Built, durations: Mapping[str, float]) -> dict[str, Any]:
         "journalBytes": world.journal.size,
         "contractLog": msgspec.to_builtins(world.witness.seals[-1].head),
         "heldIntervals": built.market.held,
+        "policyStopped": {str(index): why for index, why in built.market.stopped.items()},
         "unsettledContracts": unsettled(built),
         "physics": {
             "powerFlows": built.feeder.solves,

@@ -86,7 +86,7 @@ def decided(problem: Problem, clearing: Clearing) -> Problem:
 def clear(problem: Problem, policy: ClearingPolicy) -> Decided:
     """Clear by a policy, such that nobody is left between resting and running."""
     relaxed = policy(problem)
-    if not between(problem, relaxed).any():
+    if not has_gaps(problem) or not between(problem, relaxed).any():
         return Decided(relaxed)
     made, clearing = _settle(problem, policy, relaxed, {})
     for offer in _worth_running(problem, clearing, made):

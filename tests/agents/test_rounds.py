@@ -49,8 +49,8 @@ def rules(policy: str = "locational", rounds_max: int = 3, fallback: str = "curt
 
 def cleared(problem: Problem, by: Rules | None = None, *, number: int = 1, fallback: bool = False) -> Round:
     by = by or rules()
-    clearing, certificate, served = solve(problem, by, clear_and_certify, fallback=fallback)
-    return Round(Stage.CLEARED, problem, clearing, certificate, served, number)
+    solved = solve(problem, by, clear_and_certify, fallback=fallback)
+    return Round(Stage.CLEARED, problem, solved.clearing, solved.certificate, solved.fallback, number)
 
 
 def found(node: str, forward_kw: float = 0.0, reverse_kw: float = 0.0) -> Assessment:
@@ -264,7 +264,8 @@ def test_where_the_fallback_served_it_is_what_counts_whether_it_heeds_limits() -
 
 def test_a_problem_that_the_policy_cannot_solve_is_the_fallback_s() -> None:
     impossible = LinearLimit("voltage b1 high", {"pv": 1e-3}, -0.02)
-    clearing, _, fallback = solve(replace(NOON, linear=(impossible,)), rules(), clear_and_certify)
-    assert fallback
-    assert clearing.policy == "curtail-only"
-    assert clearing.setpoint_kw["pv"] == approx(0.0)
+    solved = solve(replace(NOON, linear=(impossible,)), rules(), clear_and_certify)
+    assert solved.fallback
+    assert "voltage b1 high cannot be kept" in solved.stopped
+    assert solved.clearing.policy == "curtail-only"
+    assert solved.clearing.setpoint_kw["pv"] == approx(0.0)

@@ -82,7 +82,7 @@ def half_price(problem: Problem) -> Clearing:
 
 def test_a_policy_from_outside_is_named_by_module_and_function() -> None:
     policy = catalog.policy("tests.scenarios.test_catalog:half_price")
-    assert policy.promises == frozenset()
+    assert policy.promises == {"balance", "limits"}
     assert policy.clear(Problem(())).policy == "half-price"
 
 
