@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import add
+from itertools import pairwise
+from operator import add, gt
 
 QUANTILES = (0.1, 0.5, 0.9)
 """Shares of outcomes that lie below ``p10``, ``p50`` and ``p90``."""
@@ -33,9 +34,12 @@ class Forecast:
         known = [row for row in (self.p10, self.p50, self.p90) if row is not None]
         if any(len(row) != len(self.values) for row in known):
             raise ValueError(f"{len(self.values)} values, but quantiles of {[len(row) for row in known]}")
-        for slot, at_slot in enumerate(zip(*known, strict=True)):
-            if list(at_slot) != sorted(at_slot):
-                raise ValueError(f"interval {self.first + slot}: quantiles {at_slot} fall")
+        for lower, higher in pairwise(known):
+            if any(map(gt, lower, higher)):
+                slot = list(map(gt, lower, higher)).index(True)
+                raise ValueError(
+                    f"interval {self.first + slot}: quantiles fall from {lower[slot]:g} to {higher[slot]:g}"
+                )
 
     @property
     def end(self) -> int:
@@ -65,22 +69,28 @@ class Forecast:
         (a, low), (b, high) = below[-1], above[0]
         return low + (high - low) * (share - a) / (b - a)
 
+    def row(self, share: float) -> tuple[float, ...]:
+        """The quantile of every interval (see ``quantile``)."""
+        if share in QUANTILES:
+            known = (self.p10, self.p50, self.p90)[QUANTILES.index(share)]
+            if known is not None:
+                return known
+        return tuple(self.quantile(index, share) or 0.0 for index in range(self.first, self.end))
+
     def over(self, own: Forecast) -> Forecast:
-        """This forecast where it says something, and ``own`` for its other intervals, which has no quantiles of its own."""
-        span = range(own.first, own.end)
-        values = tuple(
-            mine if said is None else said for mine, said in zip(own.values, map(self.value, span), strict=True)
-        )
-        if self.p10 is None and self.p50 is None and self.p90 is None:
-            return Forecast(self.variable, self.place, self.issued_s, own.first, values)
-        rows = [
-            tuple(
-                mine if said is None else said
-                for mine, said in zip(own.values, (self.quantile(index, share) for index in span), strict=True)
-            )
-            for share in QUANTILES
-        ]
-        return Forecast(self.variable, self.place, self.issued_s, own.first, values, *rows)
+        """This forecast where it says something, and ``own``, which has no quantiles, for its other intervals."""
+        start, end = max(self.first, own.first), min(self.end, own.end)
+        if start >= end:
+            return own
+
+        def merged(row: tuple[float, ...] | None) -> tuple[float, ...] | None:
+            if row is None:
+                return None
+            said = row[start - self.first : end - self.first]
+            return own.values[: start - own.first] + said + own.values[end - own.first :]
+
+        rows = map(merged, (self.p10, self.p50, self.p90))
+        return Forecast(self.variable, self.place, self.issued_s, own.first, merged(self.values) or (), *rows)
 
     def raised(self, by: Sequence[float]) -> Forecast:
         """The forecast with so much added to every value and quantile, one amount an interval."""

@@ -205,11 +205,8 @@ class MPC:
 
     def __call__(self, problem: StoreProblem) -> Bid:
         """The curve."""
-        prices = problem.prices
-        if self.risk is None:
-            return _bid(problem, _worth(problem, prices.values, self.end))
-        span = range(prices.first, prices.end)
-        return _bid(problem, _worth(problem, [prices.quantile(index, self.risk) or 0.0 for index in span], self.end))
+        prices = problem.prices.values if self.risk is None else problem.prices.row(self.risk)
+        return _bid(problem, _worth(problem, prices, self.end))
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +224,7 @@ class Fan:
         prices = problem.prices
         if prices.p10 is None and prices.p90 is None:
             return _bid(problem, _worth(problem, prices.values, self.end))
-        span = range(prices.first, prices.end)
-        worths = [
-            _worth(problem, [prices.quantile(index, share) or 0.0 for index in span], self.end) for share, _ in SPREAD
-        ]
+        worths = [_worth(problem, prices.row(share), self.end) for share, _ in SPREAD]
         return _bid(problem, blended(worths, [weight for _, weight in SPREAD]))
 
 

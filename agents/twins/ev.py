@@ -96,11 +96,6 @@ class EVTwin:
         """Energy that session ``number`` could take out of the battery before it comes to its reserve."""
         return max(self.target_kwh - self.missing_kwh(number) - self.reserve_kwh, 0.0)
 
-    def unserved_kwh(self, seconds: int) -> float:
-        """Energy that cars which have left until this second wanted in the battery and did not get."""
-        left = (number for number, session in enumerate(self.sessions) if session.departure_s <= seconds)
-        return sum(self.missing_kwh(number) for number in left)
-
     def interrupt(self, interval: Interval) -> float:
         """Without supply nothing flows, and nothing had to."""
         self.advance(0.0, interval)

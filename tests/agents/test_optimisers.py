@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from agents.award import Award
 from agents.battery import Battery
@@ -25,7 +27,9 @@ from agents.twins.battery import BatteryTwin
 from agents.twins.ev import EVTwin, Session
 from agents.twins.solar import SolarTwin
 from agents.worth import Slot, Worth, offer_points, schedule, unserved_kwh, worth_after
+from results.run import Run
 from scenarios.optimisation import optimiser
+from scenarios.populations import EVSpec
 from sim.clock import Calendar, local_start
 from sim.curves import OfferCurve
 from sim.device import Device, Twin
@@ -301,15 +305,6 @@ def test_a_charger_refuses_less_than_its_least_power_and_says_so() -> None:
     assert twin.refused_kwh == 0.25
 
 
-def test_what_a_car_lacked_when_it_left_is_a_number() -> None:
-    twin = car(20.0, None, hours=1.0).device.twin  # type: ignore[union-attr]
-    assert isinstance(twin, EVTwin)
-    for index in range(4):
-        assert twin.unserved_kwh(index * 900) == 0.0
-        twin.advance(-11.0, DAYS.interval(index))
-    assert twin.unserved_kwh(3600) == pytest.approx(20 - 9.9)
-
-
 # --- roofs ------------------------------------------------------------------------------------------------------------
 
 
@@ -489,3 +484,68 @@ def roof_curve(case: dict[str, Any]) -> OfferCurve:
     agent = Solar(seat(twin), reserve_per_kwh=-case.get("subsidy", 0.0))
     agent.charges = Charges(fee_per_kwh=case.get("fee", 0.0))
     return agent.offer(DAYS.interval(0), -300).curve
+
+
+# --- in a scenario ----------------------------------------------------------------------------------------------------
+
+PARKED = {
+    "kind": "ev",
+    "capacity_kwh": 60,
+    "charge_kw": 11,
+    "arrival_h": {"distribution": "uniform", "low": 16, "high": 20},
+    "departure_h": {"distribution": "uniform", "low": 6, "high": 9},
+    "distance_km": 40,
+    "consumption_kwh_per_km": 0.18,
+}
+
+
+def test_a_scenario_names_an_optimiser_with_or_without_options_and_what_it_does_not_name_is_not_written() -> None:
+    assert EVSpec.model_validate(PARKED).optimiser is None
+    named = EVSpec.model_validate({**PARKED, "optimiser": "mpc"}).optimiser
+    assert named is not None
+    assert named.made() == MPC()
+    chosen = EVSpec.model_validate({**PARKED, "optimiser": {"name": "mpc", "options": {"risk": 0.9}}}).optimiser
+    assert chosen is not None
+    assert chosen.made() == MPC(risk=0.9)
+    new = {"optimiser", "discharge_kw", "departure_sd_h", "min_charge_kw", "reserve_soc", "unserved_per_kwh"}
+    assert not new & EVSpec.model_validate(PARKED).model_dump().keys()
+    assert new - EVSpec.model_validate({**PARKED, "discharge_kw": 5}).model_dump().keys() == new - {"discharge_kw"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"optimiser": "mcp"}, "no such optimiser mcp, did you mean mpc"),
+        ({"optimiser": {"name": "fan", "options": {"risk": 1}}}, "risk: unknown option"),
+        ({"min_charge_kw": 12}, "must not be above charge_kw"),
+        ({"discharge_kw": 5, "reserve_soc": 0.9, "target_soc": 0.8}, "must not be above target_soc"),
+    ],
+)
+def test_what_no_car_can_do_is_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        EVSpec.model_validate({**PARKED, **wrong})
+
+
+NIGHT = ("duration_h=2", "start=2016-05-17T22:00:00")
+
+
+def test_on_a_street_cars_with_mpc_do_what_those_with_the_closed_form_do(run_street: Callable[..., Run]) -> None:
+    closed, exact = run_street(*NIGHT), run_street(*NIGHT, "populations.ev.optimiser=mpc")
+    kw = [run.setpoints.set_index(["interval", "era"])["setpoint_kw"].sort_index() for run in (closed, exact)]
+    assert (kw[0] - kw[1]).abs().max() < 1e-6
+    assert cars_of(closed)["setpoint_kw"].abs().sum() > 100
+
+
+def cars_of(run: Run) -> Any:
+    """The set-points of the cars."""
+    return run.setpoints[run.setpoints["era"].isin([era for era, kind in run.kinds.items() if kind == "ev"])]
+
+
+def test_a_street_s_cars_charge_with_their_least_power_or_more_though_drivers_may_leave_early(
+    run_street: Callable[..., Run],
+) -> None:
+    options = ("optimiser=fan", "discharge_kw=11", "min_charge_kw=4.1", "departure_sd_h=0.5")
+    asked = cars_of(run_street(*NIGHT, *(f"populations.ev.{option}" for option in options)))
+    charging = asked[asked["setpoint_kw"] <= -4.1]
+    assert len(charging) > 20
+    assert (charging["delivered_kw"] < 0).mean() > 0.9, "all but those that have just left, or are full"
