@@ -33,17 +33,18 @@ MARKET = "market"
 def surplus_per_h(problem: Problem, clearing: Clearing) -> Floats:
     """By offer, what it gains by the clearing against not trading, by its own curve [currency/h].
 
-    Not trading is the power of its curve nearest to zero.  NaN for who has no price.  What was cut beyond a curve's range
-    is lost at the price cap or floor, and cannot be counted where there is none.
+    Not trading is no power at all: what no price moves is worth the price cap, or costs the floor.  Where there is none, it
+    is left out, and not trading is the power of the curve nearest to zero.  NaN for who has no price.
     """
     setpoint = np.array([clearing.setpoint_kw[offer.era] for offer in problem.offers], dtype=float)
     prices = [clearing.participant_price[offer.era] for offer in problem.offers]
     price = np.array([math.nan if p is None else p for p in prices], dtype=float)
     near = np.clip(0.0, problem.stack.min_kw, problem.stack.max_kw)
-    beyond = problem.curtailed_kw(setpoint)
-    last_resort = np.where(beyond > 0, problem.price_cap, problem.price_floor)
-    lost = np.where(np.isfinite(last_resort), last_resort, 0.0) * beyond
-    surplus: Floats = price * (setpoint - near) + problem.stack.welfare(setpoint) - lost
+    last_resort = np.where(near < 0, problem.price_cap, problem.price_floor)
+    counted = np.isfinite(last_resort)
+    rigid = near + problem.curtailed_kw(setpoint)  # of what no price moves, what is left
+    worth = np.where(counted & (near != 0), np.where(counted, last_resort, 0.0) * rigid, 0.0)
+    surplus: Floats = price * np.where(counted, setpoint, setpoint - near) + problem.stack.welfare(setpoint) - worth
     return surplus
 
 

@@ -26,7 +26,7 @@ def clear(problem: Problem, *, pieces: int = PIECES) -> Clearing:
 POLICY = Policy(
     "continuous",
     clear,
-    frozenset({"balance", "adders", "linear", "money", "solvent", "nonprofit"}),
+    frozenset({"balance", "adders", "linear", "rational", "money", "solvent", "nonprofit"}),
     "PAY_AS_CLEAR",
     "orders trade as they arrive, at the price of the one that waited; limits are not looked at",
     heeds_limits=False,

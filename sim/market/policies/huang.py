@@ -72,7 +72,7 @@ def _total(orders: Sequence[Order]) -> float:
 POLICY = Policy(
     "huang",
     clear,
-    frozenset({"balance", "adders", "linear", "money", "solvent"}),
+    frozenset({"balance", "adders", "linear", "rational", "money", "solvent"}),
     "PAY_AS_CLEAR",
     "the marginal bid and ask are the prices and do not trade; limits are not looked at",
     heeds_limits=False,

@@ -43,7 +43,7 @@ def _single_price(book: Book, last: Margin) -> float | None:
 POLICY = Policy(
     "mcafee",
     clear,
-    frozenset({"balance", "adders", "money", "solvent"}),
+    frozenset({"balance", "adders", "rational", "money", "solvent"}),
     "PAY_AS_CLEAR",
     "one price from the first losers, or one trade less; limits are not looked at",
     heeds_limits=False,

@@ -113,7 +113,7 @@ def _those(curves: Iterable[OfferCurve], chosen: Flags) -> list[OfferCurve]:
 POLICY = Policy(
     "muda",
     clear,
-    frozenset({"balance", "adders", "linear", "money", "solvent"}),
+    frozenset({"balance", "adders", "linear", "rational", "money", "solvent"}),
     "PAY_AS_CLEAR",
     "two halves drawn by lot, each at the price of the other; limits are not looked at",
     heeds_limits=False,

@@ -33,7 +33,7 @@ def _between(ask: float, bid: float, k: float) -> float:
 POLICY = Policy(
     "pairwise-k",
     clear,
-    frozenset({"balance", "adders", "linear", "money", "solvent", "nonprofit"}),
+    frozenset({"balance", "adders", "linear", "rational", "money", "solvent", "nonprofit"}),
     "PAY_AS_CLEAR",
     "the best bid with the best ask, each pair at a price between them; limits are not looked at",
     heeds_limits=False,

@@ -60,7 +60,7 @@ def _own_prices(problem: Problem, setpoint_kw: Floats, value_per_h: Floats) -> l
 POLICY = Policy(
     "pay-as-bid",
     clear,
-    frozenset({"range", "balance", "adders", "linear", "money", "solvent", "efficient"}),
+    frozenset({"range", "balance", "adders", "linear", "rational", "money", "solvent", "efficient"}),
     "PAY_AS_CLEAR",
     "everybody pays or gets what it offered; limits are not looked at",
     heeds_limits=False,

@@ -26,7 +26,7 @@ def clear(problem: Problem, *, pieces: int = PIECES) -> Clearing:
 POLICY = Policy(
     "posted-price",
     clear,
-    frozenset({"balance", "adders", "linear", "money", "solvent", "nonprofit"}),
+    frozenset({"balance", "adders", "linear", "rational", "money", "solvent", "nonprofit"}),
     "PAY_AS_CLEAR",
     "sellers post prices, buyers take or leave them in turn; limits are not looked at",
     heeds_limits=False,

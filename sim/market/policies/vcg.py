@@ -111,7 +111,7 @@ def _without(problem: Problem, index: int) -> Problem:
 POLICY = Policy(
     "vcg",
     clear,
-    frozenset({"balance", "limits", "adders", "linear", "money", "efficient"}),
+    frozenset({"balance", "limits", "adders", "linear", "rational", "money", "efficient"}),
     "PAY_AS_CLEAR",
     "the optimum within all limits, paid by what it is worth to the others; needs a sponsor",
     truthful="always",
