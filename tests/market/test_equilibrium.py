@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sim.curves import OfferCurve
 from sim.market.equilibrium import Zone, zones
 from sim.market.policies import curtail_only, locational, none, pay_as_clear
-from sim.market.problem import Limit, Offer, Problem
+from sim.market.problem import Limit, LinearLimit, Offer, Problem
 from tests.market.books import GRID, demand, fixed, retailer, street, supply
 from tests.strategies import problems
 
@@ -169,3 +170,23 @@ def test_every_price_of_the_interval_clears_the_market_again(problem):
             moved = locational.clear(replace(problem, k=k))
             assert moved.price_per_kwh["root"] == pytest.approx(end, abs=1e-9)
             assert dict(moved.setpoint_kw) == pytest.approx(dict(clearing.setpoint_kw), abs=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(problems(), st.data())
+def test_known_adders_and_linear_limits_part_nobody_from_its_zone(problem, data):
+    """Whoever's own price lies off its node's is asked at its own: the node's price is still one that would do."""
+    offers = tuple(
+        offer
+        if offer.era == problem.slack
+        else replace(offer, adder_per_kwh=data.draw(st.sampled_from([0.0, 0.02, -0.1])))
+        for offer in problem.offers
+    )
+    eras = [offer.era for offer in offers if offer.era != problem.slack]
+    limit = LinearLimit("v", {era: data.draw(st.sampled_from([1.0, -1.0, 0.5])) for era in eras}, 2.0)
+    problem = replace(problem, offers=offers, linear=(limit,), price_floor=-1.0, price_cap=2.0)
+    clearing = locational.clear(problem)
+    for zone in zones(problem, clearing):
+        assert zone.kind is not None
+        prices = [clearing.price_per_kwh[node] for node in zone.nodes]
+        assert all(p is None or zone.price_lo - 1e-9 <= p <= zone.price_hi + 1e-9 for p in prices)
