@@ -209,7 +209,7 @@ class Problem:
         """
         if self.sharing != "LOTTERY":
             return np.arange(float(len(self.offers)))
-        drawn = [(float(stream(self.seed, "lottery", offer.era).random()), offer.era) for offer in self.offers]
+        drawn = [(float(stream(self.seed, "lottery", offer.era).uniform()), offer.era) for offer in self.offers]
         rank = np.empty(len(drawn))
         rank[sorted(range(len(drawn)), key=drawn.__getitem__)] = np.arange(float(len(drawn)))
         return rank
