@@ -139,7 +139,7 @@ class Support:
 
         fixed: prices that are known already, NaN where they are not.
         """
-        from scipy.optimize import linprog  # noqa: PLC0415  heavy: 0.3 s
+        from scipy.optimize import linprog  # type: ignore[import-untyped]  # noqa: PLC0415  heavy: 0.3 s
 
         upper, lower = np.isfinite(self.high), np.isfinite(self.low)
         given = np.full(len(way), np.nan) if fixed is None else fixed
@@ -213,7 +213,7 @@ def _rest(system: System, least: Floats) -> float:
 
 def _solved(cost: Floats, width: Floats, system: System, balance: Floats) -> tuple[Floats, Floats, float] | None:
     """Least cost of variables from 0 to their width whose ``balance`` is the total: (variables, price by row, level)."""
-    from scipy.optimize import linprog  # type: ignore[import-untyped]  # noqa: PLC0415  heavy: 0.3 s
+    from scipy.optimize import linprog  # noqa: PLC0415  heavy: 0.3 s
 
     if not len(cost):  # HiGHS wants a variable; this one may do nothing
         cost, width, balance = np.zeros(1), np.zeros(1), np.zeros(1)

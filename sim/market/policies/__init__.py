@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from sim.market.policies import (
+    bilateral_fee,
     bill_sharing,
     continuous,
     curtail_only,
@@ -21,6 +22,7 @@ from sim.market.policies import (
     pairwise,
     pay_as_bid,
     pay_as_clear,
+    peer_to_peer,
     posted_price,
     supply_demand_ratio,
     time_of_use,
@@ -39,6 +41,8 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             pay_as_clear.POLICY,
             locational.POLICY,
             dlmp.POLICY,
+            bilateral_fee.POLICY,
+            peer_to_peer.POLICY,
             iterated.ASCENT,
             iterated.UTILISATION,
             iterated.UTILISATION_DAMPED,
