@@ -19,6 +19,9 @@ from sim.tolerances import POWER_KW
 Step: TypeAlias = Callable[[Floats, Floats], Floats]
 """What adders become, from adders and what was measured."""
 
+Steps: TypeAlias = Callable[[int], Step]
+"""The step after each round, from 1: for those that change as time goes on."""
+
 Respond: TypeAlias = Callable[[Floats], Floats]
 """What is measured once adders were announced."""
 
@@ -60,11 +63,13 @@ def iterate(
     delay: int = 0,
     settled: Callable[[Round, Round], bool] = never,
     to_the_end: bool = False,
+    steps: Steps | None = None,
 ) -> Trace:
     """At most this many rounds (>= 1), the first with the adders to start with.
 
     delay: how many rounds old a measurement is when it is acted on.  settled: whether to stop, from the last two rounds.
-    to_the_end: go on even where a cycle was found.
+    to_the_end: go on even where a cycle was found.  steps: what to do after each round, in the place of ``step``; that
+    something comes again is then no cycle.
     """
     played: list[Round] = []
     seen: dict[bytes, int] = {}
@@ -74,12 +79,13 @@ def iterate(
         if len(played) > 1 and settled(*played[-2:]):
             return Trace(tuple(played), True, cycle)
         state = _state(played[-1 - delay :])
-        if cycle is None and state in seen and len(played) > delay:
+        if steps is None and cycle is None and state in seen and len(played) > delay:
             cycle = len(played) - seen[state]
             if not to_the_end:
                 break
         seen[state] = len(played)
-        adder = step(adder, played[max(len(played) - 1 - delay, 0)].measured)
+        move = step if steps is None else steps(len(played))
+        adder = move(adder, played[max(len(played) - 1 - delay, 0)].measured)
     return Trace(tuple(played), False, cycle)
 
 
@@ -97,6 +103,16 @@ def ascent(limit: Floats, rate: Floats | float) -> Step:
     ``rate · b < stable_gain(delay)``.
     """
     return lambda adder, measured: np.maximum(adder + rate * (measured - limit), 0.0)
+
+
+def diminishing(limit: Floats, rate: Floats | float) -> Steps:
+    """Ascents with rate, rate / 2, rate / 3, …: small enough in the end for any answers, and never too small to arrive.
+
+    Where answers jump, prices settle and what flows does not; only its mean over the rounds, counted by their rates, does.
+    Source: Nedić and Ozdaglar, "Approximate primal solutions and rate analysis for dual subgradient methods", SIAM J.
+    Optim. 19(4), 2009.
+    """
+    return lambda number: ascent(limit, np.asarray(rate) / number)
 
 
 def utilisation(

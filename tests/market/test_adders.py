@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.curves import OfferCurve
+from sim.errors import MarketError
 from sim.market import adders
 from sim.market.certificate import certify
 from sim.market.policies import POLICIES, iterated, locational
@@ -142,6 +143,85 @@ def test_with_a_delay_a_round_that_looks_the_same_is_not_a_cycle_yet():
     measured = itertools.chain([1.0, 1.0, 0.0], itertools.repeat(5.0))
     trace = adders.iterate(lambda _: np.array([next(measured)]), lambda adder, _: adder, np.zeros(1), 10, delay=2)
     assert (len(trace.rounds), trace.cycle, trace.settled) == (7, 1, False)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.floats(1, 20), min_size=1, max_size=4), st.floats(0.2, 0.8), st.integers(0, 3))
+def test_a_step_a_tenth_below_the_threshold_settles_and_one_a_tenth_above_does_not(loads, share, delay):
+    """The threshold is that of how steeply all answer together, and of how late it is measured."""
+    limit_kw = share * sum(loads) / 2  # at the retailer's price of 0.5 half of all is drawn
+    offers = (Offer(f"load-{n}", "tx-1", OfferCurve.of([(0, -kw), (1, 0)])) for n, kw in enumerate(loads))
+    problem = Problem((retailer(0.0, 0.5, 1e4), *offers), (GRID, Limit("tx-1", "grid", limit_kw)), slack="retailer")
+    threshold = adders.stable_gain(delay) / sum(loads)
+
+    def overload(rate: float) -> float:
+        trace = iterated.Ascent(problem, rate, delay=delay).run(400, to_the_end=True)
+        return max(abs(float(round_.measured[0]) - limit_kw) for round_ in trace.rounds[-40:]) / sum(loads)
+
+    assert overload(0.9 * threshold) < 1e-3
+    assert overload(1.1 * threshold) > 1e-2
+
+
+def test_late_measurements_make_the_rates_that_are_not_given_smaller():
+    (case,) = [c.values[0] for c in cases("ascent") if c.id == "adder-ascent-deadbeat"]
+    now, late = (iterated.Ascent(market(case), delay=delay).rates for delay in (0, 2))
+    assert late == pytest.approx(now * adders.stable_gain(2) / 2)
+    clearing = iterated.adder_ascent(market(case), rounds=60, delay=2)
+    assert clearing.notes[0].startswith("converged: yes")
+    assert clearing.price_per_kwh["tx-1"] == pytest.approx(10, rel=0.01)
+    # The step that arrives at once where flows are known swings for ever where they are two rounds old.
+    assert iterated.adder_ascent(market(case), 0.1, delay=2, rounds=200).notes[0].startswith("converged: no")
+
+
+# --- how steps are sized ----------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=30, deadline=None)
+@given(sloped(), st.sampled_from(iterated.RULES))
+def test_every_rule_keeps_the_limits_and_prices_only_what_is_scarce(problem, rule):
+    clearing = iterated.adder_ascent(problem, step=rule)
+    broken = {found.condition for found in certify(problem, clearing).violations}
+    assert not broken & POLICIES["adder-ascent"].promises
+    assert all(adder >= 0 for adder in clearing.adder_per_kwh.values())
+
+
+@pytest.mark.slow
+@settings(max_examples=30, deadline=None)
+@given(sloped())
+def test_one_rate_for_all_that_is_small_enough_finds_the_optimum(problem):
+    ascent = iterated.Ascent(problem, rule="constant")
+    assert len(set(np.round(ascent.rates, 12))) == 1
+    last = ascent.answers.outcome(ascent.run(1000, to_the_end=True).rounds[-1].adder)
+    assert problem.welfare(last.setpoint_kw) == pytest.approx(locational.clear(problem).welfare, abs=1e-3)
+
+
+def test_where_all_want_the_same_smaller_and_smaller_steps_use_the_limit_on_the_mean():
+    """Ten plugs of 7 kW behind 40 kW draw 70 or nothing in every round; on the mean of all rounds they draw 40."""
+    plugs = [demand(f"ev-{n}", 0.12, 7, "tx-1") for n in range(10)]
+    problem = street(retailer(0.0, 0.08), *plugs, import_kw=40)
+    ascent = iterated.Ascent(problem, rule="diminishing")
+    trace = ascent.run(400, to_the_end=True)
+    imports = list(ascent.limited).index(1)
+    assert {round(float(round_.measured[imports]), 6) for round_ in trace.rounds} <= {0, 70}
+    assert trace.cycle is None
+    assert trace.rounds[-1].adder[imports] == pytest.approx(0.04, abs=0.001)
+    clearing = iterated.adder_ascent(problem, step="diminishing", rounds=400)
+    assert clearing.flow_kw["tx-1"] == pytest.approx(40, rel=0.05)
+    assert len({round(clearing.setpoint_kw[plug.era], 6) for plug in plugs}) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"step": "constnat"}, "step: 'constnat' is not a rule"),
+        ({"rate": 0.0}, "rate: 0 is not above zero"),
+        ({"delay": -1}, "delay: -1 is not"),
+        ({"rounds": 0}, "rounds: 0 is none"),
+    ],
+)
+def test_options_that_are_none_are_refused(options, what):
+    with pytest.raises(MarketError, match=what):
+        iterated.adder_ascent(street(retailer(0.0, 0.08)), **options)
 
 
 # --- the naive adder --------------------------------------------------------------------------------------------------

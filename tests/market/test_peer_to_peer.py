@@ -193,7 +193,7 @@ def test_peers_agree_on_what_is_known(case, rho):
     clearing = peer_to_peer.negotiated(problem, fees_of(problem, case["fee"]), rho)
     assert broken(problem, clearing, peer_to_peer.POLICY.promises) == ()
     assert clearing.notes[0].startswith("converged: yes, in ")
-    fees = clearing.accounts.get(peer_to_peer.GRID_FEE, 0.0)
+    fees = clearing.accounts.get(bilateral_fee.GRID_FEE, 0.0)
     assert clearing.welfare - fees == pytest.approx(case["gains"], abs=near)
     for pair, kw in case.get("trades", {}).items():
         assert traded(clearing).get(pair, 0.0) == pytest.approx(kw, abs=near)

@@ -1,6 +1,7 @@
 """Locational prices by trial: everybody is told its adder, answers with its curve, and adders follow what then flows.
 
-``adder_ascent`` ends at the optimum where curves slope, and circles round it where they do not; ``utilisation`` prices how
+``adder_ascent`` ends at the optimum where curves slope and steps are small enough, and circles round it where they are not
+or curves jump; measurements that are late make the steps that are small enough smaller.  ``utilisation`` prices how
 full a transformer is, and ends where that price and the answers to it agree, which is nobody's optimum.
 """
 
@@ -11,7 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
-from sim.curves import Floats, Ints
+from sim.curves import Flags, Floats, Ints
+from sim.errors import Fault, MarketError, nearest
 from sim.market import adders
 from sim.market.adders import Round, Step, Trace
 from sim.market.policies import curtail_only, locational
@@ -60,12 +62,23 @@ class Answers:
 # --- ascent -----------------------------------------------------------------------------------------------------------
 
 
+PER_LIMIT, CONSTANT, DIMINISHING = "per-limit", "constant", "diminishing"
+RULES = (PER_LIMIT, CONSTANT, DIMINISHING)
+"""How steps are sized: each limit by how steeply its own offers answer, all alike, or by limit and ever smaller."""
+
+
 @dataclass(frozen=True)
 class Ascent:
-    """Prices that rise above their limits and fall below them, one for every limit and direction that is finite."""
+    """Prices that rise above their limits and fall below them, one for every limit and direction that is finite.
+
+    rate: of all limits; if not given, it follows from the rule and from how late measurements are.  rule: of ``RULES``.
+    delay: by how many rounds measurements are late.
+    """
 
     problem: Problem
     rate: float | None = None
+    rule: str = PER_LIMIT
+    delay: int = 0
 
     @cached_property
     def limited(self) -> Ints:
@@ -91,26 +104,61 @@ class Ascent:
 
     @cached_property
     def step(self) -> Step:
-        """The rate as given, else for each row one over how steeply its offers answer.
+        """What prices become, once flows were measured; the first of them, where steps diminish."""
+        return adders.ascent(self.most, self.rates)
+
+    @cached_property
+    def rates(self) -> Floats | float:
+        """By row, how much dearer one unit above the limit makes it: as given, or so that it settles where curves slope."""
+        if self.rate is not None:
+            return self.rate
+        gentle = adders.stable_gain(self.delay) / adders.stable_gain(0)
+        rates: Floats = gentle * (self._alike if self.rule == CONSTANT else self._by_limit)
+        return rates
+
+    @cached_property
+    def _by_limit(self) -> Floats:
+        """For each row one over how steeply its offers answer.
 
         Every offer counts as often as there are limits on its path, which keeps limits that share offers from moving them
         twice.  A curve answers as the straight line from its one end to its other.
         """
-        if self.rate is not None:
-            return adders.ascent(self.most, self.rate)
         squared = self.answers.matrix**2
         shared = self.answers.matrix != 0
+        answer = squared @ (_slopes(self.problem) * shared[~self._both_ways].sum(axis=0))
+        rates: Floats = np.divide(1.0, answer, out=np.zeros(len(answer)), where=answer > 0)
+        return rates
+
+    @cached_property
+    def _alike(self) -> Floats:
+        """One over how steeply all offers answer at most to a change of all prices, which is half of what is stable.
+
+        Rows count by their largest coefficient, so that one rate suits kilowatts and volts.
+        """
+        matrix = self.answers.matrix[~self._both_ways] / self.scale[~self._both_ways, None]
+        steepest = float(np.linalg.norm(matrix * np.sqrt(_slopes(self.problem)), 2) ** 2) if matrix.size else 0.0
+        rates: Floats = (1 / steepest if steepest > 0 else 0.0) / self.scale**2
+        return rates
+
+    @cached_property
+    def _both_ways(self) -> Flags:
+        """The rows of exports from nodes whose import is limited too, for the two never hold a node back at once."""
         nodes = len(self.problem.tree.names)
-        # Import and export of one node never hold it back at once.
-        both_ways = np.isin(self.limited, self.limited[self.limited < nodes] + nodes)
-        answer = squared @ (_slopes(self.problem) * shared[~both_ways].sum(axis=0))
-        return adders.ascent(self.most, np.divide(1.0, answer, out=np.zeros(len(answer)), where=answer > 0))
+        ways: Flags = np.isin(self.limited, self.limited[self.limited < nodes] + nodes)
+        return ways
 
     def run(self, rounds: int = ROUNDS, *, to_the_end: bool = False) -> Trace:
         """From no adders at all."""
-        start = np.zeros(len(self.most))
-        rule = adders.never if to_the_end else self.settled
-        return adders.iterate(self.answers.measured, self.step, start, rounds, settled=rule, to_the_end=to_the_end)
+        return adders.iterate(
+            self.answers.measured,
+            self.step,
+            np.zeros(len(self.most)),
+            rounds,
+            delay=self.delay,
+            settled=adders.never if to_the_end else self.settled,
+            to_the_end=to_the_end,
+            steps=adders.diminishing(self.most, self.rates) if self.rule == DIMINISHING else None,
+        )
 
     def settled(self, before: Round, last: Round) -> bool:
         """Whether limits are kept to a share, prices stand still, and only limits that are reached have a price."""
@@ -127,24 +175,49 @@ class Ascent:
         return POWER_KW * self.scale
 
 
-def adder_ascent(problem: Problem, rate: float | None = None, rounds: int = ROUNDS) -> Clearing:
+def adder_ascent(
+    problem: Problem, rate: float | None = None, rounds: int = ROUNDS, step: str = PER_LIMIT, delay: int = 0
+) -> Clearing:
     """Ascent to the prices of limits, and set-points cut pro rata to keep the limits that are not kept yet.
 
-    rate: currency per kWh and kW of excess; if not given, each limit has its own (``Ascent.step``).  Where it circles, of
-    all rounds of the circle the one is taken that is worth most once it is cut.  The notes say whether it converged.
+    rate: currency per kWh and kW of excess, the same for all limits; if not given, it follows from the step (``Ascent``).
+    step: ``per-limit``, ``constant`` or ``diminishing``.  delay: by how many rounds measurements are late.  Where it
+    circles, of all rounds of the circle the one is taken that is worth most once it is cut; where steps diminish and it has
+    not settled, the mean of all rounds.  The notes say whether it converged.
+    Raises ``MarketError`` for options that are none.
     """
-    ascent = Ascent(problem, rate)
+    _refuse(rate, rounds, step, delay)
+    ascent = Ascent(problem, rate, step, delay)
     trace = ascent.run(rounds)
+    if step == DIMINISHING and not trace.settled:
+        cut = _cut(ascent, trace.rounds[-1], _mean(ascent, trace))
+        return locational.recorded(problem, "adder-ascent", cut, (_verdict(trace),))
     last = trace.rounds[-(trace.cycle or 1) :]
-    cuts = [_cut(ascent, round_) for round_ in last]
+    cuts = [_cut(ascent, round_, ascent.answers.outcome(round_.adder)) for round_ in last]
     best = max(range(len(cuts)), key=lambda index: problem.welfare(cuts[index].setpoint_kw))
     return locational.recorded(problem, "adder-ascent", cuts[best], (_verdict(trace),))
 
 
-def _cut(ascent: Ascent, round_: Round) -> Outcome:
+def _refuse(rate: float | None, rounds: int, step: str, delay: int) -> None:
+    faults = [Fault("rate", f"{rate:g} is not above zero")] if rate is not None and not 0 < rate < np.inf else []
+    faults += [Fault("rounds", f"{rounds} is none")] if rounds < 1 else []
+    faults += [Fault("step", f"{step!r} is not a rule", nearest(step, RULES))] if step not in RULES else []
+    faults += [Fault("delay", f"{delay} is not a number of rounds >= 0")] if delay < 0 else []
+    if faults:
+        raise MarketError("adder-ascent", tuple(faults))
+
+
+def _mean(ascent: Ascent, trace: Trace) -> Outcome:
+    """What all do on the mean of all rounds, counted by their rates (``adders.diminishing``); the rest as in the last."""
+    outcomes = [ascent.answers.outcome(round_.adder) for round_ in trace.rounds]
+    weights = 1 / np.arange(1.0, len(outcomes) + 1)
+    setpoints = np.array([outcome.setpoint_kw for outcome in outcomes])
+    return replace(outcomes[-1], setpoint_kw=weights @ setpoints / weights.sum())
+
+
+def _cut(ascent: Ascent, round_: Round, outcome: Outcome) -> Outcome:
     """What all do in a round, cut to the limits, with the prices of the round."""
     problem, nodes = ascent.problem, len(ascent.problem.tree.names)
-    outcome = ascent.answers.outcome(round_.adder)
     setpoint, _ = curtail_only.kept(problem, outcome.setpoint_kw)
     if not np.array_equal(setpoint, outcome.setpoint_kw):
         setpoint = balanced(problem, np.where(problem.is_slack, 0.0, setpoint))

@@ -21,6 +21,7 @@ import numpy as np
 from sim.curves import SAME_KW, Flags, Floats, Ints, OfferCurve
 from sim.errors import Fault, MarketError
 from sim.market.orders import whole_curve
+from sim.market.policies.bilateral_fee import GRID_FEE
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Deal, Problem, record
 from sim.tolerances import POWER_KW, PRICE_PER_KWH
@@ -34,9 +35,6 @@ AGREED_KW = POWER_KW
 
 STILL = 1e-7
 """What prices may still move by then, as a share of the range of all prices named."""
-
-GRID_FEE = "grid fee"
-"""Account of what trades pay to the grid."""
 
 _STEPS = 50
 """Steps in which a peer finds its best answer, each exact on the pieces it is on; two are usual."""
