@@ -31,7 +31,8 @@ from sim import ledger, tolerances
 from sim.contracts.contract import Status, Turn, transition
 from sim.errors import ContractError, Fault, MessageError, RunError
 from sim.ledger import Posting
-from sim.market.certificate import Violation, certify
+from sim.market.certificate import CONDITIONS, Violation, certify
+from sim.market.economics import broken
 from sim.market.policies import POLICIES
 from sim.market.problem import Clearing, Problem
 from sim.market.wire_form import read_problem
@@ -48,6 +49,9 @@ FEE = "fee"
 
 STAND_IN = frozenset({"balance"})
 """What every clearing has to keep, whatever its policy promises."""
+
+TOLD = frozenset({*CONDITIONS, "rational"})
+"""What can be seen from the messages of a clearing."""
 
 WELFARE = 1e-6
 """Relative distance of two sums of welfare over the same set-points."""
@@ -410,7 +414,7 @@ def certificates(run: Run) -> Audit:
 
 def _promises(policy: str, own: str) -> frozenset[str]:
     """What has to hold in a clearing of this policy, in a run whose own policy is the other one."""
-    return POLICIES[own].promises if policy == own and own in POLICIES else STAND_IN
+    return POLICIES[own].promises & TOLD if policy == own and own in POLICIES else STAND_IN
 
 
 def _certificate_faults(where: str, ask: Record, result: Record, promises: frozenset[str]) -> Iterator[Fault]:
@@ -424,10 +428,9 @@ def _certificate_faults(where: str, ask: Record, result: Record, promises: froze
     published = [(told["condition"], told["who"]) for told in result["certificate"]["violations"]]
     if [(violation.condition, violation.who) for violation in found] != published:
         yield Fault(where, f"breaks {_broken(found)}; its certificate says otherwise ({len(published)} violations)")
-    for violation in found:
-        if violation.condition in promises:
-            what = f"{clearing.policy} has to keep {violation.condition}: {violation.who} {violation.what}"
-            yield Fault(where, what)
+    for violation in broken(problem, clearing, promises):
+        what = f"{clearing.policy} has to keep {violation.condition}: {violation.who} {violation.what}"
+        yield Fault(where, what)
     welfare = problem.welfare(np.array(list(clearing.setpoint_kw.values()), dtype=float))
     if not abs(welfare - clearing.welfare) <= WELFARE * max(1.0, abs(welfare)):
         yield Fault(where, f"states a welfare of {clearing.welfare:g}, and {welfare:g} follows from its set-points")

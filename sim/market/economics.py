@@ -21,7 +21,7 @@ import numpy as np
 from sim.curves import Floats
 from sim.market.certificate import Violation, certify
 from sim.market.policies import locational
-from sim.market.problem import Clearing, Problem, receipts_per_h
+from sim.market.problem import MARGIN, Clearing, Problem, receipts_per_h
 from sim.tolerances import POWER_KW, PRICE_PER_KWH
 
 _Finding = tuple[str, str, float]
@@ -33,18 +33,18 @@ MARKET = "market"
 def surplus_per_h(problem: Problem, clearing: Clearing) -> Floats:
     """By offer, what it gains by the clearing against not trading, by its own curve [currency/h].
 
-    Not trading is no power at all: what no price moves is worth the price cap, or costs the floor.  Where there is none, it
-    is left out, and not trading is the power of the curve nearest to zero.  NaN for who has no price.
+    Not trading is no power at all: what no price moves is worth the price cap, or costs the floor.  NaN for who has no
+    price, and for whom it would be worth any price where there is no cap or floor.
     """
     setpoint = np.array([clearing.setpoint_kw[offer.era] for offer in problem.offers], dtype=float)
     prices = [clearing.participant_price[offer.era] for offer in problem.offers]
     price = np.array([math.nan if p is None else p for p in prices], dtype=float)
     near = np.clip(0.0, problem.stack.min_kw, problem.stack.max_kw)
     last_resort = np.where(near < 0, problem.price_cap, problem.price_floor)
-    counted = np.isfinite(last_resort)
     rigid = near + problem.curtailed_kw(setpoint)  # of what no price moves, what is left
-    worth = np.where(counted & (near != 0), np.where(counted, last_resort, 0.0) * rigid, 0.0)
-    surplus: Floats = price * np.where(counted, setpoint, setpoint - near) + problem.stack.welfare(setpoint) - worth
+    priced = np.where(np.isfinite(last_resort), last_resort, math.nan)
+    worth = np.where(near != 0, priced * rigid, 0.0)
+    surplus: Floats = price * setpoint + problem.stack.welfare(setpoint) - worth
     return surplus
 
 
@@ -108,15 +108,20 @@ def _money(problem: Problem, clearing: Clearing) -> Iterator[_Finding]:
 
 
 def _solvent(problem: Problem, clearing: Clearing) -> Iterator[_Finding]:
-    left = sum(clearing.accounts.values())
+    left = sum(_kept(clearing).values())
     if not left >= -_money_tolerance(problem, clearing):
         yield MARKET, f"{-left:g} have to be paid in", -left
 
 
 def _nonprofit(problem: Problem, clearing: Clearing) -> Iterator[_Finding]:
-    left = sum(clearing.accounts.values())
+    left = sum(_kept(clearing).values())
     if not abs(left) <= _money_tolerance(problem, clearing):
-        yield MARKET, f"{left:g} are left with {', '.join(clearing.accounts)}", abs(left)
+        yield MARKET, f"{left:g} are left with {', '.join(_kept(clearing))}", abs(left)
+
+
+def _kept(clearing: Clearing) -> dict[str, float]:
+    """The accounts of those who are no participants; what the slack earns by its tariff is its own."""
+    return {name: amount for name, amount in clearing.accounts.items() if name != MARGIN}
 
 
 def _money_tolerance(problem: Problem, clearing: Clearing) -> float:

@@ -363,6 +363,9 @@ def record(
 RENT, LOSSES = "congestion rent", "losses"
 """Accounts of the grid: what its limits bring, and what marginal losses bring."""
 
+MARGIN = "retail margin"
+"""Account of what the slack's tariff leaves it with between its two prices, on what it need not have carried."""
+
 
 def grid_accounts(
     problem: Problem,

@@ -44,8 +44,9 @@ def test_no_lie_pays_whom_a_policy_promises_it(name, data):
         pytest.skip(f"{policy.truthful}: not for a market in which everybody's offer counts")
     markets, powers = DOMAIN[policy.truthful]
     problem = data.draw(markets)
-    if problem.offers:
-        found = best_misreport(policy, problem, data.draw(st.sampled_from(problem.offers)).era, powers=powers, tries=60)
+    eras = [offer.era for offer in problem.offers if offer.era != problem.slack]  # a tariff is no secret to lie about
+    if eras:
+        found = best_misreport(policy, problem, data.draw(st.sampled_from(eras)), powers=powers, tries=60)
         assert found.gain_per_h <= SAME_GAIN
 
 

@@ -52,7 +52,7 @@ def test_a_sound_run_is_found_sound_and_the_report_says_what_was_looked_at(day: 
         "16 flows through limits follow from the voltages",
         "ok   money: 112 postings of 10 parties; beside its fee the market keeps at most 0.0100",
         "ok   bills: 0 of 112 postings computed again, of 0 contracts",  # this run tells nobody its terms
-        "ok   certificates: 8 clearings certified again; 48 promised conditions",
+        "ok   certificates: 8 clearings certified again; 56 promised conditions",
         "ok   states: 12 transitions of 6 contracts; 33 awards",
         "ok   events: 61 events of 8 contracts; 8 seals",
         "ok   messages: 134 messages of 8 actions, 1 refused",

@@ -10,8 +10,10 @@ from sim.market.matching import continuously, matched
 from sim.market.orders import PIECES, book_of
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Problem
+from sim.market.retail import beside_a_retailer
 
 
+@beside_a_retailer
 def clear(problem: Problem, *, pieces: int = PIECES) -> Clearing:
     """By price, then time: offers arrive in their order, each with its best bid first, then its asks; the order that waited
     sets the price, and may be filled in parts.  Nobody trades with himself, nor on both sides.

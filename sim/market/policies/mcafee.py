@@ -12,8 +12,10 @@ from sim.market.orders import PIECES, Book, Fill, book_of, settled
 from sim.market.policies import huang
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Problem
+from sim.market.retail import beside_a_retailer
 
 
+@beside_a_retailer
 def clear(problem: Problem, *, pieces: int = PIECES) -> Clearing:
     """All efficient trades at the mean of the first bid and ask that have no part in them, if the last that have accept it.
 

@@ -18,12 +18,14 @@ from sim.curves import clear as crossing
 from sim.market.orders import whole_curves
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Problem, record
+from sim.market.retail import beside_a_retailer
 from sim.rng import stream
 
 FEE = "fee"
 """Account of what those pay who make others of their side go without."""
 
 
+@beside_a_retailer
 def clear(problem: Problem, *, seed: int = 0) -> Clearing:
     """The two halves, each at the other's price; whoever pays a fee has it in the mean price of what it trades.
 
@@ -31,7 +33,7 @@ def clear(problem: Problem, *, seed: int = 0) -> Clearing:
     Raises ``MarketError`` where a curve has no price for what it takes or gives at any price.
     """
     whole = whole_curves(problem)
-    coins = [stream(seed, "muda", str(problem.interval), offer.era).random() < 0.5 for offer in problem.offers]
+    coins = [stream(seed, "muda", str(problem.interval), offer.era).uniform() < 0.5 for offer in problem.offers]
     heads = np.array(coins, dtype=bool)
     power, fee, price = (np.zeros(len(whole)) for _ in range(3))
     for half in (heads, ~heads):

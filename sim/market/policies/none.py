@@ -9,10 +9,7 @@ import numpy as np
 
 from sim.curves import Floats
 from sim.market.policy import Policy
-from sim.market.problem import Clearing, Direction, Problem, record, slack_prices
-
-MARGIN = "retail margin"
-"""Account of what the slack's tariff leaves between its two prices."""
+from sim.market.problem import MARGIN, Clearing, Direction, Problem, record, slack_prices
 
 
 def clear(problem: Problem) -> Clearing:

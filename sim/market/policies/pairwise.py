@@ -11,8 +11,10 @@ from sim.market.matching import Match, matched, one_sided, pairs
 from sim.market.orders import PIECES, book_of
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Problem
+from sim.market.retail import beside_a_retailer
 
 
+@beside_a_retailer
 def clear(problem: Problem, *, pieces: int = PIECES) -> Clearing:
     """Each pair at ``(1 - k) ask + k bid``, k being the problem's; ties in order of the offers.
 

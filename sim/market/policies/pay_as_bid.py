@@ -15,12 +15,14 @@ from sim.market.orders import whole_curves
 from sim.market.policies import pay_as_clear
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Problem, record
+from sim.market.retail import beside_a_retailer
 from sim.tolerances import POWER_KW
 
 SPREAD = "spread"
 """Account of what buyers pay and sellers do not get."""
 
 
+@beside_a_retailer
 def clear(problem: Problem) -> Clearing:
     """The set-points of pay-as-clear, each at the mean price of its own curve between zero and its set-point.
 

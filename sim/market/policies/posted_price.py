@@ -11,8 +11,10 @@ from sim.market.matching import continuously, matched
 from sim.market.orders import PIECES, book_of
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Problem
+from sim.market.retail import beside_a_retailer
 
 
+@beside_a_retailer
 def clear(problem: Problem, *, pieces: int = PIECES) -> Clearing:
     """Buyers in the order of the offers; who buys withdraws what it posted, who has sold does not buy.
 

@@ -86,12 +86,12 @@ def _around(tree: Tree, offered: list[list[OfferCurve]]) -> list[OfferCurve]:
 def _worth_one_by_one(problem: Problem, setpoint_kw: Floats) -> Floats:
     """As on the tree, where linear limits hold too: the others' gain now less what it would be, had one not offered."""
     value = CurveStack(locational.offered(problem))
-    now = value.welfare(setpoint_kw)
+    present = value.welfare(setpoint_kw)
     worth = np.zeros(len(setpoint_kw))
     for index in np.flatnonzero(np.abs(setpoint_kw) > SAME_KW).tolist():
         alone = locational.clear(_without(problem, index)).setpoint_kw
         instead = value.welfare(np.array([alone.get(offer.era, 0.0) for offer in problem.offers], dtype=float))
-        worth[index] = now.sum() - now[index] - (instead.sum() - instead[index])
+        worth[index] = present.sum() - present[index] - (instead.sum() - instead[index])
     return worth
 
 

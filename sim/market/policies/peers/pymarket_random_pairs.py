@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from numpy.random import Generator
+import numpy as np
 
 from sim.curves import SAME_KW
 from sim.errors import MarketError
@@ -37,7 +37,7 @@ def _price(match: Match, p_coef: float) -> float:
     return match.sell.price + p_coef * (match.buy.price - match.sell.price)
 
 
-def _matches(book: Book, draw: Generator) -> Iterator[Match]:
+def _matches(book: Book, draw: np.random.Generator) -> Iterator[Match]:
     buys = {place: order.kw for place, order in enumerate(book.buys)}
     sells = {place: order.kw for place, order in enumerate(book.sells)}
     while True:
