@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from results.run import Run
 from results.text import short
 from scenarios.build import build, tree_of
-from scenarios.foresight import BOUGHT, SOLD, horizon_of
+from scenarios.foresight import BOUGHT, GIVEN_UP, SOLD, SUN, horizon_of
 from scenarios.names import ROOT
 from scenarios.reader import read
 from scenarios.spec import MarketSpec, Scenario
@@ -118,38 +118,39 @@ def _cost(name: str, policy: str, found: Plan) -> Cost:
 
 # --- telling it -------------------------------------------------------------------------------------------------------
 
-ACCOUNTS = (BOUGHT, SOLD, WEAR, LOST, STORED)
+ACCOUNTS = (BOUGHT, SOLD, SUN, GIVEN_UP, WEAR, LOST, STORED)
 
 
 def render(found: Sequence[Bound]) -> str:
     """A table for people: one line for each best and each run, what it costs and of what that is made."""
-    lines = []
-    shown: list[Cost] = []
+    costs = [cost for one in found for cost in (one.best, one.run) if cost is not None]
+    columns = [a for a in ACCOUNTS if any(abs(cost.accounts.get(a, 0.0)) >= SHOWN for cost in costs)]
+    lines, shown = [], list[Cost]()
     for one in found:
         if one.best not in shown:
             shown.append(one.best)
-            lines += _heading(one)
+            lines += [*_heading(one.scenario, columns), _line(one.best, "", columns)]
         if one.run is not None:
-            lines.append(_line(one.run, one.regret, one.best))
+            share = f" ({one.regret / one.best.total:+.1%})" if one.best.total > 0 else ""
+            lines.append(_line(one.run, f"  {one.regret:+.2f}{share}", columns))
     return "\n".join(lines)
 
 
-def _heading(one: Bound) -> list[str]:
-    scenario = one.scenario
-    columns = "".join(f"{name:>10}" for name in (*ACCOUNTS, "total"))
+SHOWN = 0.005
+"""Least amount that a column is shown for: half a cent."""
+
+
+def _heading(scenario: Scenario, columns: Sequence[str]) -> list[str]:
     count = scenario.duration_h * 60 // scenario.interval_min
     return [
         f"{scenario.name}, seed {scenario.seed}: what {count} intervals cost, {scenario.tariffs.currency}",
-        f"{'':30}{columns}  above the best",
-        _line(one.best, 0.0, one.best),
+        f"{'':30}" + "".join(f"{name:>10}" for name in (*columns, "total")) + "  above the best",
     ]
 
 
-def _line(cost: Cost, regret: float, best: Cost) -> str:
+def _line(cost: Cost, above: str, columns: Sequence[str]) -> str:
     name = "best: everything known" if cost.policy == BEST else short(cost.name, 29)
-    amounts = "".join(f"{cost.accounts.get(account, 0.0):10.2f}" for account in ACCOUNTS)
-    share = f" ({regret / best.total:+.1%})" if best.total > 0 else ""
-    above = "" if cost.policy == BEST else f"  {regret:+.2f}{share}"
+    amounts = "".join(f"{cost.accounts.get(account, 0.0):10.2f}" for account in columns)
     unserved = f", {cost.unserved_kwh:.1f} kWh unserved" if cost.unserved_kwh > 0.05 else ""
     return f"{name:30}{amounts}{cost.total:10.2f}{above}{unserved}"
 

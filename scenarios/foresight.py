@@ -8,29 +8,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from agents.resource import Resource
 from agents.twins.battery import BatteryTwin
-from agents.twins.ev import EVTwin, Session
+from agents.twins.ev import EVTwin
 from agents.twins.load import LoadTwin
 from agents.twins.solar import SolarTwin
+from agents.twins.task import HouseholdTwin, Task
+from agents.twins.thermal import ThermalTwin
 from scenarios import money
 from scenarios.names import MARKET, RETAILER, ROOT
-from scenarios.populations import BatterySpec, EVSpec, PopulationSpec, SolarSpec
+from scenarios.populations import (
+    BatterySpec,
+    EVSpec,
+    FlexibleLoadSpec,
+    HeatPumpSpec,
+    HouseholdSpec,
+    PopulationSpec,
+    SolarSpec,
+)
 from scenarios.spec import Scenario
 from sim.clock import Calendar
 from sim.curves import Floats
-from sim.errors import ScenarioError
 from sim.market.horizon import LOST, Flow, Horizon, Store
 from sim.market.problem import Limit
 from sim.tariff import prices_by_minute
 
-BOUGHT, SOLD, SUN = "bought", "sold", "sun"
-"""Accounts beside those of stores: of the retailer, and what roofs lose by running."""
+BOUGHT, SOLD, SUN, GIVEN_UP = "bought", "sold", "sun", "given up"
+"""Accounts beside those of stores: of the retailer, what roofs lose by running, and what loads agreed to do without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,6 @@ def horizon_of(
 
     limits: of the tree as the market gets them.  Who lacks a kWh loses the price cap.  What batteries and cars hold at the
     end is worth the lowest import price: neither emptying a store at the end nor filling it from the grid is a gain.
-    Raises ``ScenarioError`` for a kind of device whose truth nobody has written down.
     """
     buy, sell = retail_prices(scenario, calendar)
     worth = float(buy.min())
@@ -80,12 +89,12 @@ def horizon_of(
         host = resource.place.host
         trader = "" if host == MARKET else host
         truth = Truth(resource.era, resource.device.node, trader, calendar, lost, worth, lead_s)
-        tell = TRUTHS.get(type(resource.device.twin))
-        if tell is None:
-            what = f"the oracle knows nothing of a {type(resource.device.twin).__name__}"
-            raise ScenarioError(resource.era, what)
-        for one in tell(resource.device.twin, populations[resource.era], truth):
-            (flows if isinstance(one, Flow) else stores).append(one)  # type: ignore[arg-type]
+        spec = populations[resource.era]
+        for one in TRUTHS[type(spec)](resource.device.twin, spec, truth):
+            if isinstance(one, Flow):
+                flows.append(one)
+            else:
+                stores.append(one)
     return Horizon(calendar.interval_s / 3600, calendar.count, tuple(flows), tuple(stores), limits)
 
 
@@ -103,78 +112,155 @@ def _retailer(buy: Floats, sell: Floats, calendar: Calendar) -> Iterator[Flow]:
     yield Flow(RETAILER, ROOT, -everything, nothing, sell, SOLD)
 
 
-def _load(twin: LoadTwin, _: PopulationSpec, truth: Truth) -> Iterator[Flow]:
-    demand = np.array([min(twin.demand_kw(k), -twin.min_kw) for k in range(truth.calendar.count)])
+def _household(twin: LoadTwin, _: HouseholdSpec, truth: Truth) -> Iterator[Flow | Store]:
+    demand = _demand(twin, truth)
     yield Flow(
         truth.era, truth.node, -demand, truth.series(0.0), truth.series(truth.lost_per_kwh), LOST, -demand, truth.trader
     )
+    if isinstance(twin, HouseholdTwin):
+        for task in twin.tasks:
+            yield from _task(task, truth)
+
+
+def _demand(twin: LoadTwin, truth: Truth) -> Floats:
+    return np.array([min(twin.demand_kw(k), -twin.min_kw) for k in range(truth.calendar.count)])
+
+
+def _task(task: Task, truth: Truth) -> Iterator[Store]:
+    """A task as energy to be had in time; that some may not pause is left out, and they may end late as those do."""
+    until_s = task.deadline_s + math.ceil(task.hours * 3600)
+    present = _presence(task.earliest_s, until_s, truth)
+    if present.any():
+        yield replace(
+            _store(truth),
+            charge_kw=present * task.power_kw,
+            high_kwh=truth.series(task.energy_kwh),
+            wanted_kwh=_wanted(task.energy_kwh, present, until_s, truth),
+            worth_per_kwh=_worth_left(until_s, truth),
+        )
+
+
+def _flexible_load(twin: LoadTwin, spec: FlexibleLoadSpec, truth: Truth) -> Iterator[Flow]:
+    """What is given up first is worth least; what no step gives up is unserved."""
+    demand, before = _demand(twin, truth), 0.0
+    steps = [(step.worth_per_kwh, step.share, GIVEN_UP) for step in spec.reductions]
+    for worth, share, account in (*steps, (truth.lost_per_kwh, 1.0, LOST)):
+        part, before = demand * (share - before), share
+        yield Flow(truth.era, truth.node, -part, truth.series(0.0), truth.series(worth), account, -part, truth.trader)
 
 
 def _solar(twin: SolarTwin, spec: SolarSpec, truth: Truth) -> Iterator[Flow]:
+    """A subsidy moves money and makes nothing cheaper."""
     sun = np.array([twin.sun_kw(k) for k in range(truth.calendar.count)])
-    yield Flow(
-        truth.era, truth.node, truth.series(0.0), sun, truth.series(spec.reserve_per_kwh), SUN, 0.0, truth.trader
-    )
+    least = truth.series(0.0) if twin.curtailable else sun
+    cost = truth.series(spec.reserve_per_kwh)
+    yield Flow(truth.era, truth.node, least, sun, cost, SUN, 0.0, truth.trader)
 
 
 def _battery(twin: BatteryTwin, spec: BatterySpec, truth: Truth) -> Iterator[Store]:
-    yield Store(
-        truth.era,
-        truth.node,
+    yield replace(
+        _store(truth),
         charge_kw=truth.series(-twin.min_kw),
         discharge_kw=truth.series(twin.max_kw),
-        low_kwh=truth.series(0.0),
         high_kwh=truth.series(twin.capacity_kwh),
-        wanted_kwh=truth.series(-math.inf),
-        drain_kwh=truth.series(0.0),
         level_kwh=twin.soc * twin.capacity_kwh,
         charge_efficiency=twin.charge_efficiency,
         discharge_efficiency=twin.discharge_efficiency,
         wear_per_kwh=spec.wear_per_kwh,
         worth_per_kwh=truth.worth_per_kwh,
+    )
+
+
+def _ev(twin: EVTwin, spec: EVSpec, truth: Truth) -> Iterator[Store]:
+    """Each stay is a store of what it has put into the battery; that chargers have a least power is left out."""
+    for session in twin.sessions:
+        present = _presence(session.arrival_s, session.departure_s, truth)
+        if not present.any():
+            continue
+        spare_kwh = max(twin.target_kwh - session.need_kwh - twin.reserve_kwh, 0.0) if twin.max_kw else 0.0
+        yield replace(
+            _store(truth),
+            charge_kw=present * -twin.min_kw,
+            discharge_kw=present * twin.max_kw,
+            low_kwh=truth.series(-spare_kwh),
+            high_kwh=truth.series(session.need_kwh),
+            wanted_kwh=_wanted(session.need_kwh, present, session.departure_s, truth),
+            charge_efficiency=twin.charge_efficiency,
+            discharge_efficiency=twin.discharge_efficiency,
+            wear_per_kwh=spec.wear_per_kwh,
+            worth_per_kwh=_worth_left(session.departure_s, truth),
+        )
+
+
+def _heat_pump(twin: ThermalTwin, spec: HeatPumpSpec, truth: Truth) -> Iterator[Store]:
+    """A building as a store of heat above (cold below) 0 °C that leaks towards outside, comfort being what is wanted of it.
+
+    It is never warmer (colder) than the thermostat lets it become, unless the weather makes it so.
+    """
+    building, hours = twin.building, truth.calendar.interval_s / 3600
+    kept, heat = building.retention(hours), building.sign * building.capacity_kwh_per_k
+    outdoor = np.array([twin.outdoor_c(k) for k in range(truth.calendar.count)])
+    drift = np.array(list(accumulate(outdoor, lambda t, out: kept * t + (1 - kept) * out, initial=twin.indoor_c))[1:])
+    comfort, thermostat = (twin.low_c, twin.high_c) if building.mode == "heat" else (twin.high_c, twin.low_c)
+    yield replace(
+        _store(truth),
+        charge_kw=truth.series(building.power_kw),
+        low_kwh=truth.series(-math.inf),
+        high_kwh=heat * np.where(heat * drift > heat * thermostat, drift, thermostat),
+        wanted_kwh=truth.series(heat * comfort),
+        drain_kwh=-heat * (1 - kept) * outdoor,
+        level_kwh=heat * twin.indoor_c,
+        charge_efficiency=np.array([building.kelvin_per_kw(out, hours) for out in outdoor]) * abs(heat) / hours,
+        retention=kept,
+        lost_per_kwh=spec.discomfort_per_kwh,
+    )
+
+
+def _store(truth: Truth) -> Store:
+    """A store of nothing, to be filled in."""
+    nothing = truth.series(0.0)
+    return Store(
+        truth.era,
+        truth.node,
+        charge_kw=nothing,
+        discharge_kw=nothing,
+        low_kwh=nothing,
+        high_kwh=nothing,
+        wanted_kwh=truth.series(-math.inf),
+        drain_kwh=nothing,
+        lost_per_kwh=truth.lost_per_kwh,
         trader=truth.trader,
     )
 
 
-def _ev(twin: EVTwin, _: EVSpec, truth: Truth) -> Iterator[Store]:
-    for session in twin.sessions:
-        present = _presence(session, truth)
-        if not present.any():
-            continue
-        leaves = session.departure_s <= truth.calendar.duration_s
-        wanted = np.full(truth.calendar.count, -math.inf)
-        if leaves:
-            wanted[int(np.flatnonzero(present)[-1])] = session.need_kwh
-        yield Store(
-            truth.era,
-            truth.node,
-            charge_kw=present * -twin.min_kw,
-            discharge_kw=truth.series(0.0),
-            low_kwh=truth.series(0.0),
-            high_kwh=truth.series(session.need_kwh),
-            wanted_kwh=wanted,
-            drain_kwh=truth.series(0.0),
-            charge_efficiency=twin.charge_efficiency,
-            lost_per_kwh=truth.lost_per_kwh,
-            worth_per_kwh=0.0 if leaves else truth.worth_per_kwh,
-            trader=truth.trader,
-        )
-
-
-def _presence(session: Session, truth: Truth) -> Floats:
-    """By interval, the share of it that a car is there and has been able to trade for."""
+def _presence(from_s: int, until_s: int, truth: Truth) -> Floats:
+    """By interval, the share of it that something is there and has been able to trade for."""
     calendar = truth.calendar
     start = np.arange(calendar.count) * float(calendar.interval_s)
-    came = start if truth.lead_s else np.maximum(start, session.arrival_s)
-    stays = np.minimum(start + calendar.interval_s, session.departure_s) - came
-    known = start - truth.lead_s >= session.arrival_s if truth.lead_s else np.ones(len(start), dtype=bool)
-    return np.where(known, np.maximum(stays, 0.0), 0.0) / calendar.interval_s
+    here = np.minimum(start + calendar.interval_s, until_s) - np.maximum(start, from_s)
+    in_time = start - truth.lead_s >= from_s if truth.lead_s else True
+    return np.where(in_time, np.maximum(here, 0.0), 0.0) / calendar.interval_s
 
 
-TRUTHS: Mapping[type, Callable[[Any, Any, Truth], Iterator[Flow | Store]]] = {
-    LoadTwin: _load,
-    SolarTwin: _solar,
-    BatteryTwin: _battery,
-    EVTwin: _ev,
+def _wanted(energy_kwh: float, present: Floats, until_s: int, truth: Truth) -> Floats:
+    """The level that is wanted when it ends; nothing where that is after all that is planned."""
+    wanted = np.full(truth.calendar.count, -math.inf)
+    if until_s <= truth.calendar.duration_s:
+        wanted[int(np.flatnonzero(present)[-1])] = energy_kwh
+    return wanted
+
+
+def _worth_left(until_s: int, truth: Truth) -> float:
+    """What is stored in the end is worth something only where it is still needed."""
+    return 0.0 if until_s <= truth.calendar.duration_s else truth.worth_per_kwh
+
+
+TRUTHS: Mapping[type[PopulationSpec], Callable[[Any, Any, Truth], Iterator[Flow | Store]]] = {
+    HouseholdSpec: _household,
+    FlexibleLoadSpec: _flexible_load,
+    SolarSpec: _solar,
+    BatterySpec: _battery,
+    EVSpec: _ev,
+    HeatPumpSpec: _heat_pump,
 }
-"""What will be, by kind of twin."""
+"""What will be, by kind of population."""

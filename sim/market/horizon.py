@@ -34,8 +34,9 @@ class Store:
     By interval, shape [T]: charge_kw, discharge_kw the most it may do at the grid (0 while a car is away); low_kwh, high_kwh
     where its level has to be at the end; drain_kwh what is taken out of it otherwise (driving, warmth; negative for what
     comes in).
-    retention: share of the level that an interval leaves.  wanted_kwh: level that is missed at ``lost_per_kwh`` wherever it
-    is not reached; -inf where nothing is wanted.  wear_per_kwh: for what is discharged, at the grid.
+    wanted_kwh: level that is missed at ``lost_per_kwh`` wherever it is not reached; -inf where nothing is wanted.
+    charge_efficiency: one for all, or by interval.  retention: share of the level that an interval leaves.
+    wear_per_kwh: for what is discharged, at the grid.
     worth_per_kwh: what is stored at the very end is worth.
     """
 
@@ -48,7 +49,7 @@ class Store:
     wanted_kwh: Floats
     drain_kwh: Floats
     level_kwh: float = 0.0
-    charge_efficiency: float = 1.0
+    charge_efficiency: Floats | float = 1.0
     discharge_efficiency: float = 1.0
     retention: float = 1.0
     wear_per_kwh: float = 0.0
