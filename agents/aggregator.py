@@ -65,7 +65,7 @@ def share_out(offers: Sequence[Offer], award: Award) -> dict[str, Award]:
     price = award.price_per_kwh
     curves = [offer.curve for offer in offers]
     spans = [curve.span(price) for curve in curves]
-    within = min(max(award.cleared_kw, sum(low for low, _ in spans)), sum(high for _, high in spans))
+    within = _reachable_kw(curves, spans, award.cleared_kw)
     on_curve = whole_watts(disaggregate(curves, within, price).tolist(), spans)
     powers = towards_zero(on_curve, award.cleared_kw) if award.curtailed_kw else on_curve
     return {
@@ -74,6 +74,17 @@ def share_out(offers: Sequence[Offer], award: Award) -> dict[str, Award]:
         )
         for offer, p, q in zip(offers, powers, on_curve, strict=True)
     }
+
+
+def _reachable_kw(curves: Sequence[OfferCurve], spans: Sequence[tuple[float, float]], total_kw: float) -> float:
+    """The total that members share on their curves: what they do at the price, where the award is that to rounding.
+
+    Where a market pays prices that its awards do not follow from (an auction, an oracle), it is the award, as far as curves go.
+    """
+    low, high = sum(low for low, _ in spans), sum(high for _, high in spans)
+    if low - POWER_KW <= total_kw <= high + POWER_KW:
+        return min(max(total_kw, low), high)
+    return min(max(total_kw, sum(curve.min_kw for curve in curves)), sum(curve.max_kw for curve in curves))
 
 
 def _offset_kw(curve: OfferCurve, p_kw: float, price_per_kwh: float) -> float:

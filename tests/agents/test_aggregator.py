@@ -66,6 +66,18 @@ def test_who_is_indifferent_gets_whole_watts_and_all_together_miss_none(
         assert p == q if p in (low, high) else q * 1000 == pytest.approx(round(q * 1000), abs=1e-6)
 
 
+@given(BOOKS, st.floats(-1, 1), st.floats(0, 1))
+def test_an_award_that_does_not_follow_from_its_price_is_shared_out_all_the_same(parts, price, where) -> None:
+    """An auction pays a mean of prices, an oracle does what it knows: the sum is the award, wherever curves can reach it."""
+    offers = [Offer(f"der-{k}", "tx", curve) for k, curve in enumerate(parts)]
+    least, most = sum(c.min_kw for c in parts), sum(c.max_kw for c in parts)
+    wanted = least + where * (most - least)
+    shares = share_out(offers, Award(wanted, price))
+    assert sum(share.cleared_kw for share in shares.values()) == pytest.approx(wanted, abs=1e-3)
+    for part, share in zip(parts, shares.values(), strict=True):
+        assert part.min_kw - 1e-3 <= share.cleared_kw <= part.max_kw + 1e-3
+
+
 def test_watts_left_over_go_to_the_largest_remainders() -> None:
     assert whole_watts([-1.0004, -1.0002, -1.0004], [(-2.0, 0.0)] * 3) == [-1.0, -1.0, -1.001]
     assert whole_watts([0.0004], [(0.0, 1.0)]) == [0.0]
