@@ -98,19 +98,23 @@ def continuously(orders: Iterable[Order]) -> Iterator[Match]:
     for seq, order in enumerate(orders):
         if side_of.get(order.era, order.side) != order.side:
             continue
-        queue = waiting[_OTHER[order.side]]
-        left = order.kw
-        for rest in _willing(queue, order, side_of):
-            kw = min(left, rest.left)
-            rest.left -= kw
-            left -= kw
-            side_of[order.era], side_of[rest.order.era] = order.side, rest.order.side
-            yield _match(order, rest.order, kw)
-            if left <= SAME_KW:
+        queue, left = waiting[_OTHER[order.side]], order.kw
+        for place in range(len(queue) - 1, -1, -1):
+            rest = queue[place]
+            if left <= SAME_KW or not _meets(order, rest.order):
                 break
-        queue[:] = [rest for rest in queue if rest.left > SAME_KW]
+            if side_of.get(rest.order.era, rest.order.side) != rest.order.side:
+                del queue[place]  # withdrawn
+            elif rest.order.era != order.era:
+                kw = min(left, rest.left)
+                rest.left -= kw
+                left -= kw
+                side_of[order.era], side_of[rest.order.era] = order.side, rest.order.side
+                yield _match(order, rest.order, kw)
+                if rest.left <= SAME_KW:
+                    del queue[place]
         if left > SAME_KW:
-            insort(waiting[order.side], _Waiting(_rank(order), seq, order, left))
+            insort(waiting[order.side], _Waiting(-_rank(order), -seq, order, left))
 
 
 def matched(problem: Problem, policy: str, matches: Sequence[Match]) -> Clearing:
@@ -128,10 +132,10 @@ _OTHER: dict[Side, Side] = {"BUY": "SELL", "SELL": "BUY"}
 
 @dataclass(order=True, slots=True)
 class _Waiting:
-    """An order in the queue of its side, the best price first, then who came first."""
+    """An order in the queue of its side, the best price last, of these who came first; so that it is quickly taken away."""
 
-    rank: float
-    seq: int
+    goodness: float
+    earliness: int
     order: Order = field(compare=False)
     left: float = field(compare=False)
 
@@ -140,13 +144,9 @@ def _rank(order: Order) -> float:
     return -order.price if order.side == "BUY" else order.price
 
 
-def _willing(queue: list[_Waiting], order: Order, side_of: dict[str, Side]) -> Iterator[_Waiting]:
-    """Those in the queue that an order of the other side can trade with, the best first."""
-    for rest in queue:
-        if rest.rank > -_rank(order):
-            return
-        if rest.order.era != order.era and side_of.get(rest.order.era, rest.order.side) == rest.order.side:
-            yield rest
+def _meets(order: Order, waited: Order) -> bool:
+    """Whether a bid pays what an ask wants."""
+    return _rank(order) + _rank(waited) <= 0
 
 
 def _match(order: Order, waited: Order, kw: float) -> Match:

@@ -1,4 +1,4 @@
-"""Measure and print: ``python -m tests.bench`` or ``make bench``.  Takes about two minutes; writes nothing.
+"""Measure and print: ``python -m tests.bench`` or ``make bench``.  Takes about four minutes; writes nothing.
 
 Times are processor seconds of this process unless said otherwise, medians where repeated.  Compare them as ratios: the machine
 may be busy.
@@ -28,9 +28,14 @@ from sim.market.certificate import certify
 from sim.market.policies import POLICIES
 from sim.market.problem import Limit, Offer, Problem
 from sim.rng import stream
-from tests.bench import exchange, physics, settlement
+from tests.bench import bidding, exchange, physics, settlement
+from tests.bench import clearing as curves
 
 ROOT = Path(__file__).parents[2]
+POLICIES_TIMED = {
+    "none": 15, "pay-as-clear": 15, "locational": 15, "mcafee": 3, "muda": 3, "continuous": 3, "vcg": 1, "dlmp": 1,
+}  # fmt: skip
+"""Those that are timed, and how often: rules of one kind take alike."""
 
 
 def processor_s(call: Callable[[], object], repeats: int = 1) -> float:
@@ -87,9 +92,10 @@ def clearing() -> None:
         for k in range(1000)
     ]
     market = OfferCurve.of([(0.08, -1e4), (0.08, 0.0), (0.32, 0.0), (0.32, 1e4)])
-    problem_of = lambda: Problem((*offers, Offer("retailer", "grid", market)), limits, slack="retailer")  # noqa: E731
-    for name, policy in POLICIES.items():
-        seconds = processor_s(lambda policy=policy: policy.clear(problem_of()), 15)  # type: ignore[misc]
+    problem_of = lambda: Problem((*offers, Offer("retailer", "grid", market)), limits, 0.5, -1.0, 2.0, "retailer")  # noqa: E731
+    for name, repeats in POLICIES_TIMED.items():
+        policy = POLICIES[name]
+        seconds = processor_s(lambda policy=policy: policy.clear(problem_of()), repeats)  # type: ignore[misc]
         show(f"clear 1,000 offers below 20 transformers, {name}", f"{1e3 * seconds:.1f} ms")
     problem = problem_of()
     outcome = POLICIES["locational"].clear(problem)
@@ -146,6 +152,8 @@ def main() -> None:
     show("", ", ".join(f"{p} {version(p)}" for p in ("numpy", "pandapower", "mesa", "simpy", "msgspec")))
     startup()
     clearing()
+    curves.main()
+    bidding.main()
     power_flow()
     wire()
     settling()
