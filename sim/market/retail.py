@@ -4,6 +4,8 @@ A tariff is everybody's outside option: no buyer bids more than what the retaile
 pays, and whoever has found no partner trades with it.  An auction is held among all others at prices between the two; that
 leaves everything it promises as it is, truthfulness included, because it now sees what a trade is worth to each against the
 retailer.
+
+A slack that cannot take whatever is left at two prices has no tariff to fall back on: it is one bidder among the others.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import numpy as np
 
 from sim.curves import CurveStack, Floats, OfferCurve
 from sim.market.problem import MARGIN, Clearing, Deal, Problem, record, slack_prices
+from sim.tolerances import POWER_KW
 
 _NOTHING = OfferCurve.of([(0.0, 0.0)])
 
@@ -26,17 +29,28 @@ _Mechanism = Callable[Concatenate[Problem, _Options], Clearing]
 
 
 def beside_a_retailer(mechanism: _Mechanism[_Options]) -> _Mechanism[_Options]:
-    """The mechanism held among all but the slack, if there is one; what is left over is traded at its tariff."""
+    """The mechanism held among all but the slack, if it has a tariff; what is left over is traded at that."""
 
     def clear(problem: Problem, /, *args: _Options.args, **options: _Options.kwargs) -> Clearing:
         tariff = slack_prices(problem)
-        if tariff is None:
+        if tariff is None or not _serves_all(problem, *tariff):
             return mechanism(problem, *args, **options)
         asks, pays = tariff
         return _with_the_rest(problem, mechanism(_among_others(problem, asks, pays), *args, **options), asks, pays)
 
     functools.update_wrapper(clear, mechanism)
     return clear
+
+
+def _serves_all(problem: Problem, asks: float, pays: float) -> bool:
+    """Whether the slack gives all that could be wanted for what it asks, and takes all that could be offered for what it
+    pays; of a price that it does not have, nothing is asked."""
+    others = ~problem.is_slack
+    wanted, offered = (float(np.maximum(kw[others], 0.0).sum()) for kw in (-problem.stack.min_kw, problem.stack.max_kw))
+    curve = next(offer.curve for offer in problem.offers if offer.era == problem.slack)
+    gives = curve.high(asks) >= wanted - POWER_KW if math.isfinite(asks) else asks > 0
+    takes = -curve.low(pays) >= offered - POWER_KW if math.isfinite(pays) else pays < 0
+    return gives and takes
 
 
 def _among_others(problem: Problem, asks: float, pays: float) -> Problem:
@@ -83,7 +97,9 @@ def _with_the_rest(problem: Problem, local: Clearing, asks: float, pays: float) 
     net = float(bought.sum() - sold.sum())  # + = the slack injects
     own = asks if net > 0 else pays
     each = [r / p if p else None for r, p in zip(receipts.tolist(), total.tolist(), strict=True)]
-    spread = float(-(tariff * rest).sum()) - (net * own if net else 0.0)
+    # What one price both ways leaves is rounding.
+    both_ways = min(bought.sum(), sold.sum()) > 0
+    spread = float(-(tariff * rest).sum()) - (net * own if net else 0.0) if both_ways else 0.0
     return record(
         problem,
         local.policy,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sim.curves import OfferCurve
 from sim.market.economics import broken, shortfall
 from sim.market.policies import POLICIES
-from sim.market.problem import MARGIN, Deal, Problem, slack_prices
+from sim.market.problem import MARGIN, Deal, Offer, Problem, slack_prices
 from sim.market.retail import between
 from tests.market.books import demand, fixed, retailer, supply
 from tests.strategies import curves, problems
@@ -107,3 +107,39 @@ def test_without_a_tariff_a_curve_is_left_as_it_is():
 @pytest.mark.parametrize("name", ["muda", "huang", "continuous"])
 def test_options_of_an_auction_are_those_of_its_own(name):
     assert [*inspect.signature(POLICIES[name].clear).parameters][1:] in (["seed"], ["pieces"])
+
+
+def market_with(slack: OfferCurve) -> Problem:
+    offers = (
+        Offer("retailer", "grid", slack),
+        demand("ev", 0.25, 8),
+        supply("pv", 0.15, 2),
+        fixed("house", -3),
+    )
+    return Problem(offers, price_floor=-1, price_cap=2, slack="retailer")
+
+
+@pytest.mark.parametrize("name", BESIDE)
+@pytest.mark.parametrize(
+    "points",
+    [
+        [(0.05, -9), (0.3, 10)],  # a slope
+        [(0.05, -9), (0.05, -3), (0.1, -3), (0.1, 0), (0.2, 0), (0.2, 3), (0.3, 3), (0.3, 10)],  # steps
+        [(0.1, -1), (0.1, 0), (0.3, 0), (0.3, 1)],  # a tariff for next to nothing
+        [(0, 5)],  # gives whatever the price
+    ],
+)
+def test_a_slack_that_cannot_serve_all_at_two_prices_is_one_bidder_among_others(name, points):
+    problem = market_with(OfferCurve.of(points))
+    clearing = POLICIES[name].clear(problem)
+    assert broken(problem, clearing, POLICIES[name].promises) == ()
+    retailer = problem.offers[0].curve
+    assert min(retailer.min_kw, 0) <= clearing.setpoint_kw["retailer"] <= retailer.max_kw
+
+
+@pytest.mark.parametrize("name", ["continuous", "pairwise-k", "posted-price"])
+def test_a_retailer_that_only_gives_has_no_margin(name):
+    """What it is paid at one price is its own, to the last digit."""
+    demands = tuple(demand(f"ev-{n}", 0.41, 0.1 * n + 0.01) for n in range(1, 9))
+    problem = Problem((retailer(0.08, 0.3), *demands), slack="retailer")
+    assert POLICIES[name].clear(problem).accounts == {}
