@@ -110,7 +110,8 @@ class OfferCurve:
         if right in (0, len(self.prices)):
             return float(self.powers[right and -1])
         t = (price - self.prices[right - 1]) / (self.prices[right] - self.prices[right - 1])
-        return float(self.powers[right - 1] * (1 - t) + self.powers[right] * t)
+        before, after = self.powers[right - 1], self.powers[right]
+        return float(min(max(before * (1 - t) + after * t, before), after))  # by its last digit it may lie beside both
 
     def points(self) -> tuple[Point, ...]:
         """The fewest (price, power) points that give this curve back, read linearly: its canonical form on the wire.
@@ -240,6 +241,13 @@ def price_between(lo: float, hi: float, k: float) -> float | None:
     if math.isinf(lo) or math.isinf(hi):
         return next((end for end in (lo, hi) if math.isfinite(end)), None)
     return lo if lo == hi else (1 - k) * lo + k * hi  # at k = 1 this is hi, to the last bit
+
+
+def price_inside(lo: float, hi: float) -> float:
+    """Some price of [lo, hi], inside of it where it has an inside, whichever ends are infinite."""
+    if math.isfinite(lo) and math.isfinite(hi):
+        return (lo + hi) / 2
+    return lo + 1 if math.isfinite(lo) else hi - 1 if math.isfinite(hi) else 0.0
 
 
 # --- many curves at once ----------------------------------------------------------------------------------------------
@@ -399,7 +407,8 @@ class CurveStack:
         right = np.minimum(right, self._last)
         width = self.prices[right] - self.prices[left]
         t: Floats = np.divide(price - self.prices[left], width, out=np.zeros(len(width)), where=width > 0)
-        power: Floats = self.powers[left] * (1 - t) + self.powers[right] * t
+        before, after = self.powers[left], self.powers[right]
+        power: Floats = np.clip(before * (1 - t) + after * t, before, after)  # as a single curve has it
         return power
 
     def welfare(self, p_kw: Floats) -> Floats:

@@ -48,6 +48,12 @@ def test_a_curve_is_linear_between_its_points_and_level_beyond_them():
     assert (ev.min_kw, ev.max_kw) == (-11, 0)
 
 
+@pytest.mark.parametrize("power", [0.1, 0.3, 0.7, 1.1, 2.3, 3.3])
+def test_between_two_points_of_one_power_it_is_that_power_to_the_last_bit(power):
+    level = OfferCurve.of([(0, 0), (0, power), (1, power), (1, 9)])
+    assert {level.low(percent / 100) for percent in range(1, 100)} == {power}
+
+
 def test_a_step_has_a_power_below_and_above_its_price():
     plug = OfferCurve.of([(0.12, -7), (0.12, 0)])
     assert (plug.low(0.12), plug.high(0.12)) == (-7, 0)
