@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-import numpy as np
 from msgspec import UNSET
 
 from sim.curves import OfferCurve
@@ -284,7 +283,7 @@ def firm_eras(done: Round, rules: Rules) -> frozenset[str]:
     if done.clearing is None or done.problem is None or "limits" not in served.promises:
         return frozenset()
     problem, clearing, tree = done.problem, done.clearing, done.problem.tree
-    export_kw = tree.power_kw(np.array([clearing.setpoint_kw[offer.era] for offer in problem.offers]))
+    export_kw = tree.power_kw(problem.in_order(clearing.setpoint_kw))
     near: list[bool] = []
     for node in range(len(tree.names)):
         own = bool(node and export_kw[node] > rules.firm_share * tree.upper_kw[node])

@@ -36,9 +36,7 @@ def surplus_per_h(problem: Problem, clearing: Clearing) -> Floats:
     Not trading is no power at all: what no price moves is worth the price cap, or costs the floor.  NaN for who has no
     price, and for whom it would be worth any price where there is no cap or floor.
     """
-    setpoint = np.array([clearing.setpoint_kw[offer.era] for offer in problem.offers], dtype=float)
-    prices = [clearing.participant_price[offer.era] for offer in problem.offers]
-    price = np.array([math.nan if p is None else p for p in prices], dtype=float)
+    setpoint, price = problem.in_order(clearing.setpoint_kw), problem.in_order(clearing.participant_price)
     near = np.clip(0.0, problem.stack.min_kw, problem.stack.max_kw)
     last_resort = np.where(near < 0, problem.price_cap, problem.price_floor)
     rigid = near + problem.curtailed_kw(setpoint)  # of what no price moves, what is left
@@ -55,9 +53,7 @@ def uplift_per_h(problem: Problem, clearing: Clearing) -> Floats:
     within a step of it that stands at the price.  NaN for who has no price.  Beyond the curve's range the last resort counts,
     at the price cap or floor; where there is none it cannot be counted.
     """
-    setpoint = np.array([clearing.setpoint_kw[offer.era] for offer in problem.offers], dtype=float)
-    prices = [clearing.participant_price[offer.era] for offer in problem.offers]
-    price = np.array([math.nan if p is None else p for p in prices], dtype=float)
+    setpoint, price = problem.in_order(clearing.setpoint_kw), problem.in_order(clearing.participant_price)
     known = np.where(np.isnan(price), 0.0, price)
     stack, beyond = problem.stack, problem.curtailed_kw(setpoint)
     inside = setpoint - beyond

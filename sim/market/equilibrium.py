@@ -19,13 +19,14 @@ Source of the names: GridLAB-D, market module, auction object.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-from sim.curves import CurveStack, Floats, Ints, OfferCurve, aggregate, clear, price_between, shift
+from sim.curves import CurveStack, Flags, Floats, Ints, OfferCurve, aggregate, clear, price_between
+from sim.market.offered import as_seen, by_group, with_last_resort
 from sim.market.problem import Clearing, Problem
 from sim.tolerances import POWER_KW, PRICE_PER_KWH
 
@@ -77,41 +78,35 @@ def zones(problem: Problem, clearing: Clearing) -> tuple[Zone, ...]:
 class _Case:
     """One zone laid out along its offers, as its nodes see them.
 
-    curves: at the node's price, the last resort aside.  setpoint_kw: of each.  price: the zone's, NaN where there is none.
-    lowest, highest: what the prices around the zone and the bounds of prices leave open.  at_cap, at_floor: by offer, the
-    node's price at which its own is the cap or floor.  slip: how well prices are known, beside their rounding.
+    stack: their curves at the node's price.  total: the sum of these, the last resort included.  setpoint_kw: of each.
+    adder: what its own price lies above the node's.  price: the zone's, NaN where there is none.  lowest, highest: what the
+    prices around the zone and the bounds of prices leave open.  slip: how well prices are known, beside their rounding.
     """
 
+    problem: Problem
     nodes: tuple[str, ...]
-    curves: tuple[OfferCurve, ...]
+    stack: CurveStack
+    total: OfferCurve
     setpoint_kw: Floats
+    adder: Floats
     price: float
     lowest: float
     highest: float
-    at_cap: Floats
-    at_floor: Floats
-    k: float
     slip: float
-
-    @property
-    def total(self) -> OfferCurve:
-        """All curves together, the last resort included."""
-        parts = list(self.curves)
-        for curve, cap, floor in zip(self.curves, self.at_cap.tolist(), self.at_floor.tolist(), strict=True):
-            if curve.max_kw < 0 and math.isfinite(cap):
-                parts.append(_step(cap, 0.0, -curve.max_kw))
-            if curve.min_kw > 0 and math.isfinite(floor):
-                parts.append(_step(floor, -curve.min_kw, 0.0))
-        return aggregate(parts)
 
     def range_at(self, price: float) -> tuple[Floats, Floats]:
         """What each may do at a price, the last resort included: least and most."""
-        stack = CurveStack(self.curves)
-        low, high = (
-            stack.span(price) if not self.slip else (stack.low(price - self.slip), stack.high(price + self.slip))
-        )
-        beyond_cap, beyond_floor = price >= self.at_cap - PRICE_PER_KWH, price <= self.at_floor + PRICE_PER_KWH
-        return np.where(beyond_floor, np.minimum(low, 0.0), low), np.where(beyond_cap, np.maximum(high, 0.0), high)
+        slip, stack = self.slip, self.stack
+        low, high = (stack.low(price - slip), stack.high(price + slip)) if slip else stack.span(price)
+        return with_last_resort(self.problem, price + self.adder, low, high)
+
+    def at_cap(self, price: float) -> Flags:
+        """For each, whether its own price is the cap then."""
+        return price + self.adder >= self.problem.price_cap - PRICE_PER_KWH
+
+    def at_floor(self, price: float) -> Flags:
+        """For each, whether its own price is the floor then."""
+        return price + self.adder <= self.problem.price_floor + PRICE_PER_KWH
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +137,9 @@ def _zone(case: _Case) -> Zone:
     target = float(case.setpoint_kw.sum())
     crossing = clear(case.total, target)
     lo, hi = max(crossing.price_lo, case.lowest), min(crossing.price_hi, case.highest)
-    price = case.price if not math.isnan(case.price) else lo if lo == hi else price_between(lo, hi, case.k) or 0.0
+    price = (
+        case.price if not math.isnan(case.price) else lo if lo == hi else price_between(lo, hi, case.problem.k) or 0.0
+    )
     low, high = case.range_at(price)
     supported = lo - PRICE_PER_KWH <= price <= hi + PRICE_PER_KWH and _within(case.setpoint_kw, low, high)
     unserved, spilled = _cut(case, price)
@@ -206,13 +203,13 @@ def _volumes(buyers: _Choice, sellers: _Choice, target: float) -> tuple[float, f
 
 def _cut(case: _Case, price: float) -> tuple[float, float]:
     """Withdrawals cut at the cap and injections cut at the floor [kW]; without a cap or floor, those cut at no price."""
-    stack = CurveStack(case.curves)
+    stack = case.stack
     wanted = np.minimum(stack.low(price - PRICE_PER_KWH), 0.0)
     offered = np.maximum(stack.high(price + PRICE_PER_KWH), 0.0)
     short = np.maximum(np.minimum(case.setpoint_kw, 0.0) - wanted, 0.0)
     over = np.maximum(offered - np.maximum(case.setpoint_kw, 0.0), 0.0)
-    at_cap = (price >= case.at_cap - PRICE_PER_KWH) | (case.setpoint_kw > stack.max_kw + POWER_KW)
-    at_floor = (price <= case.at_floor + PRICE_PER_KWH) | (case.setpoint_kw < stack.min_kw - POWER_KW)
+    at_cap = case.at_cap(price) | (case.setpoint_kw > stack.max_kw + POWER_KW)
+    at_floor = case.at_floor(price) | (case.setpoint_kw < stack.min_kw - POWER_KW)
     return _told(np.where(at_cap, short, 0.0)), _told(np.where(at_floor, over, 0.0))
 
 
@@ -228,24 +225,25 @@ def _within(setpoint: Floats, low: Floats, high: Floats) -> bool:
 def _cases(problem: Problem, clearing: Clearing) -> Iterator[_Case]:
     tree = problem.tree
     price = _numbers(clearing.price_per_kwh[name] for name in tree.names)
-    setpoint = _numbers(clearing.setpoint_kw[offer.era] for offer in problem.offers)
+    setpoint = problem.in_order(clearing.setpoint_kw)
     adder = _own_adders(problem, clearing, price)
     zone = _zone_of(problem, clearing, price)
+    group = zone[tree.offer_node]
+    alone = as_seen(problem, adder).parted(group, len(zone))
+    supply = by_group(problem, adder, group, len(zone))
     for top in sorted(set(zone.tolist())):
-        inside = zone[tree.offer_node] == top
-        members = np.flatnonzero(inside).tolist()
+        inside = group == top
         lowest, highest = _around(problem, price, zone, top)
-        own = adder[inside]
         yield _Case(
+            problem,
             tuple(name for name, its in zip(tree.names, zone.tolist(), strict=True) if its == top),
-            tuple(_moved(problem.offers[i].curve, -float(adder[i])) for i in members),
+            alone[top],
+            aggregate(supply[top]),
             setpoint[inside],
+            adder[inside],
             float(price[top]),
             lowest,
             highest,
-            problem.price_cap - own,
-            problem.price_floor - own,
-            problem.k,
             PRICE_PER_KWH / 2 if problem.linear else 0.0,  # programmes find prices to their tolerance
         )
 
@@ -279,16 +277,15 @@ def _around(problem: Problem, price: Floats, zone: Ints, top: int) -> tuple[floa
 
 
 def _bounds(problem: Problem) -> tuple[float, float]:
-    """The price floor and cap, as the nodes of those with the most extreme adders see them."""
-    adder = problem.adder_per_kwh
-    if adder.any() or problem.linear:
+    """The price floor and cap; nothing where adders lead a node's price beyond them."""
+    if problem.adder_per_kwh.any() or problem.linear:
         return -math.inf, math.inf
     return problem.price_floor, problem.price_cap
 
 
 def _own_adders(problem: Problem, clearing: Clearing, price: Floats) -> Floats:
     """By offer, what its price lies above its node's: as it was cleared, else as is known before."""
-    paid = _numbers(clearing.participant_price[offer.era] for offer in problem.offers)
+    paid = problem.in_order(clearing.participant_price)
     known = problem.adder_per_kwh - _linear_prices(problem, clearing) @ problem.weights
     cleared = np.round(paid - price[problem.tree.offer_node], 12)
     adder: Floats = np.where(np.isnan(cleared), known, cleared)
@@ -299,13 +296,5 @@ def _linear_prices(problem: Problem, clearing: Clearing) -> Floats:
     return np.array([clearing.linear_price.get(limit.name, 0.0) for limit in problem.linear], dtype=float)
 
 
-def _moved(curve: OfferCurve, by: float) -> OfferCurve:
-    return shift(curve, by) if by else curve
-
-
-def _step(price: float, below_kw: float, above_kw: float) -> OfferCurve:
-    return OfferCurve(np.array([price, price]), np.array([below_kw, above_kw]))
-
-
-def _numbers(values: Iterator[float | None]) -> Floats:
+def _numbers(values: Iterable[float | None]) -> Floats:
     return np.array([math.nan if value is None else value for value in values], dtype=float)

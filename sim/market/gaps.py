@@ -25,7 +25,8 @@ from enum import Enum
 
 import numpy as np
 
-from sim.curves import Flags, Floats, Ints, OfferCurve, clip
+from sim.curves import Flags, Floats, OfferCurve, clip
+from sim.market.offered import places
 from sim.market.problem import Clearing, ClearingPolicy, Offer, Problem
 from sim.tolerances import POWER_KW, PRICE_PER_KWH
 
@@ -60,9 +61,9 @@ def has_gaps(problem: Problem) -> bool:
     return any(offer.min_run_kw > 0 for offer in problem.offers)
 
 
-def between(problem: Problem, clearing: Clearing) -> Flags:
+def in_gap(problem: Problem, clearing: Clearing) -> Flags:
     """For each offer, whether its set-point lies where it cannot be: above rest, below its minimum."""
-    amount, minimum = np.abs(_setpoints(problem, clearing)), _minimums(problem)
+    amount, minimum = np.abs(problem.in_order(clearing.setpoint_kw)), _minimums(problem)
     return (amount > POWER_KW) & (amount < minimum - POWER_KW)
 
 
@@ -75,7 +76,7 @@ def decided(problem: Problem, clearing: Clearing) -> Problem:
     if not has_gaps(problem):
         return problem
     made: dict[str, Decision] = {}
-    for offer, p_kw in zip(problem.offers, _setpoints(problem, clearing).tolist(), strict=True):
+    for offer, p_kw in zip(problem.offers, problem.in_order(clearing.setpoint_kw).tolist(), strict=True):
         if 0 < offer.min_run_kw <= abs(p_kw) + POWER_KW:
             made[offer.era] = Decision.TAKE if p_kw < 0 else Decision.GIVE
         elif offer.min_run_kw > 0 and abs(p_kw) <= POWER_KW and offer.curve.min_kw <= 0 <= offer.curve.max_kw:
@@ -86,7 +87,7 @@ def decided(problem: Problem, clearing: Clearing) -> Problem:
 def clear(problem: Problem, policy: ClearingPolicy) -> Decided:
     """Clear by a policy, such that nobody is left between resting and running."""
     relaxed = policy(problem)
-    if not has_gaps(problem) or not between(problem, relaxed).any():
+    if not has_gaps(problem) or not in_gap(problem, relaxed).any():
         return Decided(relaxed)
     made, clearing = _settle(problem, policy, relaxed, {})
     for offer in _worth_running(problem, clearing, made):
@@ -100,7 +101,7 @@ def _settle(
     problem: Problem, policy: ClearingPolicy, clearing: Clearing, made: Mapping[str, Decision]
 ) -> tuple[Mapping[str, Decision], Clearing]:
     """Decides, and clears again, until nobody is between."""
-    while (off := between(problem, clearing)).any():
+    while (off := in_gap(problem, clearing)).any():
         made = {**made, **_decisions(problem, clearing, off, made)}
         clearing = policy(_with(problem, made))
     return made, clearing
@@ -108,7 +109,7 @@ def _settle(
 
 def _decisions(problem: Problem, clearing: Clearing, off: Flags, made: Mapping[str, Decision]) -> dict[str, Decision]:
     """What becomes of those that are between: by place and direction, the first run for whom their pool is enough."""
-    setpoint, minimum, place = _setpoints(problem, clearing), _minimums(problem), _places(problem)
+    setpoint, minimum, place = problem.in_order(clearing.setpoint_kw), _minimums(problem), places(problem)[0]
     offers = problem.offers
     pool: dict[tuple[int, bool], float] = {}
     order = sorted(np.flatnonzero(off).tolist(), key=lambda i: (-abs(setpoint[i]) / minimum[i], offers[i].era))
@@ -173,15 +174,17 @@ def _trial(
 
 def _is_better(problem: Problem, trial: Clearing, clearing: Clearing) -> bool:
     """Whether a trial is worth more to all, and nobody is cut for it."""
-    cut, before = (np.abs(problem.curtailed_kw(_setpoints(problem, one))).sum() for one in (trial, clearing))
-    gain = problem.welfare(_setpoints(problem, trial)) - problem.welfare(_setpoints(problem, clearing))
+    cut, before = (np.abs(problem.curtailed_kw(problem.in_order(one.setpoint_kw))).sum() for one in (trial, clearing))
+    gain = problem.welfare(problem.in_order(trial.setpoint_kw)) - problem.welfare(
+        problem.in_order(clearing.setpoint_kw)
+    )
     return bool(cut <= before + POWER_KW and gain > POWER_KW)
 
 
 def _told(problem: Problem, relaxed: Clearing, clearing: Clearing, made: Mapping[str, Decision]) -> Decided:
     """The clearing with what was decided, and what that cost."""
-    welfare = problem.welfare(_setpoints(problem, clearing))
-    gap = problem.welfare(_setpoints(problem, relaxed)) - welfare
+    welfare = problem.welfare(problem.in_order(clearing.setpoint_kw))
+    gap = problem.welfare(problem.in_order(relaxed.setpoint_kw)) - welfare
     resting = [era for era, decision in made.items() if decision is Decision.REST]
     note = (
         f"{len(made)} could not do what was best: {len(made) - len(resting)} run at their minimum or more, "
@@ -190,16 +193,5 @@ def _told(problem: Problem, relaxed: Clearing, clearing: Clearing, made: Mapping
     return Decided(replace(clearing, welfare=welfare, notes=(*clearing.notes, note)), gap)
 
 
-def _places(problem: Problem) -> Ints:
-    """By offer, its place: those at one place are alike to every limit."""
-    keys = np.column_stack((problem.tree.offer_node, problem.weights.T))
-    place: Ints = np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
-    return place
-
-
 def _minimums(problem: Problem) -> Floats:
     return np.array([offer.min_run_kw for offer in problem.offers], dtype=float)
-
-
-def _setpoints(problem: Problem, clearing: Clearing) -> Floats:
-    return np.array([clearing.setpoint_kw[offer.era] for offer in problem.offers], dtype=float)

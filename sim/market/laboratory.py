@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from sim.curves import Floats, Ints, aggregate
-from sim.curves import clear as crossing
+from sim.curves import CurveStack, Floats, Ints, price_inside
 from sim.errors import DegsimError, Fault, MarketError
+from sim.market import offered
 from sim.market.certificate import Violation, certify
 from sim.market.economics import economic_faults
 from sim.market.policies import locational
@@ -100,7 +100,7 @@ def reference_of(problem: Problem) -> Reference:
     free = locational.without_limits(problem, problem.adder_per_kwh)
     zone = _zones(problem, optimum)
     target: Floats = np.bincount(zone[problem.tree.offer_node], optimum.setpoint_kw, minlength=len(zone)).astype(float)
-    prices = {index: _zone_price(problem, optimum, zone, index, float(target[index])) for index in set(zone.tolist())}
+    prices = _prices(problem, optimum, zone, target)
     return Reference(
         _worth(problem, optimum.setpoint_kw),
         _worth(free, locational.on_tree(free).setpoint_kw),
@@ -129,7 +129,7 @@ def judge(problem: Problem, policy: Policy, reference: Reference | None = None) 
 
 
 def _judged(problem: Problem, policy: Policy, clearing: Clearing, known: Reference) -> Verdict:
-    setpoint = np.array([clearing.setpoint_kw[offer.era] for offer in problem.offers], dtype=float)
+    setpoint = problem.in_order(clearing.setpoint_kw)
     worth = _worth(problem, setpoint)
     broken = (*certify(problem, clearing).violations, *economic_faults(problem, clearing))
     unserved, unsold = _rationed(problem, clearing, setpoint)
@@ -181,20 +181,15 @@ def _zones(problem: Problem, optimum: locational.Outcome) -> Ints:
     return np.array(zone, dtype=np.intp)
 
 
-def _zone_price(problem: Problem, optimum: locational.Outcome, zone: Ints, index: int, target_kw: float) -> Range:
-    """All prices of a zone at which its offers sum to what they do in the optimum."""
-    own = (zone[problem.tree.offer_node] == index).tolist()
-    adders = optimum.adder.tolist()
-    offers = [
-        replace(offer, adder_per_kwh=adder)
-        for offer, adder, inside in zip(problem.offers, adders, own, strict=True)
-        if inside
-    ]
-    alone = replace(problem, offers=tuple(offers), slack=None, linear=())
-    found = crossing(aggregate(locational.offered(alone)), target_kw)
-    if found.reachable:
-        return found.price_lo, found.price_hi
-    return -math.inf, math.inf  # only the last resort balances it, and that has no price
+def _prices(problem: Problem, optimum: locational.Outcome, zone: Ints, target_kw: Floats) -> dict[int, Range]:
+    """By zone, all prices of its nodes at which its offers sum to what they do in the optimum."""
+    supply = offered.by_group(problem, optimum.adder, zone[problem.tree.offer_node], len(zone))
+    prices = {}
+    for top in dict.fromkeys(zone.tolist()):
+        found = CurveStack(supply[top]).crossing(float(target_kw[top]))
+        # What only the last resort balances has no price where that has none.
+        prices[top] = (found.price_lo, found.price_hi) if found.reachable else (-math.inf, math.inf)
+    return prices
 
 
 def _volumes(
@@ -205,17 +200,12 @@ def _volumes(
     Set-points are optimal exactly if each is on its curve at an equilibrium price of its zone, any of them, and the zone
     sums to its target.
     """
-    inside = {index: _inside(lo, hi) for index, (lo, hi) in prices.items()}
+    inside = {index: price_inside(lo, hi) for index, (lo, hi) in prices.items()}
     group = zone[problem.tree.offer_node]
     own = np.array([inside[index] for index in group.tolist()], dtype=float) + optimum.adder
-    low, high = problem.stack.span(own)
-    # The last resort is a choice at the cap and floor, and where there are none it is what was cut.
-    low = np.minimum(
-        np.where(own <= problem.price_floor + PRICE_PER_KWH, np.minimum(low, 0.0), low), optimum.setpoint_kw
-    )
-    high = np.maximum(
-        np.where(own >= problem.price_cap - PRICE_PER_KWH, np.maximum(high, 0.0), high), optimum.setpoint_kw
-    )
+    low, high = offered.with_last_resort(problem, own, *problem.stack.span(own))
+    # Where the last resort has no price, it is what was cut.
+    low, high = np.minimum(low, optimum.setpoint_kw), np.maximum(high, optimum.setpoint_kw)
     near = np.clip(0.0, low, high)
 
     def sums(values: Floats) -> Floats:
@@ -225,13 +215,6 @@ def _volumes(
     least = sums(np.abs(near)) + np.abs(target_kw - sums(near))
     most = np.minimum(2 * injected - target_kw, 2 * withdrawn + target_kw)
     return float(least.sum() / 2), float(np.maximum(most, least).sum() / 2)
-
-
-def _inside(lo: float, hi: float) -> float:
-    """A price of a range, inside of it where it has an inside."""
-    if math.isfinite(lo) and math.isfinite(hi):
-        return (lo + hi) / 2
-    return lo + 1 if math.isfinite(lo) else hi - 1 if math.isfinite(hi) else 0.0
 
 
 # --- what a clearing says ---------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import numpy as np
 
 from sim.curves import CurveStack, OfferCurve, clip
 from sim.errors import CurveError, MarketError
-from sim.market.orders import whole_curve
+from sim.market.offered import whole_curve
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Offer, Problem, names_price_outside
 from sim.tolerances import POWER_KW
@@ -80,7 +80,7 @@ def gain_per_h(problem: Problem, clearing: Clearing, offer: Offer) -> float:
     Power that no price moves is worth the price cap, or costs the floor, where there is one.  A set-point that the curve
     does not reach cannot be done: minus infinity.
     """
-    whole = whole_curve(problem, offer.curve)
+    whole = whole_curve(offer.curve, problem.price_floor, problem.price_cap)
     p_kw, price = clearing.setpoint_kw[offer.era], clearing.participant_price[offer.era]
     if not whole.min_kw - POWER_KW <= p_kw <= whole.max_kw + POWER_KW:
         return -math.inf

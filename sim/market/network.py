@@ -12,16 +12,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sim.curves import PRICE_DECIMALS, Flags, Floats, Ints, OfferCurve, Plateau
+from sim.curves import PRICE_DECIMALS, Flags, Floats, Ints, OfferCurve
 from sim.market import programme
 from sim.market.problem import Problem
 from sim.tolerances import PRICE_PER_KWH
 
 _SOLVED = PRICE_PER_KWH / 10
 """Prices that programmes find are known to this."""
-
-_SAME_PRICE = PRICE_PER_KWH / 2
-"""A computed price is known to this; what a curve does within it, it may do at that price."""
 
 _SAME = 1e-6
 """Prices that differ by less are one: on a flat slope, rounded powers leave that much open."""
@@ -157,19 +154,3 @@ def bounded(problem: Problem, unnamed: float) -> Problem:
         price_cap=cap if math.isfinite(cap) else unnamed,
         price_floor=floor if math.isfinite(floor) else -unnamed,
     )
-
-
-def choices(problem: Problem, price: Floats) -> tuple[Plateau, Floats, Floats]:
-    """What each offer of a bounded problem may do at its own price, with its last resort; and what its curve alone allows,
-    (least, most)."""
-    floor, cap = problem.price_floor, problem.price_cap
-    low, high = problem.stack.low(price - _SAME_PRICE), problem.stack.high(price + _SAME_PRICE)
-    least = np.where(price <= floor + PRICE_PER_KWH, np.minimum(low, 0.0), low)
-    most = np.where(price >= cap - PRICE_PER_KWH, np.maximum(high, 0.0), high)
-    # Known adders lead beyond the cap and floor, where the last resort is no choice any more.
-    most = np.where(price < floor - PRICE_PER_KWH, np.minimum(most, 0.0), most)
-    least = np.where(price > cap + PRICE_PER_KWH, np.maximum(least, 0.0), least)
-    plateau = Plateau.of(least, most, problem.is_slack)
-    if problem.sharing != "PRO_RATA" and plateau.free:
-        plateau = plateau.shared_equally() if problem.sharing == "EQUAL_SHARE" else plateau.shared_in_turn(problem.rank)
-    return plateau, low, high

@@ -7,7 +7,6 @@ any price asks the price floor.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,8 +14,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from sim.curves import SAME_KW, OfferCurve, Point, aggregate
+from sim.curves import SAME_KW, OfferCurve, Point
 from sim.errors import Fault, MarketError
+from sim.market.offered import whole_curve
 from sim.market.problem import Clearing, Deal, Offer, Problem, record
 
 PIECES = 16
@@ -74,7 +74,7 @@ def whole_curves(problem: Problem) -> list[OfferCurve]:
 
     Raises ``MarketError`` that names whoever takes or gives at any price where there is no price cap or floor to bid.
     """
-    whole = [whole_curve(problem, offer.curve) for offer in problem.offers]
+    whole = [whole_curve(offer.curve, problem.price_floor, problem.price_cap) for offer in problem.offers]
     faults = tuple(
         fault
         for index, (offer, curve) in enumerate(zip(problem.offers, whole, strict=True))
@@ -83,16 +83,6 @@ def whole_curves(problem: Problem) -> list[OfferCurve]:
     if faults:
         raise MarketError("market", faults)
     return whole
-
-
-def whole_curve(problem: Problem, curve: OfferCurve) -> OfferCurve:
-    """A curve with its last resort at the price cap and floor of the problem, as far as there are any."""
-    parts = [curve]
-    if curve.max_kw < 0 and math.isfinite(problem.price_cap):
-        parts.append(OfferCurve(np.full(2, problem.price_cap), np.array([0.0, -curve.max_kw])))
-    if curve.min_kw > 0 and math.isfinite(problem.price_floor):
-        parts.append(OfferCurve(np.full(2, problem.price_floor), np.array([-curve.min_kw, 0.0])))
-    return aggregate(parts)
 
 
 def settled(

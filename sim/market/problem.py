@@ -230,6 +230,11 @@ class Problem:
             np.concatenate((-inside, inside, self.weights)), np.concatenate((-tree.lower_kw, tree.upper_kw, most))
         )
 
+    def in_order(self, by_era: Mapping[str, float | None]) -> Floats:
+        """Values of all eras in the order of the offers; NaN where there is none."""
+        values = (by_era[offer.era] for offer in self.offers)
+        return np.array([math.nan if value is None else value for value in values], dtype=float)
+
     def exceeded(self, setpoint_kw: Floats) -> bool:
         """Whether these set-points exceed any linear limit."""
         values = (self.weights @ setpoint_kw).tolist()

@@ -57,12 +57,14 @@ def _among_others(problem: Problem, asks: float, pays: float) -> Problem:
     """The market without the slack, at prices between what it pays and what it asks."""
     floor, cap = max(problem.price_floor, pays), min(problem.price_cap, asks)
     offers = (
-        replace(offer, curve=between(offer.curve, asks, pays)) for offer in problem.offers if offer.era != problem.slack
+        replace(offer, curve=within_tariff(offer.curve, asks, pays))
+        for offer in problem.offers
+        if offer.era != problem.slack
     )
     return replace(problem, offers=tuple(offers), price_floor=floor, price_cap=cap, slack=None)
 
 
-def between(curve: OfferCurve, asks: float, pays: float) -> OfferCurve:
+def within_tariff(curve: OfferCurve, asks: float, pays: float) -> OfferCurve:
     """What is left of a curve where everybody may buy at one price and sell at another.
 
     What is wanted at more than ``asks`` is wanted at that; what would be given for less than ``pays`` is given for that; and

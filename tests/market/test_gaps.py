@@ -28,7 +28,7 @@ def car(era: str, price: float, kw: float = 11.0, least_kw: float = SIX_AMPERES_
 
 
 def running(problem: Problem, clearing: Clearing) -> dict[str, float]:
-    assert not gaps.between(problem, clearing).any()
+    assert not gaps.in_gap(problem, clearing).any()
     return {offer.era: -clearing.setpoint_kw[offer.era] for offer in problem.offers if offer.min_run_kw}
 
 
@@ -149,7 +149,7 @@ def with_minimums(draw: st.DrawFn):
 @given(with_minimums())
 def test_nobody_is_left_between_and_the_limits_are_kept(problem):
     done = gaps.clear(problem, locational.clear)
-    assert not gaps.between(problem, done.clearing).any()
+    assert not gaps.in_gap(problem, done.clearing).any()
     assert done.gap_per_h >= -1e-6
     found = certify(problem, done.clearing).violations
     able = {offer.era for offer in problem.offers if offer.curve.min_kw <= 0 <= offer.curve.max_kw}
@@ -160,7 +160,7 @@ def test_nobody_is_left_between_and_the_limits_are_kept(problem):
 @settings(max_examples=60, deadline=None)
 @given(with_minimums(), st.sampled_from([pay_as_clear.clear, none.clear]))
 def test_any_policy_can_be_held_to_minimums(problem, policy):
-    assert not gaps.between(problem, gaps.clear(problem, policy).clearing).any()
+    assert not gaps.in_gap(problem, gaps.clear(problem, policy).clearing).any()
 
 
 @settings(max_examples=60, deadline=None)

@@ -16,6 +16,7 @@ from sim.curves import OfferCurve
 from sim.errors import MarketError, MessageError
 from sim.market import programme
 from sim.market.certificate import certify
+from sim.market.offered import by_offer
 from sim.market.policies import POLICIES, curtail_only, locational, pay_as_clear
 from sim.market.problem import Clearing, Limit, LinearLimit, Problem, slack_prices
 from sim.market.wire_form import clear_message, read_problem
@@ -171,7 +172,7 @@ def dual_value(problem: Problem, clearing: Clearing) -> float:
 
 def by_programme(problem: Problem) -> programme.Solution:
     """The same market, every offer by itself, as a linear programme."""
-    offered = locational.offered(problem)
+    offered = by_offer(problem)
     rows = problem.rows
     found = programme.solve(offered, programme.System(rows.matrix, rows.most, np.zeros(len(rows.most), bool)), 1e-9)
     assert found is not None

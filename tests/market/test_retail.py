@@ -13,7 +13,7 @@ from sim.curves import OfferCurve
 from sim.market.economics import broken, shortfall
 from sim.market.policies import POLICIES
 from sim.market.problem import MARGIN, Deal, Offer, Problem, slack_prices
-from sim.market.retail import between
+from sim.market.retail import within_tariff
 from tests.market.books import demand, fixed, retailer, supply
 from tests.strategies import curves, problems
 
@@ -88,7 +88,7 @@ def test_what_is_bid_is_efficient_beside_a_retailer_too(problem):
 @given(curve=curves(), ends=st.tuples(st.integers(-3, 4), st.integers(0, 5)))
 def test_between_two_tariffs_a_curve_is_itself_and_nobody_offers_what_no_one_takes(curve: OfferCurve, ends):
     pays, asks = ends[0] / 10, (ends[0] + ends[1]) / 10
-    cut = between(curve, asks, pays)
+    cut = within_tariff(curve, asks, pays)
     assert cut.low(pays - 0.01) <= 0 <= cut.high(asks + 0.01)
     assert (cut.prices[1:] >= cut.prices[:-1]).all()
     assert (cut.powers[1:] >= cut.powers[:-1]).all()
@@ -101,7 +101,7 @@ def test_between_two_tariffs_a_curve_is_itself_and_nobody_offers_what_no_one_tak
 
 def test_without_a_tariff_a_curve_is_left_as_it_is():
     curve = OfferCurve.of([(0.1, -3), (0.4, 2)])
-    assert between(curve, math.inf, -math.inf) == curve
+    assert within_tariff(curve, math.inf, -math.inf) == curve
 
 
 @pytest.mark.parametrize("name", ["muda", "huang", "continuous"])

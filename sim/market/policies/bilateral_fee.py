@@ -17,8 +17,8 @@ import numpy as np
 from sim.curves import Floats, aggregate
 from sim.errors import Fault, MarketError
 from sim.market import network
-from sim.market.network import Held, Link, Network, bounded, carrying, choices, unnamed_price
-from sim.market.policies import locational
+from sim.market.network import Held, Link, Network, bounded, carrying, unnamed_price
+from sim.market.offered import by_offer, choices
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Deal, Offer, Problem, record
 from sim.tolerances import POWER_KW, PRICE_PER_KWH
@@ -90,7 +90,7 @@ def _everything(problem: Problem) -> float:
 
 
 def _network(problem: Problem, links: Sequence[Link]) -> Network:
-    offered, at = locational.offered(problem), problem.tree.offer_node
+    offered, at = by_offer(problem), problem.tree.offer_node
     nodes = len(problem.tree.names)
     curves = [aggregate([offered[index] for index in np.flatnonzero(at == node)]) for node in range(nodes)]
     return Network(curves, np.arange(nodes), links, nodes, np.zeros((0, nodes)), np.zeros(0))

@@ -11,9 +11,10 @@ from dataclasses import replace
 import numpy as np
 
 from sim.curves import Ints, aggregate
-from sim.errors import Fault, MarketError
+from sim.errors import MarketError
 from sim.market import programme
-from sim.market.network import Held, Link, Network, bounded, carrying, choices, hold, unnamed_price
+from sim.market.network import Held, Link, Network, bounded, carrying, hold, unnamed_price
+from sim.market.offered import by_offer, choices, places
 from sim.market.policies import locational
 from sim.market.policies.locational import Outcome
 from sim.market.policy import Policy
@@ -30,7 +31,7 @@ def clear(problem: Problem) -> Clearing:
     """
     unnamed = unnamed_price(problem)
     whole = bounded(problem, unnamed)
-    place, first = _places(problem)
+    place, first = places(problem)
     network = _network(whole, place, first)
     held = hold(network, problem.k, unnamed) or hold(_eased(problem, network), problem.k, unnamed)
     if held is None:
@@ -40,15 +41,8 @@ def clear(problem: Problem) -> Clearing:
     return locational.recorded(problem, "dlmp", _outcome(whole, held, place), notes)
 
 
-def _places(problem: Problem) -> tuple[Ints, Ints]:
-    """The place of each offer, and an offer of each place: one node and one set of weights is one place."""
-    keys = np.column_stack((problem.tree.offer_node, problem.weights.T))
-    _, first, place = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    return place.reshape(-1), first
-
-
 def _network(problem: Problem, place: Ints, first: Ints) -> Network:
-    offered, tree = locational.offered(problem), problem.tree
+    offered, tree = by_offer(problem), problem.tree
     curves = [aggregate([offered[index] for index in np.flatnonzero(place == here)]) for here in range(len(first))]
     # A limit that is more than all there is holds nothing back, and a programme wants numbers.
     everything = sum(curve.max_kw - curve.min_kw for curve in curves)
@@ -89,15 +83,8 @@ def _direction(held: Held, parent: int, node: int) -> Direction | None:
 
 
 def _unmet(problem: Problem, network: Network) -> MarketError:
-    """The tree's limits can always be kept, by doing nothing; so it is the linear ones that cannot."""
     soft = np.arange(network.nodes + len(network.most)) >= network.nodes
-    beyond = programme.excess(network.all_curves, network.system, soft)[soft]
-    faults = tuple(
-        Fault(f"linear/{index}/most", f"{limit.name} cannot be kept: it is exceeded by {by:g} at least")
-        for index, (limit, by) in enumerate(zip(problem.linear, beyond.tolist(), strict=True))
-        if by > limit.tolerance / 1000
-    )
-    return MarketError("dlmp", faults or "the linear limits cannot be kept together")
+    return locational.unmet(problem, programme.excess(network.all_curves, network.system, soft)[soft])
 
 
 POLICY = Policy(

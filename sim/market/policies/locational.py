@@ -21,7 +21,7 @@ import numpy as np
 from sim import curves
 from sim.curves import SAME_KW, Crossing, CurveStack, Flags, Floats, Ints, OfferCurve, Plateau
 from sim.errors import Fault, MarketError
-from sim.market import programme
+from sim.market import offered, programme
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Direction, Limit, Problem, Tree, record
 from sim.tolerances import POWER_KW, PRICE_PER_KWH
@@ -99,8 +99,8 @@ def on_tree(problem: Problem) -> Outcome:
     market = _hold(tree, _by_node(problem, adder), _Bounds(tree.lower_kw, tree.upper_kw), _price_rule(problem, adder))
     price = market.price[tree.offer_node]
     # Curves are asked as they were added up: moved to the price of the node.
-    low, high = _as_seen(problem, adder).span(price)
-    setpoint, held = _share(tree, _plateau(problem, low, high, price + adder), market)
+    low, high = offered.as_seen(problem, adder).span(price)
+    setpoint, held = _share(tree, offered.plateau(problem, price + adder, low, high), market)
     return _outcome(problem, market, setpoint, held, adder, low, high)
 
 
@@ -111,9 +111,7 @@ def _within_linear_limits(problem: Problem) -> Outcome:
     linear_price = _linear_price(problem, optimum)
     adder = problem.adder_per_kwh - linear_price @ problem.weights
     market = _hold(tree, _by_node(problem, adder), _Bounds(tree.lower_kw, tree.upper_kw), _price_rule(problem, adder))
-    own = market.price[tree.offer_node] + adder
-    low, high = problem.stack.low(own - _SAME_PRICE), problem.stack.high(own + _SAME_PRICE)
-    plateau = _plateau(problem, low, high, own)
+    plateau, low, high = offered.choices(problem, market.price[tree.offer_node] + adder)
     powers, place_price = places.share(problem.rows.most, plateau, optimum.powers, _parting(market, linear_price))
     binding = _directions(place_price, len(market.held))
     held = tuple(by_price or by_share for by_price, by_share in zip(market.held, binding, strict=True))
@@ -152,13 +150,9 @@ def _outcome(
     return Outcome(setpoint, held, price, named, adder, low, high, prices)
 
 
-_SAME_PRICE = PRICE_PER_KWH / 2
-"""Prices that linear programmes found are known to this; what a curve does within it, it may do at that price."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Places:
-    """Places of the grid that every limit treats alike: one node, one set of weights.  The offers of one are one.
+    """Places of the grid (``offered.places``).  The offers of one are one.
 
     place: of each offer.  matrix: all limits (``Problem.rows``), one column per place.
     """
@@ -169,20 +163,20 @@ class _Places:
 
     @classmethod
     def of(cls, problem: Problem) -> _Places:
-        """The places in an order that does not depend on that of the offers."""
-        keys = np.column_stack((problem.tree.offer_node, problem.weights.T))
-        _, first, place = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-        return cls(place.reshape(-1).astype(np.intp), len(first), problem.rows.matrix[:, first])
+        """The places of a problem."""
+        place, first = offered.places(problem)
+        return cls(place, len(first), problem.rows.matrix[:, first])
 
     def optimum(self, problem: Problem) -> programme.Solution:
         """Powers of the places, and prices of the limits."""
-        offered = [curves.aggregate(here) for here in _offered(problem, problem.adder_per_kwh, self.place, self.count)]
+        adder = problem.adder_per_kwh
+        supply = [curves.aggregate(here) for here in offered.by_group(problem, adder, self.place, self.count)]
         most = problem.rows.most
         system = programme.System(self.matrix, most, np.zeros(len(most), dtype=bool))
-        solution = programme.solve(offered, system, PRICE_PER_KWH / 10)
+        solution = programme.solve(supply, system, PRICE_PER_KWH / 10)
         if solution is None:
             is_linear = np.arange(len(most)) >= len(most) - len(problem.linear)
-            raise _unmet(problem, programme.excess(offered, system, is_linear)[is_linear])
+            raise unmet(problem, programme.excess(supply, system, is_linear)[is_linear])
         return solution
 
     def share(self, most: Floats, plateau: Plateau, optimum_kw: Floats, parting: Flags) -> tuple[Floats, Floats]:
@@ -221,8 +215,8 @@ def _reaching(queue: OfferCurve, power_kw: float) -> OfferCurve:
     return OfferCurve(queue.prices, powers)
 
 
-def _unmet(problem: Problem, beyond: Floats) -> MarketError:
-    """The tree's limits can always be kept, by doing nothing; so it is the linear ones that cannot."""
+def unmet(problem: Problem, beyond: Floats) -> MarketError:
+    """That nothing keeps the linear limits, by how much each is exceeded at least; the tree's, doing nothing keeps."""
     faults = tuple(
         Fault(f"linear/{index}/most", f"{limit.name} cannot be kept: it is exceeded by {by:g} at least")
         for index, (limit, by) in enumerate(zip(problem.linear, beyond.tolist(), strict=True))
@@ -276,16 +270,16 @@ class _Held:
     zone: Ints
 
 
-def _hold(tree: Tree, offered: Sequence[Sequence[OfferCurve | CurveStack]], bounds: _Bounds, rule: _Rule) -> _Held:
+def _hold(tree: Tree, supply: Sequence[Sequence[OfferCurve | CurveStack]], bounds: _Bounds, rule: _Rule) -> _Held:
     """Prices at which the sum at and below every node stays within its bounds, and that at the root is zero."""
     lower, upper = bounds.lower_kw.tolist(), bounds.upper_kw.tolist()
-    total: list[OfferCurve] = [curves.aggregate([])] * len(offered)
+    total: list[OfferCurve] = [curves.aggregate([])] * len(supply)
     below: list[OfferCurve] = []
-    for node in reversed(range(len(offered))):
+    for node in reversed(range(len(supply))):
         below = [curves.clip(total[child], -lower[child], upper[child]) for child in tree.children[node]]
         if node:
-            total[node] = curves.aggregate([*offered[node], *below])
-    chosen, zone = [rule(CurveStack([*offered[0], *below]).crossing())], [0]
+            total[node] = curves.aggregate([*supply[node], *below])
+    chosen, zone = [rule(CurveStack([*supply[0], *below]).crossing())], [0]
     held: list[Direction | None] = [None]
     for node, parent in enumerate(tree.parent[1:], start=1):
         local, direction = _local(total[node], chosen[parent], lower[node], upper[node], rule)
@@ -320,13 +314,13 @@ def _price_rule(problem: Problem, adder: Floats) -> _Rule:
     """
     floor, cap = problem.price_floor, problem.price_cap
     offsets = {0.0, *adder.tolist()}
-    floors, caps = ({_at_node(end, offset) for offset in offsets} for end in (floor, cap))
+    floors, caps = ({offered.at_node(end, offset) for offset in offsets} for end in (floor, cap))
 
     def rule(crossing: Crossing) -> _Chosen:
         lo = max(crossing.price_lo, min(floor, crossing.price_hi))
         hi = min(crossing.price_hi, max(cap, crossing.price_lo))
         if lo < hi and lo in floors and hi in caps:
-            return _Chosen(_somewhere(lo, hi), named=False)
+            return _Chosen(curves.price_inside(lo, hi), named=False)
         price = curves.price_between(lo, hi, problem.k)
         return _Chosen(lo, named=False) if price is None else _Chosen(price, named=True)
 
@@ -335,90 +329,16 @@ def _price_rule(problem: Problem, adder: Floats) -> _Rule:
 
 def _place_rule(crossing: Crossing) -> _Chosen:
     lo, hi = crossing.price_lo, crossing.price_hi
-    return _Chosen(_somewhere(lo, hi) if lo < hi else lo, named=True)
-
-
-def _somewhere(lo: float, hi: float) -> float:
-    """Any price that is inside a range, ends excluded."""
-    if math.isfinite(lo) and math.isfinite(hi):
-        return (lo + hi) / 2
-    return lo + 1 if math.isfinite(lo) else hi - 1 if math.isfinite(hi) else 0.0
-
-
-def offered(problem: Problem) -> list[OfferCurve]:
-    """By offer: its curve at the price of its node, with its last resort at the price cap and floor."""
-    alone = np.arange(len(problem.offers))
-    return [curves.aggregate(one) for one in _offered(problem, problem.adder_per_kwh, alone, len(alone))]
+    return _Chosen(curves.price_inside(lo, hi) if lo < hi else lo, named=True)
 
 
 def _by_node(problem: Problem, adder: Floats) -> list[list[OfferCurve | CurveStack]]:
-    return _offered(problem, adder, problem.tree.offer_node, len(problem.tree.names))
-
-
-def _offered(problem: Problem, adder: Floats, group: Ints, count: int) -> list[list[OfferCurve | CurveStack]]:
-    """By group: the curves of its offers at the price of their node, and their last resort at the price cap and floor."""
-    stack = _as_seen(problem, adder)
-    by_group: list[list[OfferCurve | CurveStack]] = [[part] for part in stack.parted(group, count)]
-    for end, most, kw in (
-        (problem.price_cap, 1.0, -np.minimum(stack.max_kw, 0.0)),
-        (problem.price_floor, -1.0, np.maximum(stack.min_kw, 0.0)),
-    ):
-        if math.isfinite(end):
-            for place, offset, total in _alike(group, adder, kw):
-                step = (0.0, total) if most > 0 else (-total, 0.0)
-                by_group[place].append(_step(_at_node(end, offset), *step))
-    return by_group
-
-
-def _alike(group: Ints, adder: Floats, kw: Floats) -> Iterator[tuple[int, float, float]]:
-    """(group, adder, sum of their kW) of those that share both and have any, in the order of the first of each."""
-    some = np.flatnonzero(kw)
-    keys = np.column_stack((group[some], adder[some]))
-    found, first, which = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    total = np.bincount(which.reshape(-1), kw[some], minlength=len(found))
-    for index in np.argsort(first).tolist():
-        yield int(found[index, 0]), float(found[index, 1]), float(total[index])
-
-
-def _as_seen(problem: Problem, adder: Floats) -> CurveStack:
-    """The curves of all offers as their nodes see them."""
-    return CurveStack(_moved(problem, adder)) if adder.any() else problem.stack
-
-
-def _moved(problem: Problem, adder: Floats) -> list[OfferCurve]:
-    """The curves of all offers as their nodes see them: a price at the node is that plus the adder to them."""
-    pairs = zip(problem.offers, adder.tolist(), strict=True)
-    return [curves.shift(offer.curve, -by) if by else offer.curve for offer, by in pairs]
-
-
-def _at_node(price: float, adder: float) -> float:
-    """What the node's price is where somebody with this adder has this price, as ``curves.shift`` keeps it."""
-    return round(price - adder, curves.PRICE_DECIMALS) if adder else price
+    return offered.by_group(problem, adder, problem.tree.offer_node, len(problem.tree.names))
 
 
 def _added(price: float, adder: float) -> float:
     """The price of somebody with this adder, where the node's is this."""
     return round(price + adder, curves.PRICE_DECIMALS) if adder else price
-
-
-def _step(price: float, below_kw: float, above_kw: float) -> OfferCurve:
-    return OfferCurve(np.array([price, price]), np.array([below_kw, above_kw]))
-
-
-def _plateau(problem: Problem, low: Floats, high: Floats, price: Floats) -> Plateau:
-    """What each offer may do at its price: what its curve leaves open, and the last resort at the floor and cap.
-
-    Adders bring prices beyond these, where the last resort is no longer a choice.
-    """
-    floor, cap = problem.price_floor, problem.price_cap
-    low = np.where(price <= floor + PRICE_PER_KWH, np.minimum(low, 0.0), low)
-    high = np.where(price >= cap - PRICE_PER_KWH, np.maximum(high, 0.0), high)
-    high = np.where(price < floor - PRICE_PER_KWH, np.minimum(high, 0.0), high)
-    low = np.where(price > cap + PRICE_PER_KWH, np.maximum(low, 0.0), low)
-    plateau = Plateau.of(low, high, problem.is_slack)
-    if problem.sharing == "PRO_RATA" or not plateau.free:
-        return plateau
-    return plateau.shared_equally() if problem.sharing == "EQUAL_SHARE" else plateau.shared_in_turn(problem.rank)
 
 
 def _share(tree: Tree, plateau: Plateau, market: _Held) -> tuple[Floats, tuple[Direction | None, ...]]:

@@ -8,8 +8,6 @@ Electricity Journal 14(6), 2001).
 
 from __future__ import annotations
 
-import numpy as np
-
 from sim.curves import SAME_KW, CurveStack, Floats
 from sim.market.orders import whole_curves
 from sim.market.policies import pay_as_clear
@@ -29,8 +27,7 @@ def clear(problem: Problem) -> Clearing:
     Raises ``MarketError`` that names whoever takes or gives at any price where no price cap or floor says what that bids.
     """
     own = CurveStack(whole_curves(problem))
-    cleared = pay_as_clear.clear(problem).setpoint_kw
-    setpoint = np.array([cleared[offer.era] for offer in problem.offers], dtype=float)
+    setpoint = problem.in_order(pay_as_clear.clear(problem).setpoint_kw)
     prices = _own_prices(problem, setpoint, own.welfare(setpoint))
     receipts = sum((price or 0.0) * p_kw for price, p_kw in zip(prices, setpoint.tolist(), strict=True))
     return record(

@@ -20,7 +20,7 @@ import numpy as np
 
 from sim.curves import SAME_KW, Flags, Floats, Ints, OfferCurve
 from sim.errors import Fault, MarketError
-from sim.market.orders import whole_curve
+from sim.market.offered import whole_curve
 from sim.market.policies.bilateral_fee import GRID_FEE
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Deal, Problem, record
@@ -60,7 +60,7 @@ def clear(problem: Problem, fee: float = 0.0, rho: float | None = None, rounds: 
 
 def negotiated(problem: Problem, fee_per_kwh: Floats, rho: float | None = None, rounds: int = ROUNDS) -> Clearing:
     """The same with a fee for every pair, a symmetric matrix in the order of the offers: what sets products apart."""
-    curves = [whole_curve(problem, offer.curve) for offer in problem.offers]
+    curves = [whole_curve(offer.curve, problem.price_floor, problem.price_cap) for offer in problem.offers]
     _refuse_rigid(problem, curves)
     peers = Peers.of(curves, fee_per_kwh, rho)
     talk = peers.talk(rounds)

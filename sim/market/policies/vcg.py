@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from sim.curves import SAME_KW, CurveStack, Floats, OfferCurve, aggregate, clip
+from sim.market.offered import by_offer
 from sim.market.orders import whole_curves
 from sim.market.policies import locational
 from sim.market.policy import Policy
@@ -32,7 +33,7 @@ def clear(problem: Problem) -> Clearing:
     """
     whole_curves(problem)
     optimum = locational.clear(problem)
-    setpoint = np.array([optimum.setpoint_kw[offer.era] for offer in problem.offers], dtype=float)
+    setpoint = problem.in_order(optimum.setpoint_kw)
     worth = _worth_one_by_one(problem, setpoint) if problem.linear else _worth_on_the_tree(problem, setpoint)
     trades = np.abs(setpoint) > SAME_KW
     receipts = np.where(trades, worth + problem.adder_per_kwh * setpoint, 0.0)
@@ -51,7 +52,7 @@ def clear(problem: Problem) -> Clearing:
 
 def _worth_on_the_tree(problem: Problem, setpoint_kw: Floats) -> Floats:
     """By offer, what its set-point is worth to all others [currency/h], against its doing nothing."""
-    tree, offered = problem.tree, locational.offered(problem)
+    tree, offered = problem.tree, by_offer(problem)
     here: list[list[int]] = [[] for _ in tree.names]
     for index, node in enumerate(tree.offer_node.tolist()):
         here[node].append(index)
@@ -85,7 +86,7 @@ def _around(tree: Tree, offered: list[list[OfferCurve]]) -> list[OfferCurve]:
 
 def _worth_one_by_one(problem: Problem, setpoint_kw: Floats) -> Floats:
     """As on the tree, where linear limits hold too: the others' gain now less what it would be, had one not offered."""
-    value = CurveStack(locational.offered(problem))
+    value = CurveStack(by_offer(problem))
     present = value.welfare(setpoint_kw)
     worth = np.zeros(len(setpoint_kw))
     for index in np.flatnonzero(np.abs(setpoint_kw) > SAME_KW).tolist():
