@@ -193,7 +193,8 @@ class MPC:
 
     risk: quantile of the forecast to plan with, 0..1; above 0.5 prices are taken to be higher than expected, so that what is
     needed is drawn sooner and what is stored is given later.  None: the expected value.  end: what a store without a target
-    holds at the end is worth the mean forecast price (mean), or nothing (empty), or has to be what it is now (cyclic).
+    holds at the end is worth what it would bring at the mean forecast price, losses and wear taken off (mean), or nothing
+    (empty), or has to be what it is now (cyclic).
     """
 
     risk: float | None = None
@@ -240,8 +241,10 @@ def _last_worth(problem: StoreProblem, priced: list[Point], end: str) -> Worth:
     if target is not None or end == "cyclic":
         wanted = problem.level_kwh if target is None else target
         return Worth.target(wanted, last.missing_per_kwh, 0.0, problem.full_kwh, 0.0)
-    mean = sum(sell for _, sell in priced) / len(priced) if end == "mean" else 0.0
-    return Worth.flat(0.0, problem.full_kwh, mean * last.discharge_efficiency)
+    if end == "empty":
+        return Worth.flat(0.0, problem.full_kwh, 0.0)
+    mean = sum(sell for _, sell in priced) / len(priced)
+    return Worth.flat(0.0, problem.full_kwh, (mean - last.wear_per_kwh) * last.discharge_efficiency)
 
 
 def _bid(problem: StoreProblem, worth: Worth) -> Bid:

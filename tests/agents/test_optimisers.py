@@ -215,6 +215,16 @@ def test_a_battery_s_end_may_be_worth_the_mean_nothing_or_the_level_of_the_begin
     assert cyclic.high(0.19) == -2.0
 
 
+def test_what_is_kept_beyond_the_end_will_wear_the_battery_as_well() -> None:
+    """Else a battery among equal prices would never give anything: later is always beyond the end."""
+    slot = Slot(5.0, 5.0, 0.0, 10.0, CAP, discharge_efficiency=0.9, wear_per_kwh=0.03)
+    problem = store(0.0, [0.3], target_kwh=None, slots=(slot, slot), full_kwh=10.0, level_kwh=8.0)
+    problem = replace(problem, prices=Forecast("PRICE", "tx", 0, 0, (0.3, 0.3)), least_kw=-5.0, most_kw=5.0)
+    for optimise in (MPC(), Fan()):
+        curve = optimise(problem).curve
+        assert (curve.high(0.299), curve.high(0.301)) == (0.0, 5.0)
+
+
 def test_a_driver_who_may_leave_early_pays_more_now() -> None:
     sure, unsure = (car(30.0, MPC(), departure_sd_s=sd, hours=12.0) for sd in (0.0, 4 * 3600.0))
     curves = [agent.offer(DAYS.interval(1), 600) for agent in (sure, unsure)]
