@@ -371,6 +371,12 @@ RENT, LOSSES = "congestion rent", "losses"
 MARGIN = "retail margin"
 """Account of what the slack's tariff leaves it with between its two prices, on what it need not have carried."""
 
+SPREAD = "spread"
+"""Account of what buyers pay and sellers do not get."""
+
+GRID_FEE = "grid fee"
+"""Account of what trades pay to the grid."""
+
 
 def grid_accounts(
     problem: Problem,

@@ -17,7 +17,7 @@ from sim.curves import OfferCurve
 from sim.errors import MarketError
 from sim.market.economics import broken, surplus_per_h
 from sim.market.policies import bilateral_fee, pay_as_clear, peer_to_peer
-from sim.market.problem import Clearing, Limit, Offer, Problem
+from sim.market.problem import GRID_FEE, Clearing, Limit, Offer, Problem
 from tests.market.books import GRID, demand, fixed, retailer, supply
 from tests.strategies import curves, problems, step_curves
 
@@ -72,7 +72,7 @@ def with_fees(case: dict) -> Clearing:
 def test_trades_with_fees_are_those_that_are_known(case):
     clearing = with_fees(case)
     assert traded(clearing) == pytest.approx(case["trades"], abs=NEAR)
-    fees = clearing.accounts.get(bilateral_fee.GRID_FEE, 0.0)
+    fees = clearing.accounts.get(GRID_FEE, 0.0)
     assert fees == pytest.approx(case["fees"], abs=NEAR)
     gains = clearing.welfare - fees
     assert gains == pytest.approx(case.get("gains", gains), abs=NEAR)
@@ -98,7 +98,7 @@ def test_a_fee_of_every_market_on_the_way_adds_up(case):
     assert (deal.seller, deal.buyer, deal.kw) == ("pv", "load", pytest.approx(1))
     assert deal.paid_per_kwh == pytest.approx(case["buyer_pays"], abs=NEAR)
     assert deal.received_per_kwh == pytest.approx(case["seller_receives"], abs=NEAR)
-    assert clearing.accounts == {bilateral_fee.GRID_FEE: pytest.approx(case["fees"], abs=NEAR)}
+    assert clearing.accounts == {GRID_FEE: pytest.approx(case["fees"], abs=NEAR)}
 
 
 def test_neighbours_come_first():
@@ -193,7 +193,7 @@ def test_peers_agree_on_what_is_known(case, rho):
     clearing = peer_to_peer.negotiated(problem, fees_of(problem, case["fee"]), rho)
     assert broken(problem, clearing, peer_to_peer.POLICY.promises) == ()
     assert clearing.notes[0].startswith("converged: yes, in ")
-    fees = clearing.accounts.get(bilateral_fee.GRID_FEE, 0.0)
+    fees = clearing.accounts.get(GRID_FEE, 0.0)
     assert clearing.welfare - fees == pytest.approx(case["gains"], abs=near)
     for pair, kw in case.get("trades", {}).items():
         assert traded(clearing).get(pair, 0.0) == pytest.approx(kw, abs=near)

@@ -15,7 +15,7 @@ from sim.curves import OfferCurve
 from sim.errors import MarketError
 from sim.market.economics import broken
 from sim.market.policies import POLICIES, curtail_only, none, time_of_use
-from sim.market.problem import Limit, LinearLimit, Offer, Problem, slack_prices
+from sim.market.problem import MARGIN, Limit, LinearLimit, Offer, Problem, slack_prices
 from tests.market.books import GRID, demand, fixed, retailer, street, supply
 from tests.strategies import problems
 
@@ -38,7 +38,7 @@ def test_everybody_answers_the_price_of_its_own_direction():
     assert clearing.participant_price == {
         "retailer": 0.20, "keen": 0.20, "idle": None, "pv": 0.05, "dear": None, "battery": None,
     }  # fmt: skip
-    assert clearing.accounts == {none.MARGIN: pytest.approx(4 * 0.15)}
+    assert clearing.accounts == {MARGIN: pytest.approx(4 * 0.15)}
 
 
 def test_who_does_not_care_trades_and_who_could_do_both_rests():

@@ -20,14 +20,11 @@ from sim.market import network
 from sim.market.network import Held, Link, Network, bounded, carrying, unnamed_price
 from sim.market.offered import by_offer, choices
 from sim.market.policy import Policy
-from sim.market.problem import Clearing, Deal, Offer, Problem, record
+from sim.market.problem import GRID_FEE, Clearing, Deal, Offer, Problem, record
 from sim.tolerances import POWER_KW, PRICE_PER_KWH
 
 TAU = 0.01
 """Fee for one unit of distance, which is one transformer where nothing else is given [currency/kWh]."""
-
-GRID_FEE = "grid fee"
-"""Account of what trades pay to the grid."""
 
 
 def clear(problem: Problem, tau: float = TAU) -> Clearing:

@@ -13,11 +13,8 @@ from collections.abc import Iterator, Sequence
 from sim.market.matching import Margin, best, margin, one_sided
 from sim.market.orders import PIECES, Book, Fill, Order, book_of, settled
 from sim.market.policy import Policy
-from sim.market.problem import Clearing, Problem
+from sim.market.problem import SPREAD, Clearing, Problem
 from sim.market.retail import beside_a_retailer
-
-SPREAD = "spread"
-"""Account of what buyers pay and sellers do not get."""
 
 
 @beside_a_retailer

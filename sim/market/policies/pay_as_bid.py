@@ -12,12 +12,9 @@ from sim.curves import SAME_KW, CurveStack, Floats
 from sim.market.orders import whole_curves
 from sim.market.policies import pay_as_clear
 from sim.market.policy import Policy
-from sim.market.problem import Clearing, Problem, record
+from sim.market.problem import SPREAD, Clearing, Problem, record
 from sim.market.retail import beside_a_retailer
 from sim.tolerances import POWER_KW
-
-SPREAD = "spread"
-"""Account of what buyers pay and sellers do not get."""
 
 
 @beside_a_retailer

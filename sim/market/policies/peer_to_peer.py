@@ -21,9 +21,8 @@ import numpy as np
 from sim.curves import SAME_KW, Flags, Floats, Ints, OfferCurve
 from sim.errors import Fault, MarketError
 from sim.market.offered import whole_curve
-from sim.market.policies.bilateral_fee import GRID_FEE
 from sim.market.policy import Policy
-from sim.market.problem import Clearing, Deal, Problem, record
+from sim.market.problem import GRID_FEE, Clearing, Deal, Problem, record
 from sim.tolerances import POWER_KW, PRICE_PER_KWH
 
 ROUNDS = 1000

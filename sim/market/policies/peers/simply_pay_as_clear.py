@@ -8,10 +8,7 @@ from sim.errors import MarketError
 from sim.market.orders import Fill, book_of, settled
 from sim.market.policies.peers.sweep import deal, sweep
 from sim.market.policy import Policy
-from sim.market.problem import Clearing, Problem
-
-GRID_FEE = "grid fee"
-"""Account of the fee."""
+from sim.market.problem import GRID_FEE, Clearing, Problem
 
 
 def clear(problem: Problem, *, fee: float = 0.0) -> Clearing:
