@@ -62,9 +62,12 @@ class ChargePointOperator(Aggregator):
         wanting = [part.era for part in parts if part.curve.min_kw < 0 or part.curve.max_kw > 0]
         self._lent = {era: number for era, number in self._lent.items() if era in wanting}
         free = [number for number in range(len(self._connectors_kw)) if number not in self._lent.values()]
+        least_kw = {part.era: part.min_run_kw for part in parts}
         for era in wanting:
-            if era not in self._lent and free:
-                self._lent[era] = free.pop(0)
+            fitting = [number for number in free if self._connectors_kw[number] >= least_kw[era]]
+            if era not in self._lent and fitting:
+                self._lent[era] = fitting[0]
+                free.remove(fitting[0])
         return tuple(self._connected(part) for part in parts)
 
     def _connected(self, part: Offer) -> Offer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import mesa
@@ -135,6 +136,12 @@ def test_cars_keep_their_connector_and_those_beyond_wait_until_one_is_free() -> 
     later = agent.seated((car(3), car(2)))
     assert [part.curve.min_kw for part in later] == [-11.0, -3.7]
     assert [part.curve.min_kw for part in agent.seated((car(1), car(2), car(3)))] == [0.0, -3.7, -11.0]
+
+
+def test_a_car_is_given_no_connector_that_cannot_carry_its_least_power() -> None:
+    agent = operator(connectors=(3.7, 11.0))
+    slow, choosy, late = car(1), replace(car(2), min_run_kw=4.1), replace(car(3), min_run_kw=4.1)
+    assert [part.curve.min_kw for part in agent.seated((choosy, late, slow))] == [-11.0, 0.0, -3.7]
 
 
 @given(st.lists(st.floats(1, 22), min_size=1, max_size=4), st.integers(1, 6))
