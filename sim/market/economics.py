@@ -2,7 +2,8 @@
 
 | condition | holds when                                                                                             |
 |-----------|--------------------------------------------------------------------------------------------------------|
-| rational  | nobody would rather not have traded: what it pays or gets is no worse than its own curve               |
+| rational  | nobody would rather not have traded: what it pays or gets is no worse than its own curve; a promise of  |
+|           | that leaves out who was put at its minimum and is owed its uplift                                      |
 | money     | what participants receive at their prices and what is left with named accounts sums to zero            |
 | solvent   | the accounts together are not below zero: nobody has to pay in (weak budget balance)                   |
 | nonprofit | the accounts together are zero (strong budget balance)                                                 |
@@ -71,10 +72,25 @@ def shortfall(problem: Problem, clearing: Clearing) -> float:
 
 
 def broken(problem: Problem, clearing: Clearing, promises: Iterable[str]) -> tuple[Violation, ...]:
-    """Whatever the clearing breaks of these promises; "efficient", which one clearing cannot show, is not looked at."""
+    """Whatever the clearing breaks of these promises; "efficient", which one clearing cannot show, is not looked at.
+
+    Who was put at its minimum may be worse off: that is what its uplift tells.
+    """
     promised = frozenset(promises)
-    found = [violation for violation in certify(problem, clearing).violations if violation.condition in promised]
-    return (*found, *(violation for violation in economic_faults(problem, clearing) if violation.condition in promised))
+    found = (*certify(problem, clearing).violations, *economic_faults(problem, clearing))
+    owed = at_minimum(problem, clearing)
+    return tuple(
+        one for one in found if one.condition in promised and not (one.condition == "rational" and one.who in owed)
+    )
+
+
+def at_minimum(problem: Problem, clearing: Clearing) -> frozenset[str]:
+    """Who runs at the minimum below which it cannot."""
+    return frozenset(
+        offer.era
+        for offer in problem.offers
+        if offer.min_run_kw > 0 and abs(abs(clearing.setpoint_kw[offer.era]) - offer.min_run_kw) <= POWER_KW
+    )
 
 
 def economic_faults(problem: Problem, clearing: Clearing) -> Iterator[Violation]:

@@ -16,9 +16,9 @@ import numpy as np
 
 from sim.curves import CurveStack, Floats, Ints, price_inside
 from sim.errors import DegsimError, Fault, MarketError
-from sim.market import offered
+from sim.market import gaps, offered
 from sim.market.certificate import Violation, certify
-from sim.market.economics import economic_faults
+from sim.market.economics import at_minimum, economic_faults
 from sim.market.policies import locational
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Problem, receipts_per_h
@@ -94,6 +94,10 @@ class Verdict:
         return [found for found in self.broken if found.condition in conditions]
 
 
+class _UnreadableError(Exception):
+    """Something that a policy returned cannot be judged."""
+
+
 def reference_of(problem: Problem) -> Reference:
     """What the oracle knows.  Raises ``MarketError`` where no set-points keep all linear limits."""
     optimum = locational.optimum(problem)
@@ -113,18 +117,27 @@ def reference_of(problem: Problem) -> Reference:
 def judge(problem: Problem, policy: Policy, reference: Reference | None = None) -> Verdict:
     """What the oracle says about this policy's clearing of the problem.  Nothing that the policy does is raised.
 
+    Who rests or runs at a minimum is decided as in a run (``gaps``); the reference is the optimum as if nobody had one.
+
     reference: that of the problem, if it is known already.
     """
     promises = tuple(sorted(policy.promises))
+
+    def readable(market: Problem) -> Clearing:
+        clearing = policy.clear(market)
+        unreadable = next(_unreadable(market, clearing), None)
+        if unreadable:
+            raise _UnreadableError(unreadable)
+        return clearing
+
     try:
-        clearing = policy.clear(problem)
+        clearing = gaps.clear(problem, readable).clearing
+    except _UnreadableError as error:
+        return Verdict(policy.name, promises, failed=str(error))
     except DegsimError as error:
         return Verdict(policy.name, promises, failed=_said(error, policy.name), refused=isinstance(error, MarketError))
     except Exception as error:  # a policy from outside may fail in any way
         return Verdict(policy.name, promises, failed=f"failed with {type(error).__name__}: {error}")
-    unreadable = next(_unreadable(problem, clearing), None)
-    if unreadable:
-        return Verdict(policy.name, promises, failed=unreadable)
     return _judged(problem, policy, clearing, reference or reference_of(problem))
 
 
@@ -133,8 +146,13 @@ def _judged(problem: Problem, policy: Policy, clearing: Clearing, known: Referen
     worth = _worth(problem, setpoint)
     broken = (*certify(problem, clearing).violations, *economic_faults(problem, clearing))
     unserved, unsold = _rationed(problem, clearing, setpoint)
-    best = known.worth if policy.heeds_limits else known.worth_unlimited
-    promised = [found for found in broken if found.condition in policy.promises]
+    best = _best(problem, policy, clearing, known)
+    owed = at_minimum(problem, clearing)
+    promised = [
+        found
+        for found in broken
+        if found.condition in policy.promises and not (found.condition == "rational" and found.who in owed)
+    ]
     if "efficient" in policy.promises and worth < best - _tolerance(best):
         promised.append(Violation("efficient", "market", f"the best is worth {best - worth:g} more", best - worth))
     prices = [*_traded_prices(problem, clearing), *(p for p in clearing.price_per_kwh.values() if p is not None)]
@@ -159,6 +177,17 @@ def _judged(problem: Problem, policy: Policy, clearing: Clearing, known: Referen
         needs_slack=problem.slack is None and any(found.condition == "balance" for found in broken),
         notes=clearing.notes,
     )
+
+
+def _best(problem: Problem, policy: Policy, clearing: Clearing, known: Reference) -> float:
+    """The worth that an efficient policy comes to: with whoever has a minimum as it was decided, for that is no promise."""
+    if not gaps.has_gaps(problem):
+        return known.worth if policy.heeds_limits else known.worth_unlimited
+    as_decided = gaps.decided(problem, clearing)
+    if policy.heeds_limits:
+        return _worth(problem, locational.optimum(as_decided).setpoint_kw)
+    free = locational.without_limits(as_decided, as_decided.adder_per_kwh)
+    return _worth(problem, locational.on_tree(free).setpoint_kw)
 
 
 # --- what the oracle knows --------------------------------------------------------------------------------------------
@@ -239,6 +268,9 @@ def _unreadable(problem: Problem, clearing: object) -> Iterator[str]:
     eras, nodes = [offer.era for offer in problem.offers], problem.tree.names
     yield from _unusable(clearing.setpoint_kw, "setpoint_kw", eras)
     yield from _unusable(clearing.participant_price, "participant_price", eras, optional=True)
+    for name in ("setpoint_kw", "participant_price"):
+        known = frozenset(eras)
+        yield from (f"{name} has {era!r}, who has not offered" for era in getattr(clearing, name) if era not in known)
     yield from _unusable(clearing.price_per_kwh, "price_per_kwh", nodes, optional=True)
     for name in ("accounts", "flow_kw", "adder_per_kwh", "linear_price", "linear_value"):
         yield from _unusable(getattr(clearing, name), name)

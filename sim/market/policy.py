@@ -18,7 +18,7 @@ PROMISES: Mapping[str, str] = MappingProxyType(
         "limits": "every flow is within its limits",
         "adders": "prices part only where a limit is reached",
         "linear": "linear limits are priced as they bind",
-        "rational": "nobody is worse off than without trading, by its own curve",
+        "rational": "nobody is worse off than without trading, by its own curve, but who was put at its minimum",
         "money": "what participants receive and what is left with others sums to zero",
         "solvent": "nobody has to pay in",
         "nonprofit": "nothing is left with anybody who is no participant",

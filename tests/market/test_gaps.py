@@ -14,7 +14,7 @@ from agents.rounds import clear_and_certify
 from sim.curves import OfferCurve
 from sim.market import gaps
 from sim.market.certificate import certify
-from sim.market.economics import uplift_per_h
+from sim.market.economics import broken, uplift_per_h
 from sim.market.policies import POLICIES, locational, none, pay_as_clear
 from sim.market.problem import Clearing, Offer, Problem
 from tests.market.books import demand, fixed, retailer, street, supply
@@ -195,3 +195,18 @@ def test_the_rule_comes_near_the_best_of_all_decisions(cars, import_kw):
     done = gaps.clear(problem, locational.clear)
     assert done.clearing.welfare <= best + 1e-6
     assert done.clearing.welfare >= best - max((o.curve.prices[0] - 0.1) * o.min_run_kw for o in offers) - 1e-6
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.integers(10, 60), min_size=1, max_size=6),
+    st.integers(0, 30),
+    st.integers(1, 12),
+    st.integers(2, 40),
+    st.sampled_from(["locational", "pay-as-clear", "bilateral-fee"]),
+)
+def test_a_promise_to_let_nobody_lose_leaves_out_who_was_put_at_its_minimum(worth, ask, pv_kw, import_kw, name):
+    offers = (*(car(f"ev-{n}", price / 100) for n, price in enumerate(worth)), supply("pv", ask / 100, pv_kw, "tx-1"))
+    problem = street(retailer(0.08, 0.3), *offers, import_kw=import_kw, price_floor=-1, price_cap=2)
+    clearing = gaps.clear(problem, POLICIES[name].clear).clearing
+    assert broken(problem, clearing, POLICIES[name].promises & {"rational", "money", "balance"}) == ()

@@ -263,3 +263,31 @@ def test_options_reach_the_policy_and_its_name():
     assert (cheap.price, dear.price) == ((5, 5), (8, 8))
     assert cheap.policy == "pymarket-stepwise:k=1"
     assert abs(cheap.missing) < PRICE_PER_KWH
+
+
+def test_who_cannot_run_below_a_minimum_is_decided_before_anybody_is_judged():
+    """The pump would get 1 of its 4 kW: it rests or runs, and no policy is blamed for what it could not do."""
+    problem = Problem(
+        (
+            retailer(0.1, 0.3),
+            replace(demand("car", 0.35, 5), min_run_kw=4.0),
+            replace(demand("pump", 0.28, 5), min_run_kw=4.0),
+            supply("pv", 0.2, 6),
+        ),
+        price_floor=-1,
+        price_cap=2,
+        slack="retailer",
+    )
+    known = reference_of(problem)
+    for known_policy in POLICIES.values():
+        verdict = judge(problem, known_policy, known)
+        assert not verdict.at_fault, verdict
+        assert verdict.failed or verdict.share <= 1 + 1e-9
+
+
+def test_who_has_not_offered_has_no_set_point():
+    def adds(problem: Problem) -> Clearing:
+        clearing = POLICIES["pay-as-clear"].clear(problem)
+        return replace(clearing, setpoint_kw={**clearing.setpoint_kw, "ghost": 5.0})
+
+    assert judge(problem_of("rosetta-a"), outside(adds)).failed == "setpoint_kw has 'ghost', who has not offered"
