@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from agents.optimisers import Optimise
 from agents.twins.inverter import CURVES, Curve, curve_fault
+from agents.twins.thermal import LEAST_HOURS
 from scenarios.fields import Finite, Model, Name, NonNegative, Positive, Share, unless
 from scenarios.optimisation import optimiser
 
@@ -70,6 +71,10 @@ def _positive(value: Normal | Lognormal | Uniform) -> Normal | Lognormal | Unifo
     if not isinstance(value, Lognormal) and value.low <= 0:
         raise ValueError(f"low {value.low} must be above 0")
     return value
+
+
+def _most(value: float | Normal | Lognormal | Uniform) -> float:
+    return value if isinstance(value, float | int) else value.high
 
 
 def _hours(value: Normal | Uniform) -> Normal | Uniform:
@@ -182,6 +187,14 @@ class HouseholdSpec(PopulationSpec):
     kind: Literal["household"]
     scale: NonNegative = 1.0
     tasks: tuple[TaskSpec, ...] = unless(())
+
+    @model_validator(mode="after")
+    def _tasks_differ(self) -> Self:
+        names = [task.name for task in self.tasks]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"tasks: several are called {', '.join(repeated)}")
+        return self
 
 
 class SolarSpec(InverterPopulation):
@@ -313,6 +326,12 @@ class HeatPumpSpec(PopulationSpec):
             raise ValueError(f"low_c {self.low_c} must be below high_c {self.high_c}")
         if not self.low_c <= self.comfortable_c <= self.high_c:
             raise ValueError(f"target_c {self.target_c} is not within {self.low_c}..{self.high_c}")
+        slowest_h = math.prod(map(_most, (self.resistance_k_per_kw, self.capacity_kwh_per_k)))
+        if slowest_h < LEAST_HOURS:
+            what = (
+                f"times capacity_kwh_per_k is {slowest_h:g} h, below {LEAST_HOURS:g} h: such a building stores nothing"
+            )
+            raise ValueError(f"resistance_k_per_kw {what}")
         return self
 
     @property

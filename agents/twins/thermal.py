@@ -12,6 +12,10 @@ from sim.feeder import Floats
 
 Mode = Literal["heat", "cool"]
 
+LEAST_HOURS = 0.1
+"""A building whose temperature follows the weather faster than within this time constant R C is a mistake: an hour would leave
+``exp(-10)`` of what is stored."""
+
 
 @dataclass(frozen=True, slots=True)
 class Building:
@@ -32,6 +36,11 @@ class Building:
         values = (self.resistance_k_per_kw, self.capacity_kwh_per_k, self.power_kw, self.cop)
         if not all(value > 0 for value in values):
             raise TwinError("building", f"resistance, capacity, power and COP {values}: all must be above 0")
+        if self.resistance_k_per_kw * self.capacity_kwh_per_k < LEAST_HOURS:
+            hours = self.resistance_k_per_kw * self.capacity_kwh_per_k
+            raise TwinError(
+                "building", f"resistance times capacity is {hours:g} h, below {LEAST_HOURS:g} h: it stores nothing"
+            )
 
     @property
     def sign(self) -> int:

@@ -118,6 +118,8 @@ def test_discomfort_is_counted_in_kelvin_hours() -> None:
 def test_a_building_that_cannot_be_is_refused() -> None:
     with pytest.raises(TwinError):
         Building("heat", 0.0, 8.0, 3.0, 3.5)
+    with pytest.raises(TwinError, match="it stores nothing"):
+        Building("heat", 0.01, 0.001, 3.0, 3.5)
     with pytest.raises(TwinError):
         ThermalTwin(HOUSE, np.zeros(2), indoor_c=20.0, low_c=23.0, high_c=20.0)
 

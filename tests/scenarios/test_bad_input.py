@@ -13,6 +13,9 @@ from scenarios.reader import read
 from sim.errors import ScenarioError
 from tests.conftest import STREET, TWO_HOURS
 
+HEAT_PUMP = {"kind": "heat_pump", "power_kw": 3}
+TASK = {"name": "dishes", "energy_kwh": 1, "power_kw": 2, "earliest_h": 13, "deadline_h": 20}
+
 
 def street(tmp_path: Path, change: Any) -> Path:
     document = yaml.safe_load(STREET.read_text(encoding="utf-8"))
@@ -45,6 +48,25 @@ def refused(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], *arg
         (lambda d: d.pop("tariffs"), "tariffs: is missing"),
         (lambda d: d.update(interval_min=7), "interval_min: 7 minutes do not divide a day of 1440"),
         (lambda d: d.update(interval_min=10), "interval_min: profiles come every 15 minutes"),
+        (
+            lambda d: d["populations"].append({**HEAT_PUMP, "resistance_k_per_kw": 0.01, "capacity_kwh_per_k": 0.001}),
+            "populations[5]: resistance_k_per_kw times capacity_kwh_per_k is 1e-05 h",
+        ),
+        (
+            lambda d: d["populations"].append(
+                {
+                    **HEAT_PUMP,
+                    "resistance_k_per_kw": {"distribution": "uniform", "low": 1e-6, "high": 1},
+                    "capacity_kwh_per_k": {"distribution": "uniform", "low": 1e-6, "high": 0.11},
+                }
+            ),
+            "it stores nothing",
+        ),
+        (
+            lambda d: d["populations"][0].update(tasks=[TASK, TASK]),
+            "populations[0]: tasks: several are called dishes",
+        ),
+        (lambda d: d.update(start="2016-05-17T09:10:00"), "start: 09:10:00 lies between two steps of the profiles"),
         (lambda d: d.update(start="2016-07-01T00:00:00"), "its windows: 2016-05-16 00:00:00 to 2016-05-23 00:00:00"),
         (lambda d: d.update(time_zone="Europe/Atlantis"), "time_zone: 'Europe/Atlantis' is not an IANA time zone"),
         (lambda d: d["feeder"].update(name="simbench-semiurb5"), "did you mean simbench-semiurb4?"),
