@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
 import math
+import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from results.text import short
 from scenarios.catalog import policy
 from sim.errors import MarketError, MessageError, nearest
+from sim.market import gaps
 from sim.market.laboratory import Range, Reference, Verdict, judge, reference_of
 from sim.market.misreport import Misreport, greatest_gain
 from sim.market.policies import POLICIES
 from sim.market.policies.peers import PEERS
 from sim.market.policy import Policy
-from sim.market.problem import Problem
-from sim.market.wire_form import read_problem
+from sim.market.problem import Clearing, Problem
+from sim.market.wire_form import read_problem, unsolved
 
 ALL = "all"
 """Stands for every policy of the table."""
@@ -86,18 +90,36 @@ def show(
     try:
         known = reference_of(problem)
     except MarketError as error:
-        raise MessageError(source, error.faults) from error
+        raise MessageError(source, tuple(unsolved(error, data, problem))) from error
     rows = [_row(problem, one, known, misreports) for one in chosen]
     document = _document(source, known, rows) if as_json else None
-    out("\n".join(table(source, problem, known, rows)) if document is None else json.dumps(document))
+    lines = table(source, problem, known, rows) if document is None else [json.dumps(document)]
+    out("\n".join(map(_printable, lines)))
     return not any(row.verdict.at_fault for row in rows)
 
 
 def _row(problem: Problem, one: Policy, known: Reference, misreports: bool) -> Row:
+    if _group(one.name) == _OUTSIDE:
+        one = _kept_apart(one)
     verdict = judge(problem, one, known)
     if verdict.failed or not misreports:
         return Row(one, verdict)
     return Row(one, verdict, greatest_gain(one, problem, tries=TRIES))
+
+
+def _kept_apart(one: Policy) -> Policy:
+    """A policy from outside, with a market of its own to write into, and whose prints are talk and no data."""
+
+    def clear(problem: Problem) -> Clearing:
+        with contextlib.redirect_stdout(sys.stderr):
+            return one.clear(copy.deepcopy(problem))
+
+    return replace(one, clear=clear)
+
+
+def _printable(line: str) -> str:
+    """A line that commands no terminal, whatever the names of participants hold."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
 
 
 # --- as a table -------------------------------------------------------------------------------------------------------
@@ -151,7 +173,9 @@ def _headline(source: str, problem: Problem, known: Reference) -> Iterator[str]:
         if math.isclose(known.worth, known.worth_unlimited, abs_tol=1e-6)
         else f", {_number(known.worth_unlimited)} without limits"
     )
-    yield f"best: welfare {_number(known.worth)} per h{free}; volume {_range(known.volume_kw)} kW; price {_places(known.price)}"
+    minimum = ", as if nobody had a minimum" if gaps.has_gaps(problem) else ""
+    volume, price = _range(known.volume_kw), _places(known.price)
+    yield f"best: welfare {_number(known.worth)} per h{free}{minimum}; volume {volume} kW; price {price}"
 
 
 def _places(price: Mapping[str, Range]) -> str:
@@ -185,16 +209,17 @@ def _cells(verdict: Verdict) -> Iterator[str]:
         )
         yield from (f"{head:<{_NAME}}{line}" for head, line in zip((name, *[""] * len(said)), said, strict=False))
         return
+    unserved = sum(verdict.unserved_kw.values())
     cells = [
         _fitting(verdict.price, _COLUMNS[0][1] - 1) if verdict.price else "-",
-        _number(verdict.volume_kw),
-        _number(verdict.welfare),
+        _fitting((verdict.volume_kw, verdict.volume_kw), _COLUMNS[1][1] - 1),
+        _fitting((verdict.welfare, verdict.welfare), _COLUMNS[2][1] - 1),
         "-" if verdict.share is None else _percent(verdict.share),
         _yes(verdict.volume_efficient),
         _yes(verdict.price_in_equilibrium),
         _yes(not verdict.breaks("balance")),
         _yes(not verdict.breaks("limits")),
-        _number(sum(verdict.unserved_kw.values())) if verdict.unserved_kw else "-",
+        _fitting((unserved, unserved), _COLUMNS[8][1] - 1) if unserved else "-",
     ]
     kept = len(verdict.promises) - len({found.condition for found in verdict.broken_promises})
     yield _line(name, cells, _worse_off(verdict.worse_off), _money(verdict), f"{kept}/{len(verdict.promises)}")
@@ -246,7 +271,10 @@ def _block(title: str, lines: Sequence[str]) -> Iterator[str]:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.{0 if share == 1 or abs(share) >= 1.1 else 1}f}%"
+    """With a digit after the point where that says something, and never wider than its column."""
+    whole = math.isclose(share, 1, abs_tol=1e-9) or share >= 1.1 or share <= -0.9
+    text = f"{100 * share:.{0 if whole else 1}f}%"
+    return text if len(text) < _COLUMNS[3][1] else f"{100 * share:.0e}%".replace("e+0", "e").replace("e+", "e")
 
 
 def _yes(holds: bool | None) -> str:

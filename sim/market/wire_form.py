@@ -71,7 +71,7 @@ def clear_message(data: object, policy: Policy, source: str) -> dict[str, object
     try:
         done = gaps.clear(problem, policy.clear)
     except MarketError as error:
-        raise MessageError(source, tuple(_unsolved(error, data, problem))) from error
+        raise MessageError(source, tuple(unsolved(error, data, problem))) from error
     result = result_of(problem, done.clearing, certify(problem, done.clearing))
     return _wrapped(data, {"aggregationResult": {**result, **_more(problem, done)}})
 
@@ -493,7 +493,7 @@ def _pointed(
         yield Fault(where + pointer or "/", fault.what, fault.remedy)
 
 
-def _unsolved(error: MarketError, data: object, problem: Problem) -> Iterator[Fault]:
+def unsolved(error: MarketError, data: object, problem: Problem) -> Iterator[Fault]:
     """The faults of a policy that cannot clear what a message asks for; everything in it was read, in its order."""
     _, where = _request_in(_Reader(), data)
     places = {"offers": range(len(problem.offers)), "limits": range(len(problem.limits))}

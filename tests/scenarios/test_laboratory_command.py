@@ -243,3 +243,76 @@ def test_every_book_can_be_named_and_says_what_it_is(capsys: Capture) -> None:
     assert cli.main(["list", "books"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [path.stem for path in sorted(laboratory.BOOKS.glob("*.json"))]
+
+
+def book(folder: Path, *participants: dict[str, object], **more: object) -> str:
+    path = folder / "book.json"
+    path.write_text(json.dumps({"aggregationRequest": {"participants": participants, **more}}), "utf-8")
+    return str(path)
+
+
+def block(era: str, price: float, low_kw: float, high_kw: float, **more: object) -> dict[str, object]:
+    points = [{"price": price, "powerKW": low_kw}, {"price": price, "powerKW": high_kw}]
+    return {"era": era, "offerCurve": {"curve": points}, **more}
+
+
+def scribbles(problem: Problem) -> Clearing:
+    """A policy that prints, and writes into the market that it was given."""
+    print("thinking")  # noqa: T201
+    object.__setattr__(problem.offers[0], "era", "nobody")
+    return POLICIES["pay-as-clear"].clear(problem)
+
+
+def test_what_a_policy_writes_or_prints_is_its_own(capsys: Capture) -> None:
+    assert cli.main(["clear", "rosetta-a", "--policy", f"{HERE}:scribbles", "--policy", "locational", "--json"]) == 1
+    captured = capsys.readouterr()
+    scribbled, fair = json.loads(captured.out)["verdicts"]
+    assert scribbled["failed"] == "setpoint_kw has nothing for b1"
+    assert fair["shareOfBest"] == 1
+    assert captured.err == "thinking\n"
+
+
+def test_a_limit_that_nothing_keeps_is_pointed_at_in_the_message(tmp_path: Path, capsys: Capture) -> None:
+    limit = {"id": "v", "maximum": -9, "weights": [{"era": "house", "weight": -1}]}
+    path = book(tmp_path, block("house", 0.3, -5, 0), linearLimits=[limit], priceFloor=-1, priceCap=2)
+    assert cli.main(["clear", path, "--policy", "all"]) == 2
+    assert "/aggregationRequest/linearLimits/0/maximum: v cannot be kept" in capsys.readouterr().err
+
+
+def test_columns_stay_apart_and_names_command_no_terminal(tmp_path: Path, capsys: Capture) -> None:
+    path = book(
+        tmp_path,
+        block("\x1b[31mred", 0.4, -234567, 0),
+        block("sun", 0.1, 0, 123456.78),
+        block("mill", 9.99, 0, 1234567.8),
+        priceFloor=-1,
+        priceCap=10,
+    )
+    assert cli.main(["clear", path, "--policy", "all", "--misreports"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= laboratory.WIDTH and line.isprintable() for line in lines)
+    rows = [line for line in lines if line.startswith(tuple(POLICIES)) and "cannot clear" not in line]
+    assert len(rows) > 20
+    assert all(line[23] == line[35] == line[42] == line[51] == " " for line in rows)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(1, "100%"), (1 - 1e-12, "100%"), (0.9999, "100.0%"), (-1, "-100%"), (-0.997, "-100%"), (1.57, "157%"),
+     (-0.077, "-7.7%"), (-12345.0, "-1e6%"), (9e9, "9e11%")],
+)  # fmt: skip
+def test_a_share_fits_its_column(share: float, text: str) -> None:
+    assert laboratory._percent(share) == text
+
+
+def test_a_book_with_minimums_says_what_its_best_is(tmp_path: Path, capsys: Capture) -> None:
+    path = book(
+        tmp_path,
+        block("car", 1, -5, 0, minRunKW=4),
+        block("pump", 0.9, -5, 0, minRunKW=4),
+        block("sun", 0.2, 0, 6),
+        priceFloor=-1,
+        priceCap=2,
+    )
+    assert cli.main(["clear", path, "--policy", "all"]) == 0
+    assert "best: welfare 4.7 per h, as if nobody had a minimum; " in capsys.readouterr().out
