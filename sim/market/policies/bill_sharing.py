@@ -28,7 +28,7 @@ POLICY = Policy(
     "bill-sharing",
     clear,
     frozenset({"balance", "linear", "money", "solvent", "nonprofit"}),
-    "RETAIL",
+    "PAY_AS_CLEAR",
     "baselines; one bill for all, by consumption and generation",
     heeds_limits=False,
     source="Long, Wu, Zhang, Thomas, Cheng and Jenkins, IEEE PES General Meeting, 2017",

@@ -30,7 +30,7 @@ POLICY = Policy(
     "mid-market-rate",
     clear,
     frozenset({"balance", "linear", "money", "solvent", "nonprofit"}),
-    "RETAIL",
+    "PAY_AS_CLEAR",
     "baselines; neighbours trade in the middle of the tariff",
     heeds_limits=False,
     source="Long, Wu, Zhang, Thomas, Cheng and Jenkins, IEEE PES General Meeting, 2017",

@@ -39,7 +39,7 @@ POLICY = Policy(
     "supply-demand-ratio",
     clear,
     frozenset({"balance", "linear", "money", "solvent", "nonprofit"}),
-    "RETAIL",
+    "PAY_AS_CLEAR",
     "baselines; prices fall as more of the demand is generated within",
     heeds_limits=False,
     source="Liu, Yu, Wang, Li, Ma and Lei, IEEE Transactions on Power Systems 32(5), 2017",
