@@ -23,6 +23,7 @@ from sim.errors import Fault, MarketError
 from sim.market.offered import whole_curve
 from sim.market.policy import Policy
 from sim.market.problem import GRID_FEE, Clearing, Deal, Problem, record
+from sim.market.retail import beside_a_retailer
 from sim.tolerances import POWER_KW, PRICE_PER_KWH
 
 ROUNDS = 1000
@@ -39,8 +40,10 @@ _STEPS = 50
 """Steps in which a peer finds its best answer, each exact on the pieces it is on; two are usual."""
 
 
+@beside_a_retailer
 def clear(problem: Problem, fee: float = 0.0, rho: float | None = None, rounds: int = ROUNDS) -> Clearing:
-    """The trades that peers agree on.  The slack is a peer as the others; known adders and ``k`` are not looked at.
+    """The trades that peers agree on, beside the slack, with whom everybody trades what is left; known adders and ``k`` are
+    not looked at.
 
     fee: what a trade pays to the grid for every unit of distance between the two [currency/kWh], half from each side.
     rho: how hard peers hold on to what was named last [currency/kWh per kW]; if not given, for every pair the range of all
