@@ -33,7 +33,7 @@ def clear(problem: Problem) -> Clearing:
 def clear_one_by_one(problem: Problem, order: str = "lifo") -> Clearing:
     """The baselines, disconnected one by one until every limit is kept, with the slack taking what is left.
 
-    order: ``lifo`` disconnects the last of the offers first, ``fifo`` the first; who comes back, comes back last.
+    order: ``lifo`` disconnects the last of the offers first, ``fifo`` the first; nobody comes back.
     Raises ``MarketError`` for any other.
     """
     if order not in ORDERS:
@@ -114,13 +114,16 @@ def _by_linear_limits(problem: Problem, setpoint_kw: Floats, cut: Cut) -> Floats
 
 
 def _rooms(problem: Problem, setpoint_kw: Floats, weight: Floats) -> Iterator[Floats]:
-    """How far each that adds to a weighted sum may move towards zero: to the nearest power of its curve, then the rest."""
+    """How far each that adds to a weighted sum may move towards zero: to the nearest power of its curve, then the rest.
+
+    Nobody moves away from zero, back to a curve that one limit has cut it off from: two limits could go on like that for ever.
+    """
     near = np.clip(0.0, problem.stack.min_kw, problem.stack.max_kw)
-    way = -np.sign(weight)
-    controllable = np.minimum(np.maximum((near - setpoint_kw) * way, 0.0), np.abs(setpoint_kw))
+    adds = setpoint_kw * weight > 0
+    amount = np.abs(setpoint_kw)
+    controllable = np.where(adds, np.clip((setpoint_kw - near) * np.sign(setpoint_kw), 0.0, amount), 0.0)
     yield controllable
-    rest = setpoint_kw + controllable * way
-    yield np.minimum(np.maximum(-rest * way, 0.0), np.abs(rest))
+    yield np.where(adds, amount - controllable, 0.0)
 
 
 POLICY = Policy(
