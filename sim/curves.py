@@ -733,7 +733,7 @@ _REST = _through([(0.0, 0.0)])
 
 
 def _snap(price: float) -> float:
-    return round(price, PRICE_DECIMALS)
+    return round(price, PRICE_DECIMALS) + 0.0  # zero has no sign
 
 
 def _price_at(curve: OfferCurve, right: int, power_kw: float) -> float:

@@ -169,7 +169,7 @@ def _judged(problem: Problem, policy: Policy, clearing: Clearing, known: Referen
         price_in_equilibrium=_in_equilibrium(problem, clearing, known) if prices else None,
         worse_off={found.who: found.amount for found in broken if found.condition == "rational"},
         accounts=clearing.accounts,
-        missing=-(receipts_per_h(clearing) + sum(clearing.accounts.values())),
+        missing=0.0 - (receipts_per_h(clearing) + sum(clearing.accounts.values())),
         unserved_kw=unserved,
         unsold_kw=unsold,
         broken=broken,

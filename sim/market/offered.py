@@ -65,7 +65,7 @@ def as_seen(problem: Problem, adder: Floats) -> CurveStack:
 
 def at_node(price: float, adder: float) -> float:
     """What the node's price is where somebody with this adder has this price, as ``curves.shift`` keeps it."""
-    return round(price - adder, PRICE_DECIMALS) if adder else price
+    return round(price - adder, PRICE_DECIMALS) + 0.0 if adder else price
 
 
 def _alike(group: Ints, adder: Floats, kw: Floats) -> Iterator[tuple[int, float, float]]:

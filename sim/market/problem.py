@@ -347,10 +347,10 @@ def record(
         accounts = grid_accounts(problem, setpoint_kw, np.array(adders), participant_price, limit_price)
     return Clearing(
         policy=policy,
-        price_per_kwh=dict(zip(tree.names, node_price, strict=True)),
+        price_per_kwh=dict(zip(tree.names, map(_unsigned, node_price), strict=True)),
         adder_per_kwh=dict(zip(tree.names, adders, strict=True)),
         setpoint_kw=dict(zip(eras, (setpoint_kw + 0.0).tolist(), strict=True)),
-        participant_price=dict(zip(eras, participant_price, strict=True)),
+        participant_price=dict(zip(eras, map(_unsigned, participant_price), strict=True)),
         offset_kw={} if offset_kw is None else _non_zero(eras, offset_kw),
         curtailed_kw=_non_zero(eras, curtailed),
         flow_kw=dict(zip(tree.names, flow.tolist(), strict=True)),
@@ -409,6 +409,11 @@ def _adders(tree: Tree, price: Sequence[float | None]) -> Iterator[float]:
     for node, above in enumerate(tree.parent):
         local, upstream = price[node], price[above]
         yield 0.0 if node == 0 or local is None or upstream is None else local - upstream
+
+
+def _unsigned(price: float | None) -> float | None:
+    """A price, where zero has no sign."""
+    return None if price is None else price + 0.0
 
 
 def _non_zero(eras: Sequence[str], power_kw: Floats) -> dict[str, float]:

@@ -17,7 +17,7 @@ from typing import cast
 from sim.curves import OfferCurve, Point
 from sim.errors import CurveError, Fault, MarketError, MessageError, nearest
 from sim.market import gaps
-from sim.market.certificate import Certificate, certify
+from sim.market.certificate import Certificate, Violation, certify
 from sim.market.economics import uplift_per_h
 from sim.market.equilibrium import Zone, zones
 from sim.market.policy import Policy
@@ -117,14 +117,17 @@ def result_of(problem: Problem, clearing: Clearing, certificate: Certificate) ->
         "welfare": clearing.welfare,
         "certificate": {
             "certified": certificate.certified,
-            "violations": [
-                {"condition": found.condition, "who": found.who, "what": found.what, "amount": found.amount}
-                for found in certificate.violations
-            ],
+            "violations": [_violation(found) for found in certificate.violations],
         },
         **({"notes": list(clearing.notes)} if clearing.notes else {}),
         **({"linearLimits": [_linear_result(clearing, limit) for limit in problem.linear]} if problem.linear else {}),
     }
+
+
+def _violation(found: Violation) -> dict[str, object]:
+    """A violation; how much an infinite one is, JSON cannot say."""
+    amount = {"amount": found.amount} if math.isfinite(found.amount) else {}
+    return {"condition": found.condition, "who": found.who, "what": found.what, **amount}
 
 
 def _more(problem: Problem, done: gaps.Decided) -> dict[str, object]:

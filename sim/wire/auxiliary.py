@@ -103,12 +103,12 @@ class NodeResult(Wire, frozen=True, kw_only=True):
 
 
 class ViolationBody(Wire, frozen=True, kw_only=True):
-    """One condition that a clearing breaks."""
+    """One condition that a clearing breaks.  amount: by how much; absent where no number would be enough."""
 
     condition: Identifier
     who: Text
     what: Text
-    amount: float
+    amount: float | UnsetType = UNSET
 
 
 class CertificateBody(Wire, frozen=True, kw_only=True):

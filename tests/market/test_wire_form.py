@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.errors import MessageError
+from sim.errors import MarketError, MessageError
+from sim.market.certificate import certify
 from sim.market.policies import POLICIES
-from sim.market.wire_form import MAX_POINTS, clear_message, read_problem
+from sim.market.wire_form import MAX_POINTS, clear_message, read_problem, result_of
 from sim.wire.auxiliary import AggregatedContent
 from tests.strategies import problems
 
@@ -535,6 +537,33 @@ def test_nothing_but_an_answer_or_a_refusal_comes_of_any_json(data):
         except MessageError:
             continue
         assert "aggregationResult" in answer
+
+
+@settings(max_examples=30, deadline=None)
+@given(problems())
+def test_no_answer_has_a_number_that_json_cannot_say_or_a_zero_with_a_sign(problem):
+    for policy in POLICIES.values():
+        try:
+            clearing = policy.clear(problem)
+        except MarketError:
+            continue
+        said = json.dumps(result_of(problem, clearing, certify(problem, clearing)), allow_nan=False)
+        assert not re.search(r"-0\.0[],}]", said)
+
+
+def test_how_far_a_set_point_is_from_a_curve_that_never_reaches_it_is_left_open():
+    """roof, 4 kW at any price, and car ──tx (nothing in or out)──► grid: at no price do both rest"""
+    roof = {"era": "roof", "gridNode": "tx", "offerCurve": curve([{"price": 0, "powerKW": 4}])}
+    limit = {"era": "tx", "gridNode": "grid", "gridConstraints": {"maxForwardFlowKW": 0, "maxReverseFlowKW": 0}}
+    car = {
+        "era": "car",
+        "gridNode": "tx",
+        "offerCurve": curve([{"price": 0.2, "powerKW": -3}, {"price": 0.2, "powerKW": 0}]),
+    }
+    market = request(roof, car, gridNodes=[{"era": "grid"}, limit])
+    told = cleared(market, "curtail-lifo")["aggregationResult"]["certificate"]["violations"]
+    assert [(found["condition"], "amount" in found) for found in told] == [("curves", False)]
+    msgspec.convert({"aggregationResult": result(market, "curtail-lifo")}, AggregatedContent)
 
 
 @settings(max_examples=50, deadline=None)

@@ -63,7 +63,7 @@ def traded(problem: Problem, links: Sequence[Link]) -> Clearing:
     setpoint = choices(whole, price)[0].split(problem.tree.offer_node, held.powers)
     told = [p if ok else None for p, ok in zip(held.price.tolist(), held.named.tolist(), strict=True)]
     collected = -float(price @ setpoint)
-    rounding = PRICE_PER_KWH * (1.0 + float(np.abs(setpoint).sum()))
+    rounding = PRICE_PER_KWH * (1.0 + float(np.abs(setpoint).sum())) + POWER_KW * float(np.abs(price).max(initial=0.0))
     return record(
         problem,
         "bilateral-fee",
