@@ -130,7 +130,7 @@ def biased(view: View, accuracy: Accuracy, rng: np.random.Generator) -> Rows:
 ERROR_MODELS: Mapping[str, ErrorModel] = {
     model.name: model
     for model in (
-        ErrorModel("none", "what is going to happen: a perfect forecast", perfect),
+        ErrorModel("none", "what is going to happen; of prices, which nobody knows, what is expected of them", perfect),
         ErrorModel("persistence", "what the last day showed at that time, or the last interval", persistence),
         ErrorModel("noise", "multiplicative AR(1) error that grows with the lead, with P10, P50 and P90", noise),
         ErrorModel("bias", "too high or too low by the same share always", biased),

@@ -340,9 +340,9 @@ class ForecastsSpec(Model):
 
     variables: Annotated[tuple[Variable, ...], Field(min_length=1)] = ("PV", "LOAD", "TEMPERATURE", "PRICE")
     model: str = "noise"
-    sd: NonNegative = 0.1
+    sd: Annotated[float, Field(ge=0, le=10)] = 0.1
     correlation: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    bias: Annotated[float, Field(gt=-1, allow_inf_nan=False)] = 0.0
+    bias: Annotated[float, Field(gt=-1, le=1000)] = 0.0
     refresh_h: Annotated[int, Field(ge=1)] = 6
     horizon_h: Annotated[int, Field(ge=1, le=168)] = 24
 

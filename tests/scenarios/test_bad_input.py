@@ -66,6 +66,7 @@ def refused(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], *arg
             lambda d: d["populations"][0].update(tasks=[TASK, TASK]),
             "populations[0]: tasks: several are called dishes",
         ),
+        (lambda d: d.update(forecasts={"sd": 1e4, "bias": 1e300}), "forecasts.sd: Input should be less than or equal to 10"),
         (lambda d: d.update(start="2016-05-17T09:10:00"), "start: 09:10:00 lies between two steps of the profiles"),
         (lambda d: d.update(start="2016-07-01T00:00:00"), "its windows: 2016-05-16 00:00:00 to 2016-05-23 00:00:00"),
         (lambda d: d.update(time_zone="Europe/Atlantis"), "time_zone: 'Europe/Atlantis' is not an IANA time zone"),
