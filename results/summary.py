@@ -87,8 +87,9 @@ def _energy_lines(energy: Energy) -> Iterator[str]:
             f"self-consumption {_percent(energy.self_consumption)} · autarky {_percent(energy.autarky)}"
         )
     missing = {"cut that no curve had offered": energy.shed_kwh, "without supply": energy.unserved_kwh}
-    if any(missing.values()):
-        yield "demand: " + " · ".join(f"{kwh:,.1f} kWh {how}" for how, kwh in missing.items() if kwh)
+    told = [f"{kwh:,.1f} kWh {how}" for how, kwh in missing.items() if kwh >= 0.05]  # less would be told as 0.0
+    if told:
+        yield "demand: " + " · ".join(told)
 
 
 def _price_lines(summary: Summary) -> Iterator[str]:
