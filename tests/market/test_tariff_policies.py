@@ -174,3 +174,11 @@ def test_one_by_one_everybody_is_at_his_baseline_or_disconnected(problem, order)
 def test_without_a_limit_nobody_is_disconnected(problem):
     assert curtail_only.clear_one_by_one(problem).setpoint_kw == none.clear(problem).setpoint_kw
     assert math.isfinite(curtail_only.clear_one_by_one(problem).welfare)
+
+
+def test_of_a_tariff_only_a_slack_can_lose_of_which_more_is_asked_than_it_offers():
+    sloped = Offer("retailer", "grid", OfferCurve.of([(0.05, -9), (0.3, 10)]))
+    problem = Problem((sloped, demand("ev", 0.4, 5)), price_floor=-1, price_cap=2, slack="retailer")
+    clearing = POLICIES["time-of-use"].clear(problem)
+    assert [found.who for found in broken(problem, clearing, {"rational"})] == ["retailer"]
+    assert broken(problem, clearing, POLICIES["time-of-use"].promises) == ()

@@ -1,6 +1,7 @@
 """Time of use: the slack's tariff is told to all, and everybody answers it by himself.
 
-Nobody hears what the others do, so the cheapest hours draw everybody at once, whatever the grid can carry.
+Nobody hears what the others do, so the cheapest hours draw everybody at once, whatever the grid can carry.  Nobody loses by
+it, but a slack of which more is asked than its curve says.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def answers(problem: Problem) -> Floats:
 POLICY = Policy(
     "time-of-use",
     clear,
-    frozenset({"balance", "linear", "rational", "money", "solvent"}),
+    frozenset({"balance", "linear", "money", "solvent"}),
     "RETAIL",
     "everybody answers the tariff by himself; nothing is kept",
     heeds_limits=False,
