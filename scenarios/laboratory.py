@@ -37,6 +37,9 @@ BOOKS = Path(__file__).parent / "books"
 TRIES = 40
 """Lies about prices that are tried for each participant."""
 
+NOTHING_PER_H = 1e-9
+"""What a lie gains by rounding alone [currency/h]."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -257,7 +260,7 @@ def _broken(verdict: Verdict) -> str:
 
 
 def _lie(name: str, found: Misreport | None) -> str:
-    if found is None or found.gain_per_h <= 0:
+    if found is None or found.gain_per_h <= NOTHING_PER_H:
         return f"{name}: none pays" + (f", of some {found.tried} tried for each" if found else "")
     return f"{name}: {found.era} gains {_tidy(found.gain_per_h, 4)} per h by {found.report}"
 

@@ -316,3 +316,21 @@ def test_a_book_with_minimums_says_what_its_best_is(tmp_path: Path, capsys: Capt
     )
     assert cli.main(["clear", path, "--policy", "all"]) == 0
     assert "best: welfare 4.7 per h, as if nobody had a minimum; " in capsys.readouterr().out
+
+
+def test_what_rounding_gains_is_no_lie_that_pays_and_who_trades_both_ways_is_noted(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    points = [{"price": price, "powerKW": kw} for price, kw in ((0.1, -3), (0.15, 0), (0.25, 0), (0.35, 3))]
+    people = (
+        block("ev", 0.4, -3, 0),
+        block("wind", 0.05, 0, 2),
+        block("pv", 0.31, 0, 4),
+        {"era": "battery", "offerCurve": {"curve": points}},
+    )
+    path = book(tmp_path, *people, priceFloor=-1, priceCap=2)
+    assert cli.main(["clear", path, "--policy", "vcg", "--policy", "gsy-pay-as-bid", "--misreports"]) == 0
+    text = capsys.readouterr().out
+    assert "gains 0 per h" not in text
+    assert "vcg: none pays" in text
+    assert "gsy-pay-as-bid: 1 buy and sell, and are told the price of the difference" in text

@@ -118,18 +118,23 @@ def at_one_price(
 
 
 def at_many_prices(problem: Problem, policy: str, trades: Iterable[tuple[Match, float]]) -> Clearing:
-    """Every match at a price of its own.  What somebody earns who buys as much as he sells is named ``ROUND_TRIPS``."""
+    """Every match at a price of its own.  What somebody earns who buys as much as he sells is named ``ROUND_TRIPS``.
+
+    Who buys and sells has all that it pays and gets in the price of what is left, which may lie far from any that was named.
+    """
     trades = list(trades)
     fills = [Fill(order, match.kw, price) for match, price in trades for order in (match.buy, match.sell)]
     deals = tuple(deal(match, price, price) for match, price in trades if match.buy.era != match.sell.era)
     clearing = settled(problem, policy, fills, deals=deals)
     both_ways = {match.buy.era for match, _ in trades} & {match.sell.era for match, _ in trades}
+    told = (f"{len(both_ways)} buy and sell, and are told the price of the difference",) if both_ways else ()
     level = {era for era in both_ways if abs(clearing.setpoint_kw[era]) <= SAME_KW}
     earned = sum(_receipts(fill) for fill in fills if fill.order.era in level)
     return replace(
         clearing,
         participant_price={era: None if era in level else price for era, price in clearing.participant_price.items()},
         accounts=_named(clearing.accounts, earned),
+        notes=(*clearing.notes, *told),
     )
 
 
