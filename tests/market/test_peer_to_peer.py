@@ -292,6 +292,19 @@ def test_a_peer_names_what_is_best_for_it(drawn, data):
         assert alone or low - 1e-6 <= named[index].sum() <= high + 1e-6
 
 
+def test_a_peer_that_would_sell_at_one_price_and_buy_at_another_finds_the_one_between():
+    """It may sell to a load and buy from a grid; Newton's method alone goes to and fro between the two for ever."""
+    drawn = [
+        OfferCurve.of([(0, -1), (0, 0), (0.1, 0), (0.1, 1)]),
+        OfferCurve.of([(0, -1)]),
+        OfferCurve.of([(0, -9), (0, 9)]),
+    ]
+    wish = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    named, worth = peer_to_peer.Peers.of(drawn, np.zeros((3, 3)), 0.1)._answers(wish, np.zeros(3))
+    assert worth[0] == pytest.approx(0.05)
+    assert named[0] == pytest.approx([0, 0.5, -0.5])
+
+
 def test_fifty_peers_agree_within_the_rounds():
     slopes = ((0.05 + 0.006 * n, 1 + n % 7) for n in range(50))
     offers = [

@@ -155,8 +155,10 @@ class Peers:
 
         wish: what it would name if a kWh were worth nothing and there were no fee.  It names that less its worth / ρ, and
         nothing where the fee is not covered.  The worth at which the sum is on its curve is found by Newton's method, which
-        ends exactly, for everything here is a line on the piece it is on.
+        ends exactly, for everything here is a line on the piece it is on; where it would leave the bracket it has found, it
+        halves it.
         """
+        least, most = np.full(len(worth), -np.inf), np.full(len(worth), np.inf)
         sell, buy = wish - self.half_fee / self.rho, wish + self.half_fee / self.rho
         for _ in range(_STEPS):
             level = worth[:, None] / self.rho
@@ -164,6 +166,10 @@ class Peers:
             slope = np.where(selling | buying, 1 / self.rho, 0.0).sum(axis=1)
             wanted = np.where(selling, sell, 0.0).sum(axis=1) + np.where(buying, buy, 0.0).sum(axis=1)
             before, worth = worth, self._worth(wanted, slope, worth)
+            least = np.where(worth > before, np.maximum(least, before), least)
+            most = np.where(worth < before, np.minimum(most, before), most)
+            leaves = (worth != before) & ((worth <= least) | (worth >= most))
+            worth[leaves] = (least[leaves] + most[leaves]) / 2
             if (np.abs(worth - before) <= 1e-14 * (1 + np.abs(before))).all():
                 break
         level = worth[:, None] / self.rho
