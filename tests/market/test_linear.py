@@ -24,8 +24,8 @@ from tests.market.books import GRID, demand, fixed, retailer, supply
 from tests.market.test_problem import faults
 from tests.strategies import curves, problems, step_curves
 
-many = settings(max_examples=150, deadline=None)
-some = settings(max_examples=60, deadline=None)
+many = settings(max_examples=80, deadline=None)
+some = settings(max_examples=40, deadline=None)
 
 CAPPED = {"price_floor": -1.0, "price_cap": 2.0}
 
@@ -61,9 +61,11 @@ def test_the_slack_has_no_adder():
 
 
 @st.composite
-def limited(draw: st.DrawFn, offered: st.SearchStrategy[OfferCurve] | None = None, adders: bool = True):
-    """Market problems with known adders and linear limits, some of which nothing can keep."""
-    problem = draw(problems(offered or curves()))
+def limited(
+    draw: st.DrawFn, offered: st.SearchStrategy[OfferCurve] | None = None, adders: bool = True, least: int = -2
+):
+    """Market problems with known adders and linear limits, some of which nothing can keep unless ``least`` is 0."""
+    problem = draw(problems(offered or curves(), slack=st.booleans() if least < 0 else st.just(True)))
     known = st.sampled_from([0.0, 0.0, 0.1, -0.05, 0.013] if adders else [0.0])
     offers = tuple(o if o.era == problem.slack else replace(o, adder_per_kwh=draw(known)) for o in problem.offers)
     eras = [offer.era for offer in offers if offer.era != problem.slack]
@@ -71,7 +73,7 @@ def limited(draw: st.DrawFn, offered: st.SearchStrategy[OfferCurve] | None = Non
     for number in range(draw(st.integers(1, 3))):
         unit = draw(st.sampled_from([1.0, 1e-4]))
         weight = {era: unit * draw(st.sampled_from([0.0, 1.0, -1.0, 0.5, 0.3, 2.0])) for era in eras}
-        most = unit * draw(st.one_of(st.integers(-2, 6).map(float), st.floats(-1, 6)))
+        most = unit * draw(st.one_of(st.integers(least, 6).map(float), st.floats(max(least, -1), 6)))
         linear.append(LinearLimit(f"v-{number}", weight, most))
     return replace(problem, offers=offers, linear=tuple(linear), **CAPPED)
 
@@ -366,10 +368,22 @@ def test_what_was_cut_for_one_limit_is_cut_for_the_next_until_all_are_kept():
 
 
 @pytest.mark.parametrize("name", POLICIES)
-@settings(max_examples=40, deadline=None)
-@given(problem=limited())
+@settings(max_examples=12, deadline=None)
+@given(problem=limited(least=0))
 def test_every_policy_keeps_its_promises_beside_linear_limits(name, problem):
-    assume(problem.slack is not None and all(limit.most >= 0 for limit in problem.linear))
+    keeps_its_promises(name, problem)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", POLICIES)
+@settings(max_examples=300, deadline=None)
+@given(problem=limited(least=0))
+def test_every_policy_keeps_its_promises_beside_linear_limits_at_length(name, problem):
+    keeps_its_promises(name, problem)
+
+
+def keeps_its_promises(name: str, problem: Problem) -> None:
+    """Of those that doing nothing would keep."""
     if name == "supply-demand-ratio":
         assume(math.prod(slack_prices(problem) or ()) >= 0)
     if name == "pay-as-clear":
