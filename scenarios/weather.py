@@ -48,7 +48,7 @@ def weather_of(scenario: Scenario, calendar: Calendar) -> Weather:
         what = f"profiles come every {step_s // 60} minutes; give a divisor or a multiple of that"
         raise ScenarioError(scenario.name, (Fault("interval_min", what),))
     if scenario.start.minute * 60 % step_s or scenario.start.second or scenario.start.microsecond:
-        what = f"{scenario.start.time()} lies between two steps of the profiles"
+        what = f"{scenario.start:%H:%M:%S} lies between two steps of the profiles"
         raise ScenarioError(scenario.name, (Fault("start", what, f"begin at a multiple of {step_s // 60} minutes"),))
     steps = -(-scenario.duration_h * 3600 // step_s)
     before = max(interval_s // step_s, 1)
