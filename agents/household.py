@@ -12,12 +12,10 @@ from agents.resource import Resource, Seat
 from agents.twins.load import LoadTwin
 from agents.twins.task import HouseholdTwin, Task
 from sim.clock import Interval
-from sim.curves import OfferCurve, aggregate, disaggregate
+from sim.curves import NOTHING, OfferCurve, aggregate, disaggregate
 from sim.market.problem import Offer
 from sim.tolerances import POWER_KW
 from sim.wire.messages import Alarm, Event
-
-NOTHING = OfferCurve.of([(0.0, 0.0)])
 
 
 def starting_curve(

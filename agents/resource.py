@@ -191,9 +191,12 @@ class Resource(Participant):
     def price_ahead(self, index: int, now_s: int) -> float:
         """Price per kWh that is expected in interval ``index``: forecast, else the tariff; 0 while neither is known."""
         forecast = self.outlook.value("PRICE", index, now_s)
-        if forecast is not None or "IMPORT" not in self.tariffs:
-            return forecast or 0.0
-        return self.tariffs["IMPORT"][self.calendar.minute_of_day(index * self.calendar.interval_s)]
+        return self.tariff_per_kwh(index) if forecast is None else forecast
+
+    def tariff_per_kwh(self, index: int) -> float:
+        """What the tariff asks for a kWh in interval ``index``; 0 while it is not known."""
+        minute = self.calendar.minute_of_day(index * self.calendar.interval_s)
+        return self.tariffs["IMPORT"][minute] if "IMPORT" in self.tariffs else 0.0
 
     def capability(self) -> OfferCurve:
         """The curve shown when joining: all that the device could ever do, at any price."""

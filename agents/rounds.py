@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from msgspec import UNSET
 
-from sim.curves import OfferCurve
+from sim.curves import NOTHING
 from sim.errors import DegsimError, Fault, MarketError, nearest
 from sim.market import gaps
 from sim.market.assessment import Assessment
@@ -27,12 +27,10 @@ MARGIN_ON_GAP = 1.05
 SAME_LOSSES = 1e-3
 """Marginal losses are known well enough when no price would move by more than this share of the price above."""
 
-_NOTHING = OfferCurve.of([(0.0, 0.0)])
-
 
 def silenced(offer: Offer) -> Offer:
     """The offer of somebody whom no supply reaches: nothing at any price."""
-    return replace(offer, curve=_NOTHING, baseline_kw=0.0)
+    return replace(offer, curve=NOTHING, baseline_kw=0.0)
 
 
 class Stage(StrEnum):

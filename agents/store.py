@@ -59,7 +59,7 @@ class Store(Resource):
     def expected_prices(self, first: int, count: int, now_s: int) -> Forecast:
         """Prices of so many intervals: as forecast, else the tariff, with its own margin; 0 while neither is known."""
         span = range(first, first + count)
-        tariff = Forecast("PRICE", self.place.node, now_s, first, tuple(map(self._tariff_per_kwh, span)))
+        tariff = Forecast("PRICE", self.place.node, now_s, first, tuple(map(self.tariff_per_kwh, span)))
         held = self.outlook.forecast("PRICE", now_s)
         return (tariff if held is None else held.over(tariff)).raised(list(map(self.margin_per_kwh, span)))
 
@@ -71,9 +71,9 @@ class Store(Resource):
             return UNBOUNDED_PER_KWH
         return self.charges.cost_when_drawing(self.terms.price_cap) / efficiency
 
-    def _tariff_per_kwh(self, index: int) -> float:
+    def tariff_per_kwh(self, index: int) -> float:
+        """Looked up once: a store asks for the same prices at every gate of its horizon."""
         price = self._tariff.get(index)
         if price is None:
-            minute = self.calendar.minute_of_day(index * self.calendar.interval_s)
-            price = self._tariff[index] = self.tariffs["IMPORT"][minute] if "IMPORT" in self.tariffs else 0.0
+            price = self._tariff[index] = super().tariff_per_kwh(index)
         return price

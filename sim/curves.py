@@ -290,7 +290,7 @@ class CurveStack:
     def total(self) -> OfferCurve:
         """The sum of all curves at equal price (``aggregate``)."""
         if len(self) < 2:
-            return OfferCurve(self.prices, self.powers) if len(self) else _REST
+            return OfferCurve(self.prices, self.powers) if len(self) else NOTHING
         return _sum(self.prices, self.powers, self._start)
 
     def parted(self, group: Ints, count: int) -> list[CurveStack]:
@@ -317,7 +317,7 @@ class CurveStack:
 
         Many curves are added up only between two prices that the target lies between, which a sample of them suggests.
         """
-        stack, rest = self, _REST
+        stack, rest = self, NOTHING
         while len(stack.prices) > _MANY:
             narrowed = stack._narrowed(rest, target_kw)
             if narrowed is None:
@@ -566,7 +566,7 @@ class Plateau:
             queues: list[list[OfferCurve]] = [[] for _ in range(count)]
             for place, queue in zip(group.tolist(), self._queues(self.stretch), strict=True):
                 queues[place].append(queue)
-            return [aggregate([*here, _REST]) for here in queues]
+            return [aggregate([*here, NOTHING]) for here in queues]
         near, grow, less, more, shrink = self._rooms(group, count)
         settled = near + grow - shrink
         levels = (near - less - shrink, settled - less, settled, settled + more, near + grow + more)
@@ -729,7 +729,8 @@ def _through(points: list[Point]) -> OfferCurve:
     return OfferCurve(np.array(prices, dtype=float), np.array(powers, dtype=float))
 
 
-_REST = _through([(0.0, 0.0)])
+NOTHING = _through([(0.0, 0.0)])
+"""The curve of who does nothing at any price."""
 
 
 def _snap(price: float) -> float:

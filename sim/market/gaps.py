@@ -25,15 +25,13 @@ from enum import Enum
 
 import numpy as np
 
-from sim.curves import Flags, Floats, OfferCurve, clip
+from sim.curves import NOTHING, Flags, Floats, clip
 from sim.market.offered import places
 from sim.market.problem import Clearing, ClearingPolicy, Offer, Problem
 from sim.tolerances import POWER_KW, PRICE_PER_KWH
 
 TRIES = 8
 """Offers put to rest that are tried once more, one clearing each."""
-
-_NOTHING = OfferCurve.of([(0.0, 0.0)])
 
 
 class Decision(Enum):
@@ -139,7 +137,7 @@ def _with(problem: Problem, made: Mapping[str, Decision]) -> Problem:
 def _bound(offer: Offer, decision: Decision | None) -> Offer:
     curve, least = offer.curve, offer.min_run_kw
     if decision is Decision.REST:
-        return replace(offer, curve=_NOTHING, baseline_kw=0.0, min_run_kw=0.0)
+        return replace(offer, curve=NOTHING, baseline_kw=0.0, min_run_kw=0.0)
     if decision is Decision.TAKE and _can_run(offer, gives=False):
         return replace(offer, curve=clip(curve, np.inf, -least), min_run_kw=0.0)
     if decision is Decision.GIVE and _can_run(offer, gives=True):

@@ -18,11 +18,9 @@ from typing import Concatenate, ParamSpec
 
 import numpy as np
 
-from sim.curves import CurveStack, Floats, OfferCurve
+from sim.curves import NOTHING, CurveStack, Floats, OfferCurve
 from sim.market.problem import MARGIN, Clearing, Deal, Problem, record, slack_prices
 from sim.tolerances import POWER_KW
-
-_NOTHING = OfferCurve.of([(0.0, 0.0)])
 
 _Options = ParamSpec("_Options")
 _Mechanism = Callable[Concatenate[Problem, _Options], Clearing]
@@ -71,7 +69,7 @@ def within_tariff(curve: OfferCurve, asks: float, pays: float) -> OfferCurve:
     nobody offers what no one will ever take.
     """
     if asks <= pays:
-        return _NOTHING
+        return NOTHING
     inside = (curve.prices > pays) & (curve.prices < asks)
     prices, powers = [curve.prices[inside]], [curve.powers[inside]]
     if math.isfinite(pays):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import cast
 
-from sim.curves import OfferCurve, Point
+from sim.curves import NOTHING, OfferCurve, Point
 from sim.errors import CurveError, Fault, MarketError, MessageError, nearest
 from sim.market import gaps
 from sim.market.certificate import Certificate, Violation, certify
@@ -57,7 +57,6 @@ _LINEAR = ("id", "maximum", "weights")
 _WEIGHT = ("era", "weight")
 _LIMITS = ("maxForwardFlowKW", "maxReverseFlowKW", "currentLoadKW", "capacityKW")
 
-_ZERO = OfferCurve.of([(0.0, 0.0)])
 _UNREADABLE: Mapping[str, object] = MappingProxyType({})
 
 
@@ -327,7 +326,7 @@ def _named(read: _Reader, values: Mapping[str, object], where: str, *names: str)
 def _curve(read: _Reader, participant: Mapping[str, object], where: str, currencies: dict[str, str]) -> OfferCurve:
     name = read.one_of(participant, where, *_CURVE_NAMES)
     if name is None:
-        return _ZERO
+        return NOTHING
     where, value = f"{where}/{name}", participant[name]
     values: Mapping[str, object] = {"curve": value} if isinstance(value, list) else read.mapping(value, where, _CURVE)
     points_at = where if isinstance(value, list) else f"{where}/curve"
@@ -341,7 +340,7 @@ def _curve(read: _Reader, participant: Mapping[str, object], where: str, currenc
         return OfferCurve.of(points, step=_is_step(read, values, where))
     except CurveError as error:
         read.faults.extend(Fault(points_at + f.where.removeprefix("curve"), f.what, f.remedy) for f in error.faults)
-        return _ZERO
+        return NOTHING
 
 
 def _points(read: _Reader, value: object, where: str) -> list[Point]:
