@@ -20,7 +20,7 @@ import numpy as np
 
 from sim.curves import NOTHING, CurveStack, Floats, OfferCurve
 from sim.market.problem import MARGIN, Clearing, Deal, Problem, record, slack_prices
-from sim.tolerances import POWER_KW
+from sim.tolerances import POWER_KW, PRICE_PER_KWH
 
 _Options = ParamSpec("_Options")
 _Mechanism = Callable[Concatenate[Problem, _Options], Clearing]
@@ -85,7 +85,8 @@ def within_tariff(curve: OfferCurve, asks: float, pays: float) -> OfferCurve:
 def _with_the_rest(problem: Problem, local: Clearing, asks: float, pays: float) -> Clearing:
     """The clearing of a local market, and of what the slack gives and takes beside it.
 
-    What the slack earns between its two prices, where it both gives and takes, is told in an account of its own.
+    What the slack earns between its two prices, where it both gives and takes, is told in an account of its own.  A node has
+    the price of the local market where everybody trades at that.
     """
     power = np.array([local.setpoint_kw.get(offer.era, 0.0) for offer in problem.offers], dtype=float)
     prices = [local.participant_price.get(offer.era) or 0.0 for offer in problem.offers]
@@ -100,11 +101,13 @@ def _with_the_rest(problem: Problem, local: Clearing, asks: float, pays: float) 
     # What one price both ways leaves is rounding.
     both_ways = min(bought.sum(), sold.sum()) > 0
     spread = float(-(tariff * rest).sum()) - (net * own if net else 0.0) if both_ways else 0.0
+    named = next(iter(local.price_per_kwh.values()))
+    parted = named is None or any(price is not None and abs(price - named) > PRICE_PER_KWH for price in each)
     return record(
         problem,
         local.policy,
         np.where(problem.is_slack, net, total),
-        node_price=list(local.price_per_kwh.values()),
+        node_price=[None if parted else price for price in local.price_per_kwh.values()],
         participant_price=[
             (own if net else None) if slack else price
             for slack, price in zip(problem.is_slack.tolist(), each, strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,9 @@ from sim.market.retail import within_tariff
 from tests.market.books import demand, fixed, retailer, supply
 from tests.strategies import curves, problems
 
-BESIDE = ("continuous", "huang", "mcafee", "muda", "pairwise-k", "pay-as-bid", "posted-price")
+AUCTIONS = ("continuous", "huang", "mcafee", "muda", "pairwise-k", "pay-as-bid", "posted-price")
+OF_OTHERS = ("gsy-pay-as-bid", "gsy-pay-as-clear", "lemlab-uniform", "pymarket-random-pairs", "volume-max")
+BESIDE = (*AUCTIONS, *OF_OTHERS)
 
 VILLAGE = Problem(
     (
@@ -143,3 +146,21 @@ def test_a_retailer_that_only_gives_has_no_margin(name):
     demands = tuple(demand(f"ev-{n}", 0.41, 0.1 * n + 0.01) for n in range(1, 9))
     problem = Problem((retailer(0.08, 0.3), *demands), slack="retailer")
     assert POLICIES[name].clear(problem).accounts == {}
+
+
+@pytest.mark.parametrize("name", OF_OTHERS)
+def test_whoever_makes_the_price_by_its_bid_bids_no_more_than_the_tariff(name):
+    """A house that takes 4 kW at any price pays the retailer's price at most, not the price cap."""
+    problem = replace(VILLAGE, price_floor=-1, price_cap=3)
+    clearing = POLICIES[name].clear(problem)
+    assert clearing.participant_price["house"] <= 0.30 + 1e-9
+
+
+@pytest.mark.parametrize("name", ["mcafee", "lemlab-uniform", "gsy-pay-as-clear"])
+@settings(max_examples=60, deadline=None)
+@given(problem=problems(slack=st.just(True)))
+def test_a_node_has_a_price_where_everybody_trades_at_it(name, problem):
+    clearing = POLICIES[name].clear(problem)
+    for offer in problem.offers:
+        price, told = clearing.participant_price[offer.era], clearing.price_per_kwh[offer.node]
+        assert None in (price, told) or offer.era == problem.slack or price == pytest.approx(told, abs=1e-6)

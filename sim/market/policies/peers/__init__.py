@@ -2,6 +2,9 @@
 
 They were written from descriptions of what each project does, so that results can be compared, not because they should
 be copied: each promises only what holds for every problem, which is often little.  None looks at a limit.
+
+Those whose price the bid of a buyer makes are held beside a retailer, if there is one: what is wanted at any price bids no
+more than the tariff there, as the traders of those projects do, and not the price cap.
 """
 
 from __future__ import annotations

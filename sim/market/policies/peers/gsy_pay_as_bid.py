@@ -12,11 +12,13 @@ from sim.market.orders import Book, Order, book_of
 from sim.market.policies.peers.sweep import Match, at_many_prices
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Problem
+from sim.market.retail import beside_a_retailer
 
 TOLERANCE = 2e-5
 """By how much an offer may be above the bid that takes it [currency/kWh]."""
 
 
+@beside_a_retailer
 def clear(problem: Problem, *, tolerance: float = TOLERANCE) -> Clearing:
     """For every offer, the dearest first, the bids that pay for it, the dearest first; nobody trades with himself.
 

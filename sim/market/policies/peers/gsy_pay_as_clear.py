@@ -14,8 +14,10 @@ from sim.market.orders import Book, book_of
 from sim.market.policies.peers.sweep import at_one_price, sweep
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Problem
+from sim.market.retail import beside_a_retailer
 
 
+@beside_a_retailer
 def clear(problem: Problem) -> Clearing:
     """The lowest bid rate at which the offers up to it cover all bids from it on; then these bids, and that rate.
 

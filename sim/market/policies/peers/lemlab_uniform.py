@@ -9,8 +9,10 @@ from sim.market.orders import book_of
 from sim.market.policies.peers.sweep import at_one_price, matched, sweep
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Problem
+from sim.market.retail import beside_a_retailer
 
 
+@beside_a_retailer
 def clear(problem: Problem) -> Clearing:
     """Both curves of steps are merged, pairs with the offer at or below the bid are kept, the last one makes the price.
 

@@ -15,9 +15,11 @@ from sim.market.orders import Book, Order, book_of
 from sim.market.policies.peers.sweep import Match, at_many_prices
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Problem
+from sim.market.retail import beside_a_retailer
 from sim.rng import stream
 
 
+@beside_a_retailer
 def clear(problem: Problem, *, p_coef: float = 0.5, seed: int = 0) -> Clearing:
     """Rounds of random pairs until no buy that is left covers any sell that is left.
 

@@ -10,8 +10,10 @@ from sim.market.orders import Book, Order, book_of
 from sim.market.policies.peers.sweep import Match, at_many_prices, served, sweep
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Problem
+from sim.market.retail import beside_a_retailer
 
 
+@beside_a_retailer
 def clear(problem: Problem) -> Clearing:
     """The dearest buys and cheapest sells of the greatest volume, paired dearest with dearest.
 
