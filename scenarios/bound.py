@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from results.metrics import summarise
 from results.run import Run
 from results.text import short
 from scenarios.build import build, tree_of
@@ -29,12 +30,16 @@ BEST = "best"
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one plan, or one run, costs: by account and unserved energy.  policy: of the run, or ``BEST``."""
+    """What one plan, or one run, costs: by account and unserved energy.  policy: of the run, or ``BEST``.
+
+    over_kwh: energy that flowed beyond the rated limits of transformers, which costs nothing here.
+    """
 
     name: str
     policy: str
     accounts: Mapping[str, float]
     unserved_kwh: float
+    over_kwh: float = 0.0
 
     @property
     def total(self) -> float:
@@ -106,8 +111,9 @@ def cost_of(run: Run, horizon: Horizon) -> Cost:
     wires = Flow("wires", ROOT, -losses, -losses, np.zeros(horizon.count))
     open_tree = tuple(Limit(limit.node, limit.parent) for limit in horizon.limits)
     free = replace(horizon, limits=open_tree, flows=(*horizon.flows, wires))
+    over_kwh = sum(one.over_import_kwh + one.over_export_kwh for one in summarise(run).transformers)
     try:
-        return _cost(run.path.name, str(run.manifest["policy"]), plan(free, powers))
+        return replace(_cost(run.path.name, str(run.manifest["policy"]), plan(free, powers)), over_kwh=over_kwh)
     except MarketError as error:
         raise ScenarioError(str(run.path), f"its scenario does not explain what was done: {error}") from error
 
@@ -151,8 +157,9 @@ def _heading(scenario: Scenario, columns: Sequence[str]) -> list[str]:
 def _line(cost: Cost, above: str, columns: Sequence[str]) -> str:
     name = "best: everything known" if cost.policy == BEST else short(cost.name, 29)
     amounts = "".join(f"{cost.accounts.get(account, 0.0):10.2f}" for account in columns)
-    unserved = f", {cost.unserved_kwh:.1f} kWh unserved" if cost.unserved_kwh > 0.05 else ""
-    return f"{name:30}{amounts}{cost.total:10.2f}{above}{unserved}"
+    told = {"unserved": cost.unserved_kwh, "over limits": cost.over_kwh}
+    faults = "".join(f", {kwh:.1f} kWh {what}" for what, kwh in told.items() if kwh >= 0.05)
+    return f"{name:30}{amounts}{cost.total:10.2f}{above}{faults}"
 
 
 def as_json(found: Sequence[Bound]) -> str:
@@ -179,4 +186,5 @@ def _facts(cost: Cost) -> dict[str, object]:
         "total": cost.total,
         "accounts": dict(cost.accounts),
         "unservedKWh": cost.unserved_kwh,
+        "overLimitsKWh": cost.over_kwh,
     }
