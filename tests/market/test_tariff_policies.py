@@ -166,7 +166,9 @@ def test_one_by_one_everybody_is_at_his_baseline_or_disconnected(problem, order)
     for offer in problem.offers:
         near = min(max(0.0, offer.curve.min_kw), offer.curve.max_kw)
         if offer.era != problem.slack:
-            assert any(abs(clearing.setpoint_kw[offer.era] - kw) < SAME_KW for kw in (offer.uncoordinated_kw, near, 0.0))
+            assert any(
+                abs(clearing.setpoint_kw[offer.era] - kw) < SAME_KW for kw in (offer.uncoordinated_kw, near, 0.0)
+            )
 
 
 @settings(max_examples=50, deadline=None)
