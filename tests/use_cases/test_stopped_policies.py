@@ -53,7 +53,6 @@ FRANK = replace(POLICIES["pay-as-clear"], name=f"{__name__}:FRANK", promises=fro
 """A policy that has said what it does not look at."""
 
 
-
 @pytest.mark.parametrize(
     ("name", "says"),
     [
