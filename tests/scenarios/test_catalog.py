@@ -54,14 +54,21 @@ def test_a_device_of_every_kind_obeys_within_its_rating(kind: str, built: Built)
         assert twin.min_kw - 1e-9 <= twin.advance(-1e6, interval) <= twin.max_kw + 1e-9
 
 
-@pytest.mark.parametrize("name", POLICIES)
-def test_every_policy_keeps_its_promises_on_a_real_interval(name: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> list[Problem]:
+    """The markets of two hours of the street."""
     problems: list[Problem] = []
-    with (tmp_path / "journal").open("wb") as sink:
+    with (tmp_path_factory.mktemp("real") / "journal").open("wb") as sink:
         built = build(read(STREET, TWO_HOURS), sink, Stopwatch())
         built.world.run(lambda interval, _: problems.append(built.market.rounds[interval.index].problem))  # type: ignore[arg-type]
         built.world.close()
-    for problem in problems:
+    return problems
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_every_policy_keeps_its_promises_on_a_real_interval(name: str, real: list[Problem]) -> None:
+    assert real
+    for problem in real:
         clearing = POLICIES[name].clear(problem)
         broken = {violation.condition for violation in certify(problem, clearing).violations}
         assert broken.isdisjoint(POLICIES[name].promises)
