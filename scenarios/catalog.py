@@ -49,7 +49,7 @@ def policy(name: str) -> Policy:
 
 def _outside(name: str, module_name: str, function_name: str) -> Policy:
     try:
-        function = getattr(_module(module_name), function_name)
+        function = getattr(module(module_name), function_name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ScenarioError(name, f"cannot be imported: {error}") from error
     if isinstance(function, Policy):
@@ -60,7 +60,7 @@ def _outside(name: str, module_name: str, function_name: str) -> Policy:
     return Policy(named, _guarded(named, function), OUTSIDE, "PAY_AS_CLEAR", "from outside the project")
 
 
-def _module(name: str) -> ModuleType:
+def module(name: str) -> ModuleType:
     """A module by name, of the Python path or of the folder in which the command was called."""
     here = str(Path.cwd())
     if here not in sys.path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
@@ -11,6 +10,7 @@ from typing import Any, cast
 from pydantic import ConfigDict, ValidationError, create_model
 
 from agents.optimisers import OPTIMISERS, Bid, Optimise, StoreProblem
+from scenarios.catalog import module
 from sim.errors import DegsimError, ScenarioError, nearest
 
 
@@ -27,7 +27,7 @@ def optimiser(name: str, options: Mapping[str, Any]) -> Optimise:
     if not colon:
         raise ValueError(f"no such optimiser {name}, {nearest(name, OPTIMISERS)}")
     try:
-        found = getattr(importlib.import_module(module_name), function_name)
+        found = getattr(module(module_name), function_name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"{name} cannot be imported: {error}") from error
     if not callable(found):
