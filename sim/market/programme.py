@@ -34,6 +34,9 @@ _SLIP_KW = POWER_KW / 10
 _SLIP_PRICE = 2e-10
 """Prices of programmes are known to this, which is twice their own tolerance."""
 
+_UNDECIDED = 4
+"""Status of a programme that the simplex gave up on; with presolve it may still come to an end."""
+
 # Presolve gives other prices than those of the final basis where these are not unique, and not always good ones.
 _OPTIONS = {"presolve": False, "primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
@@ -219,16 +222,19 @@ def _solved(cost: Floats, width: Floats, system: System, balance: Floats) -> tup
         cost, width, balance = np.zeros(1), np.zeros(1), np.zeros(1)
         system = replace(system, matrix=np.zeros((len(system.most), 1)))
     limits = np.isfinite(system.most) & ~system.exact
-    found = linprog(
-        cost,
-        A_ub=system.matrix[limits],
-        b_ub=system.most[limits],
-        A_eq=np.vstack((balance, system.matrix[system.exact])),
-        b_eq=np.concatenate(([system.total], system.most[system.exact])),
-        bounds=np.column_stack((np.zeros(len(width)), width)),
-        method="highs-ds",
-        options=_OPTIONS,
-    )
+    for options in (_OPTIONS, _OPTIONS | {"presolve": True}):
+        found = linprog(
+            cost,
+            A_ub=system.matrix[limits],
+            b_ub=system.most[limits],
+            A_eq=np.vstack((balance, system.matrix[system.exact])),
+            b_eq=np.concatenate(([system.total], system.most[system.exact])),
+            bounds=np.column_stack((np.zeros(len(width)), width)),
+            method="highs-ds",
+            options=options,
+        )
+        if found.status != _UNDECIDED:
+            break
     if found.status == 2:
         return None
     if found.status != 0:
