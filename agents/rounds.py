@@ -149,7 +149,7 @@ def solve(problem: Problem, rules: Rules, clear: Clear, *, fallback: bool = Fals
         return Solved(*clear(problem, rules.fallback), fallback=True)
     try:
         clearing, certificate = clear(problem, rules.policy)
-        fault = _fault(problem, clearing, rules.policy)
+        fault = _fault(problem, clearing, certificate, rules.policy)
     except Exception as error:  # whatever a policy from outside may raise
         fault = f"{type(error).__name__}: {error}" if not isinstance(error, DegsimError) else str(error)
     if not fault:
@@ -159,7 +159,7 @@ def solve(problem: Problem, rules: Rules, clear: Clear, *, fallback: bool = Fals
     return Solved(replace(clearing, notes=(stopped, *clearing.notes)), certificate, fallback=True, stopped=stopped)
 
 
-def _fault(problem: Problem, clearing: Clearing, policy: Policy) -> str:
+def _fault(problem: Problem, clearing: Clearing, certificate: Certificate, policy: Policy) -> str:
     """What makes a clearing unusable, naming who; nothing if it can be published."""
     for offer in problem.offers:
         if not math.isfinite(clearing.setpoint_kw.get(offer.era, math.nan)):
@@ -167,15 +167,16 @@ def _fault(problem: Problem, clearing: Clearing, policy: Policy) -> str:
         price = clearing.participant_price.get(offer.era)
         if price is not None and not math.isfinite(price):
             return f"{offer.era} has the price {price}"
-    first = next(iter(broken(problem, clearing, policy.promises)), None)
+    first = next(iter(broken(problem, clearing, policy.promises, certificate)), None)
     return "" if first is None else f"it promises {first.condition}, but {first.who} {first.what}"
 
 
 NOTE_CHARACTERS = 500
+"""Of a note that tells why a policy was stopped; what an exception has to say may be longer than a wire wants."""
 
 
 def _noted(text: str) -> str:
-    """A note as long as a wire may want it."""
+    """A text cut to the length of a note."""
     return text if len(text) <= NOTE_CHARACTERS else text[: NOTE_CHARACTERS - 1] + "…"
 
 
@@ -188,14 +189,14 @@ def next_round(done: Round, assessment: Assessment, rules: Rules) -> Round | Non
     """
     assert done.problem is not None
     assert done.clearing is not None
-    problem, broken = tightened(done.problem, done.clearing, assessment)
+    problem, is_broken = tightened(done.problem, done.clearing, assessment)
     priced = _with_losses(problem, done.clearing, assessment)
     served = rules.fallback if done.fallback else rules.policy
-    if done.final or not (served.heeds_limits or assessment.unserved) or not (broken or priced is not problem):
+    if done.final or not (served.heeds_limits or assessment.unserved) or not (is_broken or priced is not problem):
         return None
     if done.number < rules.rounds_max and priced is not done.problem:
         return Round(Stage.GATE_CLOSED, priced, number=done.number + 1)
-    if broken and "limits" in rules.policy.promises:
+    if is_broken and "limits" in rules.policy.promises:
         return Round(Stage.GATE_CLOSED, problem, fallback=True, number=done.number + 1, final=True)
     return None
 

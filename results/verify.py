@@ -424,11 +424,12 @@ def _certificate_faults(where: str, ask: Record, result: Record, promises: froze
     except MessageError as error:
         yield Fault(where, str(error))
         return
-    found = certify(problem, clearing).violations
+    certificate = certify(problem, clearing)
+    found = certificate.violations
     published = [(told["condition"], told["who"]) for told in result["certificate"]["violations"]]
     if [(violation.condition, violation.who) for violation in found] != published:
         yield Fault(where, f"breaks {_broken(found)}; its certificate says otherwise ({len(published)} violations)")
-    for violation in broken(problem, clearing, promises):
+    for violation in broken(problem, clearing, promises, certificate):
         what = f"{clearing.policy} has to keep {violation.condition}: {violation.who} {violation.what}"
         yield Fault(where, what)
     welfare = problem.welfare(np.array(list(clearing.setpoint_kw.values()), dtype=float))

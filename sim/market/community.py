@@ -75,13 +75,10 @@ def shared(problem: Problem, policy: str, rule: Rule) -> Clearing:
     selling = np.where(problem.is_slack, tariff.import_price, price.sell)
     buying = np.where(problem.is_slack, tariff.export_price, price.buy)
     paid = zip(setpoint.tolist(), np.where(setpoint > 0, selling, buying).tolist(), strict=True)
-    nodes = len(problem.tree.names)
     return record(
         problem,
         policy,
         setpoint,
-        node_price=[None] * nodes,
         participant_price=[own if p_kw else None for p_kw, own in paid],
-        held=[None] * nodes,
         accounts={},
     )

@@ -20,7 +20,7 @@ from types import MappingProxyType
 import numpy as np
 
 from sim.curves import Floats
-from sim.market.certificate import Violation, certify
+from sim.market.certificate import Certificate, Violation, certify
 from sim.market.policies import locational
 from sim.market.problem import MARGIN, Clearing, Problem, receipts_per_h
 from sim.tolerances import POWER_KW, PRICE_PER_KWH
@@ -71,13 +71,17 @@ def shortfall(problem: Problem, clearing: Clearing) -> float:
     return locational.clear(problem).welfare - clearing.welfare
 
 
-def broken(problem: Problem, clearing: Clearing, promises: Iterable[str]) -> tuple[Violation, ...]:
+def broken(
+    problem: Problem, clearing: Clearing, promises: Iterable[str], certificate: Certificate | None = None
+) -> tuple[Violation, ...]:
     """Whatever the clearing breaks of these promises; "efficient", which one clearing cannot show, is not looked at.
 
     Who was put at its minimum may be worse off: that is what its uplift tells.
+    certificate: of this clearing, where it has been certified already.
     """
     promised = frozenset(promises)
-    found = (*certify(problem, clearing).violations, *economic_faults(problem, clearing))
+    known = certify(problem, clearing) if certificate is None else certificate
+    found = (*known.violations, *economic_faults(problem, clearing))
     owed = at_minimum(problem, clearing)
     return tuple(
         one for one in found if one.condition in promised and not (one.condition == "rational" and one.who in owed)

@@ -113,7 +113,6 @@ def settled(
         np.array(list(power.values()), dtype=float),
         node_price=[price] * nodes,
         participant_price=[receipts[era] / p_kw if p_kw else None for era, p_kw in power.items()],
-        held=[None] * nodes,
         accounts={name: amount for name, amount in (accounts or {}).items() if amount},
         deals=deals,
         notes=notes,

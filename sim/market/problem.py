@@ -325,9 +325,9 @@ def record(
     policy: str,
     setpoint_kw: Floats,
     *,
-    node_price: Sequence[float | None],
     participant_price: Sequence[float | None],
-    held: Sequence[Direction | None],
+    node_price: Sequence[float | None] | None = None,
+    held: Sequence[Direction | None] | None = None,
     offset_kw: Floats | None = None,
     notes: tuple[str, ...] = (),
     linear_price: Floats | None = None,
@@ -336,11 +336,14 @@ def record(
 ) -> Clearing:
     """The clearing with these set-points and prices, in the order of the problem's offers and of its tree's nodes.
 
+    node_price, held: by default no node has a price of its own, and no limit held anybody back.
     accounts: who is left with what; if not given, what prices that part along the grid leave to it (``grid_accounts``).
     """
     tree, eras = problem.tree, [offer.era for offer in problem.offers]
     curtailed = problem.curtailed_kw(setpoint_kw)
     flow = 0.0 - tree.power_kw(setpoint_kw)
+    nothing: list[None] = [None] * len(tree.names)
+    node_price = nothing if node_price is None else node_price
     adders = list(_adders(tree, node_price))
     limit_price = np.zeros(len(problem.linear)) if linear_price is None else linear_price
     if accounts is None:
@@ -354,7 +357,7 @@ def record(
         offset_kw={} if offset_kw is None else _non_zero(eras, offset_kw),
         curtailed_kw=_non_zero(eras, curtailed),
         flow_kw=dict(zip(tree.names, flow.tolist(), strict=True)),
-        binding=dict(zip(tree.names, held, strict=True)),
+        binding=dict(zip(tree.names, nothing if held is None else held, strict=True)),
         quantity_kw=float(np.abs(setpoint_kw).sum() / 2),
         welfare=problem.welfare(setpoint_kw),
         notes=(*notes, *_curtailment_notes(curtailed), *_root_notes(problem)),

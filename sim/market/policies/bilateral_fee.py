@@ -70,7 +70,6 @@ def traded(problem: Problem, links: Sequence[Link]) -> Clearing:
         setpoint,
         node_price=told,
         participant_price=[told[node] for node in problem.tree.offer_node.tolist()],
-        held=[None] * len(told),
         deals=_deals(problem, setpoint, held, links),
         accounts={GRID_FEE: collected} if abs(collected) > rounding else {},
     )

@@ -43,14 +43,11 @@ def clear(problem: Problem, *, seed: int = 0) -> Clearing:
             power[half], fee[half], price[half] = trade.power_kw, trade.fee_per_h, elsewhere
     trades = np.abs(power) > SAME_KW
     each = np.where(trades, price - np.divide(fee, power, out=np.zeros(len(power)), where=trades), np.nan)
-    nodes = len(problem.tree.names)
     return record(
         problem,
         "muda",
         power,
-        node_price=[None] * nodes,
         participant_price=[float(p) if ok else None for p, ok in zip(each, trades, strict=True)],
-        held=[None] * nodes,
         accounts={FEE: float(fee.sum())} if fee.any() else {},
     )
 

@@ -15,10 +15,12 @@ from sim.market.problem import MARGIN, Clearing, Direction, Problem, record, sla
 def clear(problem: Problem) -> Clearing:
     """The baselines.  Without a slack nothing balances them, and there is no price."""
     setpoint = balanced(problem, baselines(problem))
-    return at_retail(problem, "none", setpoint, [None] * len(problem.tree.names))
+    return at_retail(problem, "none", setpoint)
 
 
-def at_retail(problem: Problem, policy: str, setpoint_kw: Floats, held: Sequence[Direction | None]) -> Clearing:
+def at_retail(
+    problem: Problem, policy: str, setpoint_kw: Floats, held: Sequence[Direction | None] | None = None
+) -> Clearing:
     """Set-points at the slack's tariff; what it earns between its two prices on power that it never carried is named."""
     prices = retail_prices(problem, setpoint_kw)
     left = -sum((price or 0.0) * p_kw for price, p_kw in zip(prices, setpoint_kw.tolist(), strict=True))
@@ -26,7 +28,6 @@ def at_retail(problem: Problem, policy: str, setpoint_kw: Floats, held: Sequence
         problem,
         policy,
         setpoint_kw,
-        node_price=[None] * len(held),
         participant_price=prices,
         held=held,
         accounts={MARGIN: left} if left else {},

@@ -31,9 +31,7 @@ def clear(problem: Problem) -> Clearing:
         problem,
         "pay-as-bid",
         setpoint,
-        node_price=[None] * len(problem.tree.names),
         participant_price=prices,
-        held=[None] * len(problem.tree.names),
         accounts={SPREAD: -receipts} if receipts else {},
     )
 

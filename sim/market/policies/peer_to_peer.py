@@ -71,16 +71,13 @@ def negotiated(problem: Problem, fee_per_kwh: Floats, rho: float | None = None, 
     receipts = (sold * received).sum(axis=1) - (sold * paid).sum(axis=0)
     setpoint = sold.sum(axis=1) - sold.sum(axis=0)
     collected = float((sold * fee_per_kwh).sum())
-    nodes = len(problem.tree.names)
     return record(
         problem,
         "peer-to-peer",
         setpoint,
-        node_price=[None] * nodes,
         participant_price=[
             got / kw if kw else None for got, kw in zip(receipts.tolist(), setpoint.tolist(), strict=True)
         ],
-        held=[None] * nodes,
         deals=tuple(_deals(problem, sold, received, paid)),
         accounts={GRID_FEE: collected} if collected > PRICE_PER_KWH else {},
         notes=(f"converged: {'yes, in' if talk.settled else 'no, not in'} {talk.rounds} rounds",),

@@ -21,7 +21,7 @@ def clear(problem: Problem) -> Clearing:
     The slack takes the rest, whatever its curve says.  Raises ``MarketError`` without a slack that has a tariff.
     """
     setpoint = balanced(problem, answers(problem))
-    return at_retail(problem, "time-of-use", setpoint, [None] * len(problem.tree.names))
+    return at_retail(problem, "time-of-use", setpoint)
 
 
 def answers(problem: Problem) -> Floats:

@@ -43,7 +43,6 @@ def clear(problem: Problem) -> Clearing:
         problem,
         "vcg",
         setpoint,
-        node_price=[None] * len(problem.tree.names),
         participant_price=[float(p) if ok else None for p, ok in zip(price, trades, strict=True)],
         held=[optimum.binding[node] for node in problem.tree.names],
         accounts={SUBSIDY: -paid} if paid else {},

@@ -40,7 +40,6 @@ def clear(
         setpoint,
         node_price=[price] * nodes,
         participant_price=[price] * len(problem.offers),
-        held=[None] * nodes,
         accounts={},
     )
 
