@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -13,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 from scenarios.fields import CURRENCY_PATTERN, NAME_PATTERN, TIME_PATTERN
 from scenarios.spec import Scenario
 from sim.errors import Fault, ScenarioError, nearest
+
+M = TypeVar("M", bound=BaseModel)
 
 PATTERNS = {
     NAME_PATTERN: "is not a name: letters, digits, _ . - only, beginning with a letter or digit",
@@ -26,23 +29,33 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Scenario:
 
     In a path, a list's element is named by its number, or by its ``name`` or ``kind``.  Raises ``ScenarioError``.
     """
-    source = path.name
-    document = _load(path)
+    return validated(Scenario, path.name, overridden(load(path), path.name, overrides))
+
+
+def overridden(document: Mapping[str, Any], source: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """A copy of the document with ``a.b=value`` overrides applied.  Raises ``ScenarioError`` naming each that does not fit."""
+    changed = copy.deepcopy(dict(document))
     faults: list[Fault] = []
     for override in overrides:
         try:
-            _override(document, override)
+            _override(changed, override)
         except ValueError as error:
             faults.append(Fault(f"--set {override}", str(error)))
     if faults:
         raise ScenarioError(source, tuple(faults))
+    return changed
+
+
+def validated(model: type[M], source: str, document: Mapping[str, Any]) -> M:
+    """What a document says, read by this model.  Raises ``ScenarioError`` with all problems at once."""
     try:
-        return Scenario.model_validate(document)
+        return model.model_validate(document)
     except ValidationError as error:
-        raise ScenarioError(source, tuple(_faults(error, document))) from error
+        raise ScenarioError(source, tuple(_faults(model, error, document))) from error
 
 
-def _load(path: Path) -> dict[str, Any]:
+def load(path: Path) -> dict[str, Any]:
+    """The mapping of a YAML file.  Raises ``ScenarioError``."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -93,11 +106,11 @@ def _element(place: list[Any], key: str) -> Any:
     return next(e for e in place if isinstance(e, dict) and e.get("name", e.get("kind")) == key)
 
 
-def _faults(error: ValidationError, document: Mapping[str, Any]) -> Iterator[Fault]:
+def _faults(model: type[BaseModel], error: ValidationError, document: Mapping[str, Any]) -> Iterator[Fault]:
     problems = [(problem, _location(problem, document)) for problem in error.errors(include_url=False)]
     for problem, location in problems:
         if not (problem["type"] in WRONG_SHAPE and _told_better(location, problems)):
-            yield _fault(problem, location)
+            yield _fault(model, problem, location)
 
 
 WRONG_SHAPE = ("model_type", "model_attributes_type", "dict_type", "float_type", "int_type")
@@ -108,10 +121,10 @@ def _told_better(location: str, problems: Sequence[tuple[Any, str]]) -> bool:
     return any(other.startswith(location) and problem["type"] not in WRONG_SHAPE for problem, other in problems)
 
 
-def _fault(problem: Any, location: str) -> Fault:
+def _fault(model: type[BaseModel], problem: Any, location: str) -> Fault:
     match problem["type"]:
         case "extra_forbidden":
-            known = _known_keys(problem["loc"][:-1])
+            known = _known_keys(model, problem["loc"][:-1])
             return Fault(location, "unknown key", nearest(str(problem["loc"][-1]), known))
         case "value_error":
             text = str(problem["ctx"]["error"])
@@ -150,9 +163,9 @@ def _has(place: Any, part: int | str) -> bool:
     return isinstance(place, list) and isinstance(part, int) and part < len(place)
 
 
-def _known_keys(loc: Sequence[int | str]) -> list[str]:
+def _known_keys(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
     """The keys that the model at a pydantic location knows."""
-    candidates: list[Any] = [Scenario]
+    candidates: list[Any] = [model]
     for part in loc:
         models = [m for c in candidates for m in _models(c)]
         fields = [f for m in models for n, f in m.model_fields.items() if part in (n, f.alias)]

@@ -4,41 +4,308 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from dataclasses import dataclass
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import yaml
+from pydantic import Field
 
 from scenarios import catalog
+from scenarios.fields import Model, Name
+from scenarios.reader import load, overridden, validated
 from scenarios.runner import LOCK
 from scenarios.spec import Scenario
+from sim.errors import DegsimError, Fault, ScenarioError
+
+POLICY = "market.policy"
+REFERENCE = "none"
+"""The policy that participants are asked to be better off than."""
+SEEDS = "1-20"
+MOST_RUNS = 10_000
+"""More than these are asked about before they are begun."""
 
 FOLDERS = ("sim", "agents", "grid_models", "results", "scenarios")
+
+Axes = Mapping[str, str]
+"""Where a variant lies: the text of a value by the YAML path that it is given to."""
+
+
+class StudySpec(Model):
+    """A study file: a scenario and what is to be compared on it.
+
+    scenario: path of the scenario's file, seen from the study's.  policies: the variants, where ``over`` gives none.  over:
+    values by YAML path; every combination is a variant.  seeds: such as ``1-20`` or ``1,5,9``.  baseline: the policy that all
+    others are compared with, else the first.  set: overrides of all variants.  metrics: from outside, as
+    ``module:function``, beside all of the catalogue.
+    """
+
+    study: Name
+    description: str = ""
+    scenario: str
+    policies: tuple[str, ...] = ()
+    over: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = {}  # noqa: RUF012  pydantic copies it
+    seeds: str | int = SEEDS
+    baseline: str | None = None
+    set: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to run the scenario.
+
+    axes: what is particular to it.  baseline: the variant it is compared with, by name.  reference: the variant that its
+    participants are asked to be better off than; empty where none was run.
+    """
+
+    name: str
+    axes: Axes
+    baseline: str
+    reference: str = ""
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """``path=value`` for the scenario's reader."""
+        return tuple(f"{path}={value}" for path, value in self.axes.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """Variants of one scenario, on the same seeds.
+
+    document: the scenario as it was read, with the overrides that all variants share.  mark: of everything but the seeds,
+    so that more seeds of the same study belong to it.
+    """
+
+    name: str
+    source: str
+    document: Mapping[str, Any] = field(compare=False)
+    variants: tuple[Variant, ...]
+    seeds: tuple[int, ...]
+    metrics: tuple[str, ...]
+
+    @property
+    def mark(self) -> str:
+        """Six digits that tell this study from others of its name."""
+        facts = json.dumps([self.document, [list(v.overrides) for v in self.variants], self.metrics], default=str)
+        return hashlib.sha256(facts.encode()).hexdigest()[:6]
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """One run to be done: a scenario with everything resolved, and which metrics of it are wanted.
 
-    variant, seed: the cell of the comparison.  bounded: whether the best plan of the scenario is computed as well.
+    variant, seed: the cell of the comparison.
     """
 
     variant: str
     seed: int
     scenario: Scenario
     metrics: tuple[str, ...]
-    bounded: bool = True
 
     @property
     def key(self) -> str:
         """Hash of everything that the outcome follows from, the program included: equal keys, equal observations."""
+        outside = (self.scenario.market.policy, self.scenario.market.fallback, *self.metrics)
         facts = (
             self.variant,
             self.scenario.model_dump_json(by_alias=True),
             *self.metrics,
-            str(self.bounded),
             program(),
-            *(source(name) for name in (self.scenario.market.policy, self.scenario.market.fallback, *self.metrics)),
+            *map(source_of, outside),
         )
         return hashlib.sha256("\0".join(facts).encode()).hexdigest()[:32]
+
+
+def tasks(study: Study) -> tuple[Task, ...]:
+    """Every run of the study, seed by seed, so that whoever does several of one seed can keep what they share.
+
+    Raises ``ScenarioError`` with what is wrong with any variant, once each.
+    """
+    made: list[Task] = []
+    faults: dict[Fault, None] = {}
+    for seed, variant in itertools.product(study.seeds, study.variants):
+        try:
+            document = overridden(study.document, study.source, [*variant.overrides, f"seed={seed}"])
+            scenario = validated(Scenario, study.source, document)
+        except ScenarioError as error:
+            faults |= dict.fromkeys(error.faults)
+            continue
+        made.append(Task(variant.name, seed, scenario, study.metrics))
+    if faults:
+        raise ScenarioError(study.source, tuple(faults))
+    return tuple(made)
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def is_study(path: Path) -> bool:
+    """Whether a YAML file is a study and no scenario."""
+    return "study" in load(path)
+
+
+def read_study(path: Path, seeds: str | None = None, overrides: Sequence[str] = ()) -> Study:
+    """The study in this file, with other seeds and further overrides where they are given."""
+    spec = validated(StudySpec, path.name, load(path))
+    return study_of(
+        path.parent / spec.scenario,
+        policies=spec.policies,
+        over={name: tuple(map(_text, values)) for name, values in spec.over.items()},
+        seeds=str(spec.seeds) if seeds is None else seeds,
+        overrides=(*spec.set, *overrides),
+        baseline=spec.baseline,
+        metrics=spec.metrics,
+        name=spec.study,
+    )
+
+
+def study_of(
+    scenario: Path,
+    *,
+    policies: Sequence[str] = (),
+    over: Mapping[str, Sequence[str]] | None = None,
+    seeds: str | None = None,
+    overrides: Sequence[str] = (),
+    baseline: str | None = None,
+    metrics: Sequence[str] = (),
+    name: str | None = None,
+) -> Study:
+    """A study of a scenario file: every policy at every point of the grid ``over``, on these seeds.
+
+    Where policies are compared and ``none`` is not among them it is added at every point, because participants are asked to be
+    better off than under it.  seeds: default the scenario's own.
+    Raises ``ScenarioError`` for policies, metrics, seeds and paths that are none, all at once.
+    """
+    document = overridden(load(scenario), scenario.name, overrides)
+    faults: list[Fault] = []
+    policies = tuple(dict.fromkeys(policies))
+    for check, names in ((catalog.policy, policies), (catalog.metric, metrics)):
+        faults += [fault for named in names for fault in _faults_of(check, named)]
+    numbers: tuple[int, ...] = ()
+    try:
+        numbers = seeds_of(str(document.get("seed", 1)) if seeds is None else seeds)
+    except ValueError as error:
+        faults.append(Fault("--seeds", str(error)))
+    if baseline is not None and baseline not in policies:
+        faults.append(Fault("baseline", f"{baseline} is not compared", f"expected one of {', '.join(policies)}"))
+    if faults:
+        raise ScenarioError(scenario.name, tuple(faults))
+    variants = tuple(_variants(policies, over or {}, baseline))
+    return Study(name or str(document.get("name")), scenario.name, document, variants, numbers, _all_metrics(metrics))
+
+
+def _faults_of(check: Any, named: str) -> tuple[Fault, ...]:
+    try:
+        check(named)
+    except DegsimError as error:
+        return error.faults
+    return ()
+
+
+def _all_metrics(further: Sequence[str]) -> tuple[str, ...]:
+    from results.metrics import METRICS  # noqa: PLC0415  heavy: brings in the tables of runs
+
+    return tuple(dict.fromkeys((*METRICS, *further)))
+
+
+def _variants(policies: Sequence[str], over: Mapping[str, Sequence[str]], baseline: str | None) -> Iterator[Variant]:
+    compared = [*policies, *([REFERENCE] if policies and REFERENCE not in policies else [])]
+    paths = _short(tuple(over))
+    for number, values in enumerate(itertools.product(*over.values())):
+        point = dict(zip(over, values, strict=True))
+        where = [f"{paths[path]}={value}" for path, value in point.items()]
+        if number == 0:
+            first = ", ".join(where)
+        if not compared:
+            yield Variant(", ".join(where), point, first)
+        for policy in compared:
+            yield Variant(
+                _named(policy, where),
+                {POLICY: policy, **point},
+                _named(baseline or policies[0], where),
+                _named(REFERENCE, where),
+            )
+
+
+def _named(policy: str, where: Sequence[str]) -> str:
+    return ", ".join((policy, *where))
+
+
+def _short(paths: Sequence[str]) -> dict[str, str]:
+    """The end of each path that no other has: ``count`` of ``populations.ev.count``."""
+    short = {}
+    for path in paths:
+        parts = path.split(".")
+        ends = [".".join(parts[-length:]) for length in range(1, len(parts) + 1)]
+        others = [f".{other}" for other in paths if other != path]
+        short[path] = next((end for end in ends if not any(o.endswith(f".{end}") for o in others)), path)
+    return short
+
+
+def seeds_of(text: str) -> tuple[int, ...]:
+    """Seeds of a text such as ``1-20``, ``7`` or ``1-3,8``; each once, in order.  Raises ``ValueError``."""
+    found: dict[int, None] = {}
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+))?\s*", part)
+        if match is None:
+            raise ValueError(f"{part.strip() or 'nothing'} is no seed, expected numbers such as 1-20 or 1,5,9")
+        low, high = int(match[1]), int(match[2] or match[1])
+        if high < low:
+            raise ValueError(f"{part.strip()} ends before it begins")
+        if high - low >= MOST_SEEDS:
+            raise ValueError(f"{part.strip()} are {high - low + 1} seeds; at most {MOST_SEEDS}")
+        found |= dict.fromkeys(range(low, high + 1))
+    return tuple(found)
+
+
+MOST_SEEDS = 1_000_000
+
+
+def grid_of(given: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """``path=v1,v2,…`` for each axis; a YAML list ``path=[…]`` where values have commas.  Raises ``ScenarioError``."""
+    grid: dict[str, tuple[str, ...]] = {}
+    faults = []
+    for text in given:
+        path, equals, values = (part.strip() for part in text.partition("="))
+        try:
+            found = _values(values) if path and equals else _refuse("expected path=v1,v2,…")
+            if path in grid:
+                _refuse("is given twice")
+            grid[path] = found
+        except ValueError as error:
+            faults.append(Fault(f"--over {text}", str(error), "such as --over populations.ev.count=10,20,40"))
+    if faults:
+        raise ScenarioError("--over", tuple(faults))
+    return grid
+
+
+def _values(text: str) -> tuple[str, ...]:
+    if not text.startswith("["):
+        parts = tuple(part.strip() for part in text.split(","))
+        return parts if all(parts) else _refuse("a value is empty")
+    try:
+        listed = yaml.safe_load(text)
+    except yaml.YAMLError:
+        _refuse(f"{text!r} is not a YAML list")
+    return tuple(map(_text, listed)) if listed else _refuse("there is no value")
+
+
+def _text(value: object) -> str:
+    """A value as it stands in an override."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _refuse(what: str) -> NoReturn:
+    raise ValueError(what)
+
+
+# --- what an outcome follows from -------------------------------------------------------------------------------------
 
 
 @functools.cache
@@ -53,7 +320,7 @@ def program() -> str:
     return digest.hexdigest()
 
 
-def source(name: str) -> str:
+def source_of(name: str) -> str:
     """Hash of the file behind ``module:function``; empty for a name of the catalogue, which ``program`` covers."""
     head, colon, rest = name.partition(":")
     if not colon or "=" in rest.partition(":")[0]:
