@@ -52,7 +52,8 @@ def execute(scenario: Scenario, folder: Path, progress: Callable[[int], None] = 
     except OSError as error:
         raise ScenarioError(str(folder), f"cannot be written: {error.strerror}") from error
     try:
-        _write(scenario, draft, progress)
+        with few_collections():
+            _write(scenario, draft, progress)
         if folder.exists():
             folder.rename(former)
         draft.rename(folder)
@@ -68,7 +69,7 @@ def _write(scenario: Scenario, folder: Path, progress: Callable[[int], None]) ->
         built = build(scenario, sink, stopwatch)
         try:
             recorder = Recorder(built)
-            with stopwatch.part("agents and messages"), few_collections():
+            with stopwatch.part("agents and messages"):
                 built.world.run(stopwatch.wrap("record", recorder.observe), progress)
             with stopwatch.part("record"):
                 tables = recorder.tables()
@@ -82,7 +83,11 @@ def _write(scenario: Scenario, folder: Path, progress: Callable[[int], None]) ->
 @contextmanager
 def few_collections() -> Iterator[None]:
     """Collect garbage seldom: a world makes messages by the hundred thousand, none of them cyclic, and collecting at the
-    default pace cost a third of the run (1,000 participants, a day)."""
+    default pace cost a third of the run (1,000 participants, a day).
+
+    But a world itself is one large cycle.  So what has come since is looked through once in the end; left to itself, Python
+    puts that off for longer the more there is, and 18 runs in one process kept 18 worlds.
+    """
     before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(200_000, 50, 100)
@@ -90,6 +95,7 @@ def few_collections() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
+        gc.collect()
         gc.unfreeze()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeAlias
 
@@ -36,6 +38,13 @@ class Ids:
         return identifier(self._seed, self._owner, str(self._made))
 
 
+class _Counts(weakref.WeakKeyDictionary[Registry, "itertools.count[int]"]):
+    """Mesa's numbers of agents, by model.  Its own table would keep every model for ever."""
+
+    def __getitem__(self, registry: Registry) -> itertools.count[int]:
+        return self.setdefault(registry, itertools.count(1))
+
+
 class Participant(mesa.Agent):
     """Someone who decides.  Sees the event, its own fields, and what its constructor was given; nothing else.
 
@@ -44,6 +53,7 @@ class Participant(mesa.Agent):
     """
 
     kind: ClassVar[str]
+    _ids = _Counts()
 
     def __init__(self, registry: Registry, era: str, ids: Ids) -> None:
         super().__init__(registry)

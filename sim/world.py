@@ -118,9 +118,8 @@ class World(mesa.Model):
         self._clock.run(until=last_s + self._challenge_s + SETTLE_S + 1)
 
     def close(self) -> None:
-        """Let go of the agents.  Mesa 3.3 keeps every model alive in ``Agent._ids``, which would add up over many runs."""
+        """Let go of the agents."""
         self.remove_all_agents()
-        mesa.Agent._ids.pop(self, None)
 
     def _live(self, interval: Interval) -> None:
         flow = self.wires.live(self.devices, interval)
