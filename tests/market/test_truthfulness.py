@@ -39,7 +39,7 @@ FOUR_OF_EACH = Problem(
 
 
 def test_every_promise_of_truth_is_searched_but_for_price_takers():
-    assert {POLICIES[name].truthful for name in TRUTHFUL} == {*DOMAIN, PRICE_TAKERS}
+    assert {POLICIES[name].truthful for name in TRUTHFUL} - DOMAIN.keys() == {PRICE_TAKERS}
 
 
 @pytest.mark.parametrize("name", [name for name in TRUTHFUL if POLICIES[name].truthful in DOMAIN])
