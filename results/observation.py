@@ -26,12 +26,14 @@ PARTIES = pa.schema(
         pa.field("kind", pa.string(), nullable=False),
         pa.field("net", pa.float64(), nullable=False),
         pa.field("unserved_kwh", pa.float64(), nullable=False),
+        pa.field("lacked", pa.float64(), nullable=False),
     ]
 )
 """One row per party.
 
 party: the connection point, or who has none; kind: ``site`` for connection points, else the kind of participant.  net: received
-less paid [currency].  unserved_kwh: energy that its vehicles were short of on departure.
+less paid [currency].  unserved_kwh: energy that its vehicles were short of on departure; lacked: what that is worth at the
+scenario's price cap [currency].
 """
 
 
