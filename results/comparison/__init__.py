@@ -1,6 +1,23 @@
-"""Many runs beside each other: what was compared (``model``), what the seeds say (``statistics``), as text and as a folder."""
+"""Many runs beside each other: what was compared, what the seeds say (``statistics``), as ``text`` and as a ``folder``."""
 
+from results.comparison.folder import MANIFEST, write
 from results.comparison.model import Comparison, Failure, Measure, Relative, Variant, related
 from results.comparison.statistics import Difference, Row, table
+from results.comparison.text import headline, markdown, render
 
-__all__ = ["Comparison", "Difference", "Failure", "Measure", "Relative", "Row", "Variant", "related", "table"]
+__all__ = [
+    "MANIFEST",
+    "Comparison",
+    "Difference",
+    "Failure",
+    "Measure",
+    "Relative",
+    "Row",
+    "Variant",
+    "headline",
+    "markdown",
+    "related",
+    "render",
+    "table",
+    "write",
+]

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -40,20 +41,28 @@ class Described(Protocol):
     def summary(self) -> str:
         """What it is, in a line."""
 
+    @property
+    def source(self) -> str:
+        """Where its formula is from, if anywhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A metric as it is shown: its name, its unit, whether ``less`` or ``more`` of it is better (or neither), a line."""
+    """A metric as it is shown: its name, its unit, whether ``less`` or ``more`` of it is better (or neither), a line about
+    it, and where its formula is from.
+    """
 
     name: str
     unit: str = ""
     better: str = ""
     summary: str = ""
+    source: str = ""
 
     @staticmethod
     def of(metric: Described, currency: str) -> Measure:
         """The description of a metric, in the currency of the runs."""
-        return Measure(metric.name, metric.unit.replace("currency", currency), metric.better, metric.summary)
+        unit = metric.unit.replace("currency", currency)
+        return Measure(metric.name, unit, metric.better, metric.summary, metric.source)
 
     @property
     def sign(self) -> int:
@@ -113,6 +122,13 @@ class Comparison:
         failed = sorted(self.failures, key=lambda cell: place[cell.variant, cell.seed])
         object.__setattr__(self, "observations", tuple(observed))
         object.__setattr__(self, "failures", tuple(failed))
+
+    @staticmethod
+    def open(folder: Path | str) -> Comparison:
+        """The comparison that ``results.comparison.write`` left in a folder; raises ``RunError`` as ``folder.read`` does."""
+        from results.comparison.folder import read  # noqa: PLC0415  a folder holds comparisons, so it knows this module
+
+        return read(folder)
 
     @property
     def currency(self) -> str:

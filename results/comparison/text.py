@@ -1,0 +1,317 @@
+"""A comparison as a person reads it: in the terminal (``render``) and in a document (``markdown``).
+
+Rows are variants and columns are metrics, in as many blocks as the width asks for: one column has one unit and one number of
+decimals, so that a glance down it compares.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from results.comparison.model import Comparison, Measure
+from results.comparison.statistics import USUAL_SEEDS, Difference, Row, table
+from results.text import short
+
+WIDTH = 110
+"""Columns of the text."""
+LABEL = 30
+"""Columns that a variant's name may take."""
+LISTED = 5
+"""Failures that are told before the rest is counted."""
+HEADLINE = 8
+"""Metrics of a document's table, of which the worst seeds are told, and of the pictures, unless others are asked for."""
+ARROWS = {"less": "↓", "more": "↑"}
+NOTHING = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """head: lines over the cells, the last with the unit; cells: one for each variant of the block."""
+
+    head: tuple[str, ...]
+    cells: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        return max(map(len, (*self.head, *self.cells)))
+
+
+def headline(comparison: Comparison, count: int = HEADLINE) -> tuple[Measure, ...]:
+    """The first metrics that have a better and a worse, and a value; then others with a value."""
+    valued = [
+        m
+        for m in comparison.measures
+        if any(math.isfinite(o.values.get(m.name, math.nan)) for o in comparison.observations)
+    ]
+    return tuple(sorted(valued, key=lambda measure: not measure.better)[:count])
+
+
+def render(comparison: Comparison, headlines: Sequence[str] = ()) -> str:
+    """All means, all differences, and the worst seeds of some metrics, in lines of at most 110 columns."""
+    rows = table(comparison)
+    chosen = tuple(map(comparison.measure, headlines)) or headline(comparison)
+    compared = [variant.name for variant in comparison.variants if variant.baseline != variant.name]
+    names = [variant.name for variant in comparison.variants]
+    lines = [*_header(comparison), "", "means", *_blocks(comparison, names, comparison.measures, _means(rows), True)]
+    if compared:
+        lines += ["", *_about_differences(comparison, rows)]
+        lines += _blocks(comparison, compared, comparison.measures, _differences(rows, compared))
+        lines += _without_a_value(comparison, rows)
+    if len(comparison.seeds) > 1:
+        lines += ["", "worst seed: value (seed)", *_blocks(comparison, names, chosen, _worst(rows))]
+    if comparison.failures:
+        lines += ["", *_failures(comparison)]
+    return "\n".join(lines)
+
+
+def markdown(comparison: Comparison, rows: Sequence[Row] | None = None, headlines: Sequence[str] = ()) -> str:
+    """A table for a document: a row for each variant, a column for each headline metric with mean and difference."""
+    rows = table(comparison) if rows is None else rows
+    chosen = tuple(map(comparison.measure, headlines)) or headline(comparison)
+    names = [variant.name for variant in comparison.variants]
+    heads = [", ".join(part for part in (measure.name, _unit(measure)) if part) for measure in chosen]
+    means, differences, worst = _means(rows), _differences(rows, names, bold=True), _worst(rows)
+    cells, worsts = [], []
+    for measure in chosen:
+        pairs = zip(means(measure, names), differences(measure, names), strict=True)
+        cells.append([mean + (f" ({difference})" if difference else "") for mean, difference in pairs])
+        worsts.append(worst(measure, names))
+    counts = [_count(comparison, name) for name in names]
+    return "\n".join(
+        [
+            f"# {comparison.study}",
+            "",
+            *(f"- {line}" for line in (*_header(comparison), *_failures(comparison))),
+            "",
+            *_pipes(["variant", "runs", *heads], [names, counts, *cells]),
+            "",
+            _legend(comparison, rows, "**bold**", "***bold italic***"),
+            "",
+            "Worst seed: value (seed)",
+            "",
+            *_pipes(["variant", *heads], [names, *worsts]),
+            "",
+        ]
+    )
+
+
+def decimals(values: Iterable[float]) -> int:
+    """Decimals with which a middling one of the values has three digits, but the largest at most four; at most four."""
+    sizes = sorted(abs(value) for value in values if math.isfinite(value) and value)
+    return min(_decimals(sizes[len(sizes) // 2], 3), _decimals(sizes[-1], 4)) if sizes else 0
+
+
+def _decimals(size: float, digits: int) -> int:
+    return min(4, max(0, digits - 1 - math.floor(math.log10(size))))
+
+
+def number(value: float, digits: int, sign: str = "") -> str:
+    """A number with its thousands apart; what rounds to zero has no minus, what is none is a dash."""
+    return f"{round(value, digits) + 0.0:{sign},.{digits}f}" if math.isfinite(value) else NOTHING
+
+
+# --- what stands in the cells -----------------------------------------------------------------------------------------
+
+Filled = Callable[[Measure, Sequence[str]], list[str]]
+
+
+def _by_cell(rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
+    return {(row.variant, row.metric): row for row in rows}
+
+
+def _means(rows: Sequence[Row]) -> Filled:
+    found = _by_cell(rows)
+
+    def fill(measure: Measure, names: Sequence[str]) -> list[str]:
+        means = [found[name, measure.name].mean for name in names]
+        return [number(mean, decimals(means)) for mean in means]
+
+    return fill
+
+
+def _differences(rows: Sequence[Row], shown: Sequence[str], bold: bool = False) -> Filled:
+    found = _by_cell(rows)
+
+    def fill(measure: Measure, names: Sequence[str]) -> list[str]:
+        differences = [found[name, measure.name].difference for name in names]
+        digits = _precision(differences)
+        plain = [_interval(difference, digits) for difference in differences]
+        marks = [difference.apart + difference.surely for difference in differences]
+        if bold:
+            stars = ["*" * (mark + 1 if mark else 0) for mark in marks]
+            own = [difference.against == name for difference, name in zip(differences, names, strict=True)]
+            told = [text if text != NOTHING and not is_own else "" for text, is_own in zip(plain, own, strict=True)]
+            return [text and star + text + star for text, star in zip(told, stars, strict=True)]
+        return [f"{text}{'*' * mark:<2}" for text, mark in zip(plain, marks, strict=True)]
+
+    return fill
+
+
+def _precision(differences: Sequence[Difference]) -> int:
+    """Decimals with which half a middling interval has two digits, or the differences three where there is no interval."""
+    halves = sorted(difference.half for difference in differences if difference.half > 0)
+    return _decimals(halves[len(halves) // 2], 2) if halves else decimals(difference.mean for difference in differences)
+
+
+def _interval(difference: Difference, digits: int) -> str:
+    if not math.isfinite(difference.mean):
+        return NOTHING
+    half = f" ±{number(difference.half, digits)}" if math.isfinite(difference.half) else ""
+    return number(difference.mean, digits, "+") + half
+
+
+def _worst(rows: Sequence[Row]) -> Filled:
+    found = _by_cell(rows)
+
+    def fill(measure: Measure, names: Sequence[str]) -> list[str]:
+        cells = [found[name, measure.name] for name in names]
+        digits = decimals(cell.worst for cell in cells)
+        return [f"{number(c.worst, digits)}{'' if c.worst_seed is None else f' ({c.worst_seed})'}" for c in cells]
+
+    return fill
+
+
+# --- what stands around them ------------------------------------------------------------------------------------------
+
+
+def _header(comparison: Comparison) -> Iterator[str]:
+    count, done = len(comparison.variants) * len(comparison.seeds), len(comparison.observations)
+    runs = f"{done} of {count} runs" if done < count else f"{count} runs"
+    failed = f", {len(comparison.failures)} failed" if comparison.failures else ""
+    seeds = f"{len(comparison.seeds)} seed{'s' * (len(comparison.seeds) != 1)} ({spans(comparison.seeds)})"
+    yield short(f"{comparison.study}: {len(comparison.variants)} variants on {seeds}, {runs}{failed}", WIDTH)
+    yield from _wrapped(_pairing(comparison))
+    if len(comparison.seeds) < USUAL_SEEDS:
+        yield f"{USUAL_SEEDS} seeds or more are usual; with fewer, small differences stay untold"
+
+
+def _pairing(comparison: Comparison) -> str:
+    if not comparison.unpaired:
+        return "paired: on each seed a variant and its baseline saw the same arrivals, needs and weather"
+    parts = [
+        f"{name} on {len(seeds)} ({spans(seeds)})"
+        for name, seeds in itertools.islice(comparison.unpaired.items(), LISTED)
+    ]
+    rest = len(comparison.unpaired) - len(parts)
+    more = f" and {rest} more" if rest else ""
+    return (
+        "NOT paired († below): arrivals, needs or weather differ from the baseline's by seed: "
+        f"{', '.join(parts)}{more}; their intervals are for two independent samples (Welch)"
+    )
+
+
+def _about_differences(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
+    baselines = dict.fromkeys(variant.baseline for variant in comparison.variants)
+    to = next(iter(baselines)) if len(baselines) == 1 else "the baseline of the same point"
+    return _wrapped(f"difference to {to}: {_legend(comparison, rows, '*', '**')}")
+
+
+def _legend(comparison: Comparison, rows: Sequence[Row], one: str, two: str) -> str:
+    tests = sum(math.isfinite(row.difference.p) for row in rows)
+    return (
+        f"mean ± half of its 95 % interval; {one}: 0 lies outside, for one difference at a time; "
+        f"{two}: also when corrected for all {tests} (Holm)"
+    )
+
+
+def _without_a_value(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
+    parts = [
+        f"{row.metric} of {row.variant} on {row.difference.dropped}"
+        for row in rows
+        if row.difference.dropped and row.difference.against != row.variant
+    ]
+    rest = f" and {len(parts) - LISTED} more" if len(parts) > LISTED else ""
+    return _wrapped(f"seeds left out for want of a value: {', '.join(parts[:LISTED])}{rest}") if parts else []
+
+
+def _failures(comparison: Comparison) -> list[str]:
+    """What failed, with equal errors of a variant in one line."""
+    alike: dict[tuple[str, str], list[int]] = {}
+    for failure in comparison.failures:
+        alike.setdefault((failure.variant, " ".join(failure.error.split())), []).append(failure.seed)
+    told = [
+        short(f"failed: {variant}, seed{'s' * (len(seeds) > 1)} {spans(seeds)}: {error}", WIDTH)
+        for (variant, error), seeds in itertools.islice(alike.items(), LISTED)
+    ]
+    return told + [f"and {len(alike) - LISTED} other failures"] * (len(alike) > LISTED)
+
+
+def spans(seeds: Sequence[int]) -> str:
+    """Seeds as they are asked for: ``1-20``, ``3, 9``; many scattered ones are cut."""
+    found: list[list[int]] = []
+    for seed in seeds:
+        if found and seed == found[-1][-1] + 1:
+            found[-1][1:] = [seed]
+        else:
+            found.append([seed])
+    return short(", ".join("-".join(map(str, span)) for span in found), 40)
+
+
+def _wrapped(sentence: str) -> list[str]:
+    return textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")
+
+
+# --- columns that fit -------------------------------------------------------------------------------------------------
+
+
+def _blocks(
+    comparison: Comparison, names: Sequence[str], measures: Sequence[Measure], fill: Filled, counted: bool = False
+) -> list[str]:
+    labels = [short(name, LABEL - 2) + (" †" if name in comparison.unpaired else "") for name in names]
+    first = [_Column(("",), tuple(labels))]
+    if counted and len(comparison.observations) < len(comparison.variants) * len(comparison.seeds):
+        first.append(_Column(("runs",), tuple(_count(comparison, name) for name in names)))
+    lines = []
+    for number_of_block, columns in enumerate(
+        _packed(first, [_column(measure, fill(measure, names)) for measure in measures])
+    ):
+        lines += [""] * bool(number_of_block) + _set(columns)
+    return lines
+
+
+def _count(comparison: Comparison, name: str) -> str:
+    return f"{comparison.done(name)} of {len(comparison.seeds)}"
+
+
+def _column(measure: Measure, cells: Sequence[str]) -> _Column:
+    words = measure.name.replace("_", "_ ").split()
+    width = max(9, *map(len, words), *map(len, cells))
+    name = textwrap.wrap(" ".join(words), width, break_on_hyphens=False)
+    unit = _unit(measure)
+    return _Column((*(line.replace("_ ", "_") for line in name), unit), tuple(cells))
+
+
+def _unit(measure: Measure) -> str:
+    return f"{'' if measure.unit == '1' else measure.unit} {ARROWS.get(measure.better, '')}".strip()
+
+
+def _packed(first: list[_Column], columns: Sequence[_Column]) -> Iterator[list[_Column]]:
+    block = list(first)
+    for column in columns:
+        if len(block) > len(first) and sum(c.width + 2 for c in (*block, column)) - 2 > WIDTH:
+            yield block
+            block = list(first)
+        block.append(column)
+    yield block
+
+
+def _set(columns: Sequence[_Column]) -> list[str]:
+    height = max(len(column.head) for column in columns)
+    filled = [("",) * (height - len(column.head)) + column.head + column.cells for column in columns]
+    lines = []
+    for line in zip(*filled, strict=True):
+        cells = [f"{cell:>{column.width}}" for cell, column in zip(line[1:], columns[1:], strict=True)]
+        lines.append("  ".join([f"{line[0]:<{columns[0].width}}", *cells]).rstrip())
+    return lines
+
+
+def _pipes(heads: Sequence[str], columns: Sequence[Sequence[str]]) -> list[str]:
+    def line(cells: Iterable[str]) -> str:
+        return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+    aligned = ["---", *["--:"] * (len(heads) - 1)]
+    return [line(heads), line(aligned), *(line(cells) for cells in zip(*columns, strict=True))]
