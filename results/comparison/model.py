@@ -202,13 +202,16 @@ class Comparison:
 def related(comparison: Comparison, relative: Mapping[str, Relative]) -> Comparison:
     """The comparison with further metrics, each run's own beside the same seed under its variant's reference.
 
-    A run without such a counterpart, because none was asked for or because it failed, has NaN.
+    A run whose counterpart was never asked for, or failed, is put beside one without values and parties: what needs them
+    is NaN.
     """
     references = {variant.name: variant.reference for variant in comparison.variants}
     filled = []
     for own in comparison.observations:
         base = comparison.cells.get((references[own.variant], own.seed))
-        further = {name: np.nan if base is None else float(function(own, base)) for name, function in relative.items()}
+        if base is None:
+            base = dataclasses.replace(own, values={}, parties=own.parties.iloc[:0])
+        further = {name: float(function(own, base)) for name, function in relative.items()}
         filled.append(dataclasses.replace(own, values={**own.values, **further}))
     return dataclasses.replace(comparison, observations=tuple(filled))
 

@@ -12,6 +12,8 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from results.comparison.model import Comparison, Measure
 from results.comparison.statistics import USUAL_SEEDS, Difference, Row, table
 from results.text import short
@@ -22,8 +24,32 @@ LABEL = 30
 """Columns that a variant's name may take."""
 LISTED = 5
 """Failures that are told before the rest is counted."""
-HEADLINE = 8
-"""Metrics of a document's table, of which the worst seeds are told, and of the pictures, unless others are asked for."""
+HEADLINE = (
+    "regret",
+    "bill_saving",
+    "worse_off_share",
+    "overload_import_kvah",
+    "overload_export_kvah",
+    "voltage_outside_bus_min",
+    "ev_unserved_kwh",
+    "curtailed_kwh",
+)
+"""Metrics of a document's table, of the worst seeds and of the pictures, unless others are asked for."""
+SHOWN = (
+    *("regret", "captured_share", "cost_per_consumer", "bill_saving", "worse_off_share", "saving_min", "saving_jain"),
+    *("overload_import_kvah", "overload_export_kvah", "peak_import_kw", "peak_export_kw", "limit_use_max"),
+    *("voltage_outside_bus_min", "losses_kwh", "curtailed_kwh", "self_consumption", "ev_unserved_kwh", "shed_kwh"),
+    *(
+        "mean_price_per_kwh",
+        "price_std_per_kwh",
+        "operator_surplus",
+        "policy_stops",
+        "uncertified",
+        "unsolved",
+        "messages",
+    ),
+)
+"""Metrics of the terminal's text, in this order, unless others are asked for; those from outside come after them."""
 ARROWS = {"less": "↓", "more": "↑"}
 NOTHING = "–"
 
@@ -40,41 +66,88 @@ class _Column:
         return max(map(len, (*self.head, *self.cells)))
 
 
-def headline(comparison: Comparison, count: int = HEADLINE) -> tuple[Measure, ...]:
-    """The first metrics that have a better and a worse, and a value; then others with a value."""
-    valued = [
-        m
-        for m in comparison.measures
-        if any(math.isfinite(o.values.get(m.name, math.nan)) for o in comparison.observations)
-    ]
-    return tuple(sorted(valued, key=lambda measure: not measure.better)[:count])
+def headline(comparison: Comparison, names: Sequence[str] = ()) -> tuple[Measure, ...]:
+    """The metrics of these names; without any those of ``HEADLINE`` that are not the same in all runs.
+
+    Where these are too few to be told, others that have a better and a worse come after them.
+    """
+    if names:
+        return tuple(map(comparison.measure, names))
+    telling = _telling(comparison)
+    rest = [name for name, measure in telling.items() if measure.better and name not in HEADLINE]
+    chosen = [name for name in HEADLINE if name in telling]
+    return tuple(telling[name] for name in chosen + rest[: max(0, 3 - len(chosen))])
 
 
-def render(comparison: Comparison, headlines: Sequence[str] = ()) -> str:
-    """All means, all differences, and the worst seeds of some metrics, in lines of at most 110 columns."""
+def _telling(comparison: Comparison) -> dict[str, Measure]:
+    """Metrics with a value that is not the same in all runs."""
+    return {measure.name: measure for measure in comparison.measures if len(_distinct(comparison, measure)) > 1}
+
+
+def _distinct(comparison: Comparison, measure: Measure) -> list[float]:
+    values = np.concatenate([comparison.values(variant.name, measure.name) for variant in comparison.variants])
+    distinct: list[float] = np.unique(values[np.isfinite(values)]).tolist()
+    return distinct
+
+
+def render(comparison: Comparison, metrics: Sequence[str] = ()) -> str:
+    """Means, differences and worst seeds in lines of at most 110 columns.
+
+    metrics: which, else those of ``SHOWN`` and all that are none of ``results.metrics``; of the worst seeds those of
+    ``HEADLINE``.  Those that are the same in all runs take a line together.  Raises ``RunError`` for a metric that there is
+    none of.
+    """
     rows = table(comparison)
-    chosen = tuple(map(comparison.measure, headlines)) or headline(comparison)
+    asked = tuple(map(comparison.measure, metrics)) or _usual(comparison)
+    telling = _telling(comparison)
+    shown = [measure for measure in asked if measure.name in telling]
     compared = [variant.name for variant in comparison.variants if variant.baseline != variant.name]
     names = [variant.name for variant in comparison.variants]
-    lines = [*_header(comparison), "", "means", *_blocks(comparison, names, comparison.measures, _means(rows), True)]
-    if compared:
-        lines += ["", *_about_differences(comparison, rows)]
-        lines += _blocks(comparison, compared, comparison.measures, _differences(rows, compared))
-        lines += _without_a_value(comparison, rows)
-    if len(comparison.seeds) > 1:
-        lines += ["", "worst seed: value (seed)", *_blocks(comparison, names, chosen, _worst(rows))]
+    lines = list(_header(comparison))
+    if shown:
+        lines += ["", "means", *_blocks(comparison, names, shown, _means(rows), True)]
+    lines += _same(comparison, [measure for measure in asked if measure.name not in telling])
+    if compared and shown:
+        lines += ["", *_about_differences(comparison, rows), *_blocks(comparison, compared, shown, _differences(rows))]
+        lines += _without_a_value(rows, {measure.name for measure in shown})
+    if len(comparison.seeds) > 1 and shown:
+        lines += [
+            "",
+            "worst seed: value (seed)",
+            *_blocks(comparison, names, headline(comparison, metrics), _worst(rows)),
+        ]
     if comparison.failures:
         lines += ["", *_failures(comparison)]
     return "\n".join(lines)
 
 
+def _usual(comparison: Comparison) -> tuple[Measure, ...]:
+    from results.metrics import METRICS, RELATIVE  # noqa: PLC0415  heavy: brings in the tables of runs
+
+    own = {measure.name: measure for measure in comparison.measures}
+    outside = (name for name in own if name not in METRICS and name not in RELATIVE)
+    return tuple(own[name] for name in dict.fromkeys((*SHOWN, *outside)) if name in own)
+
+
+def _same(comparison: Comparison, measures: Sequence[Measure]) -> list[str]:
+    """What is one number, or none, in all runs."""
+    parts = []
+    for measure in measures:
+        values = _distinct(comparison, measure)
+        unit = f" {measure.unit}" if measure.unit not in ("", "1") else ""
+        parts.append(
+            f"{measure.name} {number(values[0], decimals(values))}{unit}" if values else f"{measure.name} {NOTHING}"
+        )
+    return ["", *_wrapped(f"the same in all runs: {', '.join(parts)}")] if parts else []
+
+
 def markdown(comparison: Comparison, rows: Sequence[Row] | None = None, headlines: Sequence[str] = ()) -> str:
     """A table for a document: a row for each variant, a column for each headline metric with mean and difference."""
     rows = table(comparison) if rows is None else rows
-    chosen = tuple(map(comparison.measure, headlines)) or headline(comparison)
+    chosen = headline(comparison, headlines)
     names = [variant.name for variant in comparison.variants]
     heads = [", ".join(part for part in (measure.name, _unit(measure)) if part) for measure in chosen]
-    means, differences, worst = _means(rows), _differences(rows, names, bold=True), _worst(rows)
+    means, differences, worst = _means(rows), _differences(rows, bold=True), _worst(rows)
     cells, worsts = [], []
     for measure in chosen:
         pairs = zip(means(measure, names), differences(measure, names), strict=True)
@@ -89,7 +162,7 @@ def markdown(comparison: Comparison, rows: Sequence[Row] | None = None, headline
             "",
             *_pipes(["variant", "runs", *heads], [names, counts, *cells]),
             "",
-            _legend(comparison, rows, "**bold**", "***bold italic***"),
+            _legend(rows, "**bold**", "***bold italic***"),
             "",
             "Worst seed: value (seed)",
             "",
@@ -133,7 +206,7 @@ def _means(rows: Sequence[Row]) -> Filled:
     return fill
 
 
-def _differences(rows: Sequence[Row], shown: Sequence[str], bold: bool = False) -> Filled:
+def _differences(rows: Sequence[Row], bold: bool = False) -> Filled:
     found = _by_cell(rows)
 
     def fill(measure: Measure, names: Sequence[str]) -> list[str]:
@@ -207,10 +280,10 @@ def _pairing(comparison: Comparison) -> str:
 def _about_differences(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
     baselines = dict.fromkeys(variant.baseline for variant in comparison.variants)
     to = next(iter(baselines)) if len(baselines) == 1 else "the baseline of the same point"
-    return _wrapped(f"difference to {to}: {_legend(comparison, rows, '*', '**')}")
+    return _wrapped(f"difference to {to}: {_legend(rows, '*', '**')}")
 
 
-def _legend(comparison: Comparison, rows: Sequence[Row], one: str, two: str) -> str:
+def _legend(rows: Sequence[Row], one: str, two: str) -> str:
     tests = sum(math.isfinite(row.difference.p) for row in rows)
     return (
         f"mean ± half of its 95 % interval; {one}: 0 lies outside, for one difference at a time; "
@@ -218,11 +291,11 @@ def _legend(comparison: Comparison, rows: Sequence[Row], one: str, two: str) -> 
     )
 
 
-def _without_a_value(comparison: Comparison, rows: Sequence[Row]) -> list[str]:
+def _without_a_value(rows: Sequence[Row], shown: set[str]) -> list[str]:
     parts = [
         f"{row.metric} of {row.variant} on {row.difference.dropped}"
         for row in rows
-        if row.difference.dropped and row.difference.against != row.variant
+        if row.metric in shown and row.difference.dropped and row.difference.against != row.variant
     ]
     rest = f" and {len(parts) - LISTED} more" if len(parts) > LISTED else ""
     return _wrapped(f"seeds left out for want of a value: {', '.join(parts[:LISTED])}{rest}") if parts else []
@@ -265,11 +338,9 @@ def _blocks(
     first = [_Column(("",), tuple(labels))]
     if counted and len(comparison.observations) < len(comparison.variants) * len(comparison.seeds):
         first.append(_Column(("runs",), tuple(_count(comparison, name) for name in names)))
-    lines = []
-    for number_of_block, columns in enumerate(
-        _packed(first, [_column(measure, fill(measure, names)) for measure in measures])
-    ):
-        lines += [""] * bool(number_of_block) + _set(columns)
+    lines: list[str] = []
+    for columns in _packed(first, [_column(measure, fill(measure, names)) for measure in measures]):
+        lines += [""] * bool(lines) + _set(columns)
     return lines
 
 
