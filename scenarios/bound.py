@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from results.metrics import summarise
+from results.metrics import transformers
+from results.metrics.relative import BEST_COST, COST, WANTED_VALUE
 from results.run import Run
 from results.text import short
+from scenarios import explained
 from scenarios.build import build, tree_of
 from scenarios.foresight import BOUGHT, GIVEN_UP, SOLD, SUN, horizon_of
 from scenarios.names import ROOT
@@ -63,23 +65,71 @@ class Bound:
 
 def bounds(targets: Sequence[Path], overrides: Sequence[str] = ()) -> tuple[Bound, ...]:
     """For every scenario file its bound, and for every run folder that of its scenario and what it has cost itself."""
-    known: dict[str, tuple[Horizon, Cost]] = {}
+    known: dict[str, Outlook] = {}
     found = []
     for target in targets:
         run = Run(target) if target.is_dir() else None
         scenario = read(target, overrides) if run is None else _scenario_of(run)
-        truth = scenario.model_copy(update={"market": _known_market(scenario)}).model_dump_json()
+        truth = outlook_key(scenario)
         if truth not in known:
-            horizon = horizon_for(scenario)
-            known[truth] = horizon, _cost(BEST, BEST, plan(horizon))
-        horizon, best = known[truth]
-        found.append(Bound(scenario, best, None if run is None else cost_of(run, horizon)))
+            known[truth] = outlook(scenario)
+        ahead = known[truth]
+        found.append(Bound(scenario, ahead.best, None if run is None else cost_of(run, ahead.horizon)))
     return tuple(found)
 
 
-def _known_market(scenario: Scenario) -> MarketSpec:
-    """A market without what the truth does not depend on: runs that differ in it have one bound."""
-    return MarketSpec(price_cap=scenario.market.price_cap)
+@dataclass(frozen=True, slots=True, eq=False)
+class Outlook:
+    """Everything that will be in a scenario, and the best that can be made of it.
+
+    wanted_value: what all energy that is asked for is worth [currency] to those who would go without, so that
+    ``wanted_value - cost`` is the welfare of a plan or a run: what is not served is in its cost at the same value.
+    """
+
+    horizon: Horizon
+    best: Cost
+    wanted_value: float
+
+
+def outlook(scenario: Scenario) -> Outlook:
+    """The outlook of a scenario.  Raises as ``horizon_for`` and ``plan`` do."""
+    horizon = horizon_for(scenario)
+    return Outlook(horizon, _cost(BEST, BEST, plan(horizon)), wanted_value(horizon))
+
+
+def outlook_key(scenario: Scenario) -> str:
+    """Scenarios with equal keys have one outlook, whatever their markets do."""
+    market = MarketSpec(price_cap=scenario.market.price_cap)
+    return scenario.model_copy(update={"market": market}).model_dump_json()
+
+
+def values_of(run: Run, ahead: Outlook) -> dict[str, float]:
+    """What ``results.metrics.RELATIVE`` wants to know of a run beside its metrics.  Raises as ``cost_of`` does."""
+    return {
+        COST: cost_of(run, ahead.horizon).total,
+        BEST_COST: ahead.best.total,
+        WANTED_VALUE: ahead.wanted_value,
+    }
+
+
+def wanted_value(horizon: Horizon) -> float:
+    """What all energy that is asked for is worth [currency]: what it would cost to serve none of it.
+
+    Loads at what they would lose by going without, whether that is the price cap or what they have agreed to; cars and tasks
+    at what they would lose by the end of their stay.  The warmth of buildings is no amount of energy that is asked for: what
+    lacks of it is a cost, and comfort is worth nothing beyond that.
+    """
+    loads = sum(
+        -float((flow.cost_per_kwh * flow.usual_kw).sum()) * horizon.hours
+        for flow in horizon.flows
+        if flow.account in (LOST, GIVEN_UP)
+    )
+    stays = (
+        store for store in horizon.stores if np.isfinite(store.low_kwh).all()
+    )  # a building may be as cold as it likes
+    return loads + sum(
+        store.lost_per_kwh * float(store.wanted_kwh[np.isfinite(store.wanted_kwh)].sum()) for store in stays
+    )
 
 
 def _scenario_of(run: Run) -> Scenario:
@@ -101,7 +151,7 @@ def cost_of(run: Run, horizon: Horizon) -> Cost:
 
     Raises ``ScenarioError`` where its scenario cannot explain it.
     """
-    done = run.setpoints.pivot_table(index="interval", columns="era", values="delivered_kw")
+    done = run.setpoints.pivot(index="interval", columns="era", values="delivered_kw")
     everything: tuple[Flow | Store, ...] = (*horizon.flows, *horizon.stores)
     acting = {one.era for one in everything}
     powers = {era: done[era].to_numpy(dtype=float) for era in sorted(acting.intersection(done.columns))}
@@ -111,11 +161,14 @@ def cost_of(run: Run, horizon: Horizon) -> Cost:
     wires = Flow("wires", ROOT, -losses, -losses, np.zeros(horizon.count))
     open_tree = tuple(Limit(limit.node, limit.parent) for limit in horizon.limits)
     free = replace(horizon, limits=open_tree, flows=(*horizon.flows, wires))
-    over_kwh = sum(one.over_import_kwh + one.over_export_kwh for one in summarise(run).transformers)
+    told, rest, unexplained = explained.apart(free, powers)
     try:
-        return replace(_cost(run.path.name, str(run.manifest["policy"]), plan(free, powers)), over_kwh=over_kwh)
+        found = plan(rest, unexplained)
     except MarketError as error:
         raise ScenarioError(str(run.path), f"its scenario does not explain what was done: {error}") from error
+    told += explained.Told(found.costs, found.unserved_kwh)
+    over_kwh = sum(one.over_import_kwh + one.over_export_kwh for one in transformers(run))
+    return Cost(run.path.name, str(run.manifest["policy"]), told.costs, told.unserved_kwh, over_kwh)
 
 
 def _cost(name: str, policy: str, found: Plan) -> Cost:

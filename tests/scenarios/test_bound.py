@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agents.twins.battery import BatteryTwin
 from agents.twins.load import LoadTwin
 from agents.twins.thermal import ThermalTwin
 from results.run import Run
-from scenarios.bound import BEST, as_json, bounds, cost_of, horizon_for, render
+from scenarios import explained
+from scenarios.bound import (
+    BEST,
+    as_json,
+    bounds,
+    cost_of,
+    horizon_for,
+    outlook,
+    outlook_key,
+    render,
+    values_of,
+    wanted_value,
+)
 from scenarios.build import build, tree_of
 from scenarios.cli import main
-from scenarios.foresight import TRUTHS, horizon_of
+from scenarios.foresight import GIVEN_UP, TRUTHS, horizon_of
 from scenarios.kinds import KINDS
 from scenarios.reader import read
 from scenarios.runner import execute
 from scenarios.timing import Stopwatch
-from sim.market.horizon import plan
+from sim.errors import MarketError
+from sim.market.horizon import LOST, Flow, Horizon, Store, plan
 from tests.conftest import STREET
 
 SIX_HOURS = ("duration_h=6", "start=2016-05-17T19:00:00")
@@ -169,3 +185,85 @@ def test_a_run_with_every_kind_costs_no_less_than_the_best(tmp_path):
     (found,) = bounds([run.path])
     assert found.run is not None
     assert found.regret >= -1e-6
+
+
+# --- what comparisons want to know ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["none", "curtail-only", "locational"])
+def test_what_follows_from_powers_alone_costs_what_the_programme_says(horizon, run_street, policy, monkeypatch):
+    run = run_street(f"market.policy={policy}", *SIX_HOURS)
+    direct = cost_of(run, horizon)
+    monkeypatch.setattr(explained, "apart", lambda free, done: (explained.Told({}, 0.0), free, done))
+    solved = cost_of(run, horizon)
+    assert dict(direct.accounts) == pytest.approx(dict(solved.accounts), abs=1e-3)  # pinned to a milliwatt, 123 times
+    assert direct.unserved_kwh == pytest.approx(solved.unserved_kwh, abs=1e-3)
+
+
+shares = st.floats(0.0, 1.0)
+
+
+@given(
+    powers=st.lists(st.floats(-5.0, 5.0), min_size=1, max_size=6),
+    efficiencies=st.tuples(st.floats(0.5, 1.0), st.floats(0.5, 1.0), st.floats(0.9, 1.0)),
+    worths=st.tuples(shares, shares, st.floats(0.0, 3.0)),
+    wanted=st.floats(0.0, 20.0),
+)
+def test_a_store_whose_power_is_known_is_told_as_the_programme_tells_it(powers, efficiencies, worths, wanted):
+    p_kw = np.array(powers)
+    many = np.ones(len(p_kw))
+    store = Store(
+        "one", "grid", 5 * many, 5 * many, -40 * many, 60 * many, wanted * many, 0.1 * many, 10.0, *efficiencies, *worths[:1],
+        lost_per_kwh=worths[2], worth_per_kwh=worths[1],
+    )  # fmt: skip
+    free = Flow("other", "grid", -100 * many, 100 * many, 0 * many)
+    horizon = Horizon(0.25, len(p_kw), (free,), (store,))
+    told, rest, unexplained = explained.apart(horizon, {"one": p_kw})
+    assert (rest.stores, unexplained) == ((), {})
+    solved = plan(horizon, {"one": p_kw})
+    assert sum(told.costs.values()) == pytest.approx(solved.cost, abs=1e-3)
+    assert told.unserved_kwh == pytest.approx(solved.unserved_kwh, abs=1e-3)
+
+
+def test_what_does_not_fit_its_bounds_is_left_to_the_programme(horizon):
+    (house,) = [flow for flow in horizon.flows if flow.era == "house-01"]
+    too_much = house.least_kw - 1.0
+    told, rest, unexplained = explained.apart(horizon, {"house-01": too_much})
+    assert (dict(told.costs), list(unexplained)) == ({}, ["house-01"])
+    assert house in rest.flows
+    with pytest.raises(MarketError, match="no plan keeps"):
+        plan(rest, unexplained)
+
+
+def test_serving_nobody_costs_what_all_that_was_wanted_is_worth():
+    nothing, much = np.zeros(4), np.full(4, math.inf)
+    house = Flow("house", "grid", np.full(4, -2.0), nothing, np.full(4, 3.0), LOST, np.full(4, -2.0))
+    works = Flow("works", "grid", np.full(4, -1.0), nothing, np.full(4, 0.5), GIVEN_UP, np.full(4, -1.0))
+    wanted = np.array([-math.inf, -math.inf, 7.0, -math.inf])
+    car = Store("car", "grid", np.full(4, 9.0), nothing, nothing, np.full(4, 7.0), wanted, nothing, lost_per_kwh=3.0)
+    cellar = Store(
+        "cellar", "grid", nothing, nothing, -much, np.full(4, 50.0), np.full(4, 20.0), nothing, 20.0, lost_per_kwh=1.0
+    )
+    horizon = Horizon(0.5, 4, (house, works), (car, cellar))
+    worth = wanted_value(horizon)
+    assert worth == pytest.approx(2 * 2 * 3.0 + 1 * 2 * 0.5 + 7 * 3.0)
+    assert plan(horizon, {era: nothing for era in ("house", "works", "car", "cellar")}).cost == pytest.approx(worth)
+
+
+def test_the_values_of_a_run_hold_its_cost_the_best_and_what_was_wanted(run_street):
+    scenario = read(STREET, SIX_HOURS)
+    ahead = outlook(scenario)
+    run = run_street("market.policy=none", *SIX_HOURS)
+    values = values_of(run, ahead)
+    assert values["cost"] == cost_of(run, ahead.horizon).total
+    assert values["best_cost"] == ahead.best.total < values["cost"]
+    # Of the cars none leaves within these hours, so that what they get is worth what is stored.
+    drawn_kwh = -run.setpoints.query("era.str.startswith('house')")["delivered_kw"].sum() * run.hours
+    assert values["wanted_value"] == pytest.approx(scenario.market.price_cap * drawn_kwh)
+
+
+def test_runs_of_one_seed_share_an_outlook_whatever_their_policy():
+    key = outlook_key(read(STREET, SIX_HOURS))
+    assert outlook_key(read(STREET, ("market.policy=none", *SIX_HOURS))) == key
+    assert outlook_key(read(STREET, ("seed=2", *SIX_HOURS))) != key
+    assert outlook_key(read(STREET, ("market.price_cap=4", *SIX_HOURS))) != key
