@@ -80,6 +80,10 @@ class RunError(DegsimError):
     """A run folder cannot be read as a finished run."""
 
 
+class EngineError(DegsimError):
+    """Those who were to do runs cannot be had; who started the command must name or start others."""
+
+
 LISTED = 20
 """Known words that a refusal names when none is near."""
 

@@ -1,0 +1,103 @@
+"""One task from start to observation, in whatever process does it.
+
+What goes there and back is small: a task, and an observation as bytes.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from results.metrics import summarise
+from results.observation import PARTIES, Observation
+from results.run import Run
+from scenarios.engine import Outcome
+from scenarios.runner import execute, few_collections
+from scenarios.study import Task
+from scenarios.timing import Stopwatch
+from sim.errors import DegsimError
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a worker sends back.
+
+    data: the observation, empty where the run failed.  error: why it failed.  seconds: by the worker's wall clock.
+    """
+
+    data: bytes
+    error: str
+    seconds: float
+
+    def outcome(self, task: Task, attempts: int) -> Outcome:
+        """What the task came to, this being the answer to its last attempt."""
+        found = Observation.from_bytes(self.data, f"{task.variant}, seed {task.seed}") if self.data else None
+        return Outcome(task, found, self.error, attempts, self.seconds)
+
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Runs share their process's garbage collector, and a worker of a cluster may have several threads."""
+
+
+def attempt(task: Task, keep: Path | None, scratch: Path | None) -> Reply:
+    """``perform``, with whatever it raises told in words."""
+    stopwatch = Stopwatch()
+    data, error = b"", ""
+    with _ONE_AT_A_TIME, stopwatch.part("task"):
+        try:
+            data = perform(task, keep, scratch)
+        except DegsimError as failure:
+            error = str(failure)
+        except Exception as failure:  # of a policy or a metric of somebody else, or ours: the other runs go on
+            error = f"{type(failure).__name__}: {failure}"
+        if error:
+            gc.collect()  # the failure held the world in which it happened
+    return Reply(data, error, stopwatch.seconds["task"])
+
+
+def perform(task: Task, keep: Path | None = None, scratch: Path | None = None) -> bytes:
+    """Run a task and measure it: an ``Observation`` as bytes.
+
+    keep: the run's folder stays below it, under ``folder_name``; None where it is removed.  scratch: where it is made
+    meanwhile, default the system's folder for what is temporary.
+    Raises ``DegsimError`` for a scenario that cannot run, and whatever comes out of a policy or a metric.
+    """
+    with _folder(task, keep, scratch) as folder:
+        execute(task.scenario, folder)
+        with few_collections():
+            return observe(task, Run(folder)).to_bytes()
+
+
+def folder_name(task: Task) -> str:
+    """The name of a task's run folder, different for different variants and seeds."""
+    plain = re.sub(r"[^\w.=,-]+", "-", task.variant, flags=re.ASCII).strip("-.")[:60]
+    mark = "" if plain == task.variant else f"-{hashlib.sha256(task.variant.encode()).hexdigest()[:6]}"
+    return f"{plain}{mark}-seed{task.seed}"
+
+
+@contextmanager
+def _folder(task: Task, keep: Path | None, scratch: Path | None) -> Iterator[Path]:
+    if keep is not None:
+        yield keep / folder_name(task)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="degsim-", dir=scratch))
+    try:
+        yield folder / "run"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def observe(task: Task, run: Run) -> Observation:
+    """What is kept of a finished run."""
+    summary = summarise(run)
+    values = {"imported_kwh": float(summary.energy.imported_kwh), "losses_kwh": float(summary.energy.losses_kwh)}
+    parties = PARTIES.empty_table().to_pandas()
+    return Observation(task.variant, task.seed, summary.header.currency, values, "", parties)
