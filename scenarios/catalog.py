@@ -14,13 +14,22 @@ import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from sim.errors import DegsimError, Fault, ScenarioError, nearest
 from sim.market.policies import POLICIES
 from sim.market.policy import PROMISES, Policy
-from sim.market.problem import Clearing, ClearingPolicy, Problem
+from sim.market.problem import Clearing, Problem
+
+if TYPE_CHECKING:
+    from results.metrics import Metric, Relative
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 OUTSIDE = frozenset({"balance", "limits"})
 """What a bare function from outside has to keep, or the fallback serves; a ``Policy`` may promise less."""
@@ -48,16 +57,73 @@ def policy(name: str) -> Policy:
 
 
 def _outside(name: str, module_name: str, function_name: str) -> Policy:
-    try:
-        function = getattr(module(module_name), function_name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ScenarioError(name, f"cannot be imported: {error}") from error
+    function = _imported(name, module_name, function_name)
     if isinstance(function, Policy):
         return function
     if not callable(function):
         raise ScenarioError(name, "is not a function from Problem to Clearing")
     named = f"{module_name}:{function_name}"
-    return Policy(named, _guarded(named, function), OUTSIDE, "PAY_AS_CLEAR", "from outside the project")
+    return Policy(named, guarded(named, function, Clearing), OUTSIDE, "PAY_AS_CLEAR", "from outside the project")
+
+
+def metric(name: str) -> Metric:
+    """A metric by name, or ``module:function`` for one that lives outside the project: from ``Run`` to a number.
+
+    What is named outside may be a ``Metric``, which says itself what it means; either way its numbers go by the name it was
+    asked for.  Raises ``ScenarioError`` for a name that is unknown or cannot be imported.
+    """
+    from results.metrics import METRICS, Metric  # noqa: PLC0415  heavy: brings in the tables of runs
+
+    if name in METRICS:
+        return METRICS[name]
+    module_name, colon, function_name = name.partition(":")
+    if not colon:
+        known = "degsim list metrics names them all; module:function is one of your own"
+        raise ScenarioError(name, (Fault(name, f"no such metric, did you mean {_nearest(name, METRICS)}?", known),))
+    found = _imported(name, module_name, function_name)
+    if isinstance(found, Metric):
+        return replace(found, name=name, measure=guarded(name, _as_float(found.measure), float))
+    if not callable(found):
+        raise ScenarioError(name, "is not a function from Run to a number")
+    summary = (inspect.getdoc(found) or "from outside the project").partition("\n")[0].rstrip(".")
+    return Metric(name, "", "", summary, "", guarded(name, _as_float(found), float))
+
+
+def _as_float(function: Callable[..., object]) -> Callable[..., object]:
+    """The same function, giving whatever counts as a number as a float."""
+
+    @functools.wraps(function)
+    def measure(*args: object) -> object:
+        value = function(*args)
+        return float(value) if isinstance(value, Real | Decimal) else value
+
+    return measure
+
+
+def guarded(name: str, function: Callable[P, object], expected: type[R]) -> Callable[P, R]:
+    """A function from outside, whose mistakes are its author's to see: they are told as ``ScenarioError`` under its name."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            found = function(*args, **kwargs)
+        except DegsimError:
+            raise
+        except Exception as error:
+            raise ScenarioError(name, f"failed with {type(error).__name__}: {error}") from error
+        if not isinstance(found, expected):
+            wanted = "number" if expected is float else expected.__name__
+            raise ScenarioError(name, f"returned a {type(found).__name__}, expected a {wanted}")
+        return found
+
+    return call
+
+
+def _imported(name: str, module_name: str, attribute: str) -> object:
+    try:
+        return getattr(module(module_name), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ScenarioError(name, f"cannot be imported: {error}") from error
 
 
 def module(name: str) -> ModuleType:
@@ -162,24 +228,6 @@ _READERS: tuple[tuple[type, Callable[[str], object], str], ...] = (
 )
 
 
-def _guarded(name: str, function: Callable[..., object]) -> ClearingPolicy:
-    """A function from outside, whose mistakes are told under its name."""
-
-    @functools.wraps(function)
-    def clear(problem: Problem, **options: object) -> Clearing:
-        try:
-            clearing = function(problem, **options)
-        except DegsimError:
-            raise
-        except Exception as error:
-            raise ScenarioError(name, f"failed with {type(error).__name__}: {error}") from error
-        if not isinstance(clearing, Clearing):
-            raise ScenarioError(name, f"returned a {type(clearing).__name__}, expected a Clearing")
-        return clearing
-
-    return clear
-
-
 def _kinds() -> Mapping[str, str]:
     from scenarios.kinds import KINDS  # noqa: PLC0415  heavy: brings in every agent
 
@@ -222,6 +270,19 @@ def _feeders() -> Mapping[str, str]:
     return {name: "with profiles" if name in feeders.STORED else "from pandapower" for name in feeders.names()}
 
 
+def _metrics() -> Mapping[str, str]:
+    """What each is, of a run and of a run against another, with its unit and which way is better."""
+    from results.metrics import METRICS, RELATIVE  # noqa: PLC0415  heavy: brings in the tables of runs
+
+    own = {name: _measured(one, "of each run") for name, one in METRICS.items()}
+    return own | {name: _measured(one, "against the reference or the best") for name, one in RELATIVE.items()}
+
+
+def _measured(one: Metric | Relative, when: str) -> str:
+    unit = f"unit {one.unit}; {when}" + (f"; {one.better} is better" if one.better else "")
+    return "\n".join([one.summary, unit, *([f"source: {one.source}"] if one.source else [])])
+
+
 def _plots() -> Mapping[str, str]:
     from results.plots import PLOTS  # noqa: PLC0415  heavy: brings in matplotlib
 
@@ -252,6 +313,7 @@ LISTS: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "feeders": _feeders,
     "forecasts": _forecasts,
     "invariants": _invariants,
+    "metrics": _metrics,
     "optimisers": _optimisers,
     "plots": _plots,
     "policies": _policies,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import partial, wraps
+from functools import partial
 from typing import Any, cast
 
 from pydantic import ConfigDict, ValidationError, create_model
 
-from agents.optimisers import OPTIMISERS, Bid, Optimise, StoreProblem
-from scenarios.catalog import module
-from sim.errors import DegsimError, ScenarioError, nearest
+from agents.optimisers import OPTIMISERS, Bid, Optimise
+from scenarios.catalog import guarded, module
+from sim.errors import nearest
 
 
 def optimiser(name: str, options: Mapping[str, Any]) -> Optimise:
@@ -32,7 +32,7 @@ def optimiser(name: str, options: Mapping[str, Any]) -> Optimise:
         raise ValueError(f"{name} cannot be imported: {error}") from error
     if not callable(found):
         raise ValueError(f"{name} is not a function from StoreProblem to Bid")
-    return _guarded(name, _with(found, options))
+    return guarded(name, _with(found, options), Bid)
 
 
 def _with(make: Callable[..., Any], options: Mapping[str, Any]) -> Any:
@@ -67,21 +67,3 @@ def _with(make: Callable[..., Any], options: Mapping[str, Any]) -> Any:
         raise ValueError("; ".join(unknown))
     values = {key: getattr(given, key) for key in known if key in options}
     return make(**values) if isinstance(make, type) else partial(make, **values)
-
-
-def _guarded(name: str, decide: Callable[[StoreProblem], object]) -> Optimise:
-    """A function from outside whose mistakes are its author's to see."""
-
-    @wraps(decide)
-    def optimise(problem: StoreProblem) -> Bid:
-        try:
-            bid = decide(problem)
-        except DegsimError:
-            raise
-        except Exception as error:
-            raise ScenarioError(name, f"failed with {type(error).__name__}: {error}") from error
-        if not isinstance(bid, Bid):
-            raise ScenarioError(name, f"returned a {type(bid).__name__}, expected a Bid")
-        return bid
-
-    return optimise

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
+from results.metrics import METRICS, Metric, measure
+from results.run import Run
 from scenarios import catalog
 from scenarios.build import Built, build
 from scenarios.kinds import KINDS
@@ -114,3 +118,79 @@ def test_a_bug_in_a_policy_from_outside_is_told_to_its_author(name: str, says: s
 def test_a_policy_that_is_not_there_is_refused(name: str) -> None:
     with pytest.raises(ScenarioError):
         catalog.policy(name)
+
+
+# --- metrics ----------------------------------------------------------------------------------------------------------
+
+
+def households(run: Run) -> int:
+    """Households of a run.
+
+    The rest of the text is for whoever reads the source.
+    """
+    return sum(kind == "household" for kind in run.kinds.values())
+
+
+def turnover(run: Run) -> Decimal:
+    """All money that was moved."""
+    return sum((posting.amount for posting in run.ledger), Decimal(0))
+
+
+def divides(run: Run) -> float:
+    return 1 / (0 * len(run.kinds))
+
+
+def talks(run: Run) -> str:
+    return f"{len(run.kinds)} parties"
+
+
+OWN = Metric(
+    "whatever", "kW", "more", "half the peak", "nowhere", lambda run: METRICS["peak_import_kw"].measure(run) / 2
+)
+
+
+def test_a_metric_of_the_table_is_found_by_its_name() -> None:
+    assert catalog.metric("autarky") is METRICS["autarky"]
+
+
+def test_a_metric_from_outside_is_a_function_that_says_in_a_line_what_it_is(run_street: Callable[..., Run]) -> None:
+    run = run_street(*TWO_HOURS)
+    counted, paid = (catalog.metric(f"{__name__}:{name}") for name in ("households", "turnover"))
+    assert (counted.name, counted.summary, counted.better) == (f"{__name__}:households", "Households of a run", "")
+    assert measure(run, (counted, paid, "peak_import_kw")) == {
+        f"{__name__}:households": 41.0,
+        f"{__name__}:turnover": float(turnover(run)),
+        "peak_import_kw": METRICS["peak_import_kw"].measure(run),
+    }
+
+
+def test_a_metric_from_outside_may_say_itself_what_it_means(run_street: Callable[..., Run]) -> None:
+    own = catalog.metric(f"{__name__}:OWN")
+    assert (own.name, own.unit, own.better, own.source) == (f"{__name__}:OWN", "kW", "more", "nowhere")
+    run = run_street(*TWO_HOURS)
+    assert own.measure(run) == METRICS["peak_import_kw"].measure(run) / 2
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("divides", "failed with ZeroDivisionError"), ("talks", "returned a str, expected a number")]
+)
+def test_a_bug_in_a_metric_from_outside_is_told_to_its_author(
+    name: str, says: str, run_street: Callable[..., Run]
+) -> None:
+    with pytest.raises(ScenarioError, match=says) as caught:
+        catalog.metric(f"{__name__}:{name}").measure(run_street(*TWO_HOURS))
+    assert f"{__name__}:{name}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("autarchy", "did you mean autarky"),
+        (f"{__name__}:absent", "cannot be imported"),
+        ("no.such.module:measure", "cannot be imported"),
+        ("os:sep", "is not a function"),
+    ],
+)
+def test_a_metric_that_is_not_there_is_refused(name: str, says: str) -> None:
+    with pytest.raises(ScenarioError, match=says):
+        catalog.metric(name)
