@@ -16,11 +16,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from results.metrics import summarise
-from results.observation import PARTIES, Observation
+from results.metrics import METRICS, measure, parties, truth
+from results.observation import Observation
 from results.run import Run
+from scenarios import catalog
+from scenarios.bound import Outlook, outlook, outlook_key, values_of
 from scenarios.engine import Outcome
 from scenarios.runner import execute, few_collections
+from scenarios.spec import Scenario
 from scenarios.study import Task
 from scenarios.timing import Stopwatch
 from sim.errors import DegsimError
@@ -96,8 +99,36 @@ def _folder(task: Task, keep: Path | None, scratch: Path | None) -> Iterator[Pat
 
 
 def observe(task: Task, run: Run) -> Observation:
-    """What is kept of a finished run."""
-    summary = summarise(run)
-    values = {"imported_kwh": float(summary.energy.imported_kwh), "losses_kwh": float(summary.energy.losses_kwh)}
-    parties = PARTIES.empty_table().to_pandas()
-    return Observation(task.variant, task.seed, summary.header.currency, values, "", parties)
+    """What is kept of a finished run.  A scenario without a best plan has none, and a note says why."""
+    values = measure(run, [METRICS[name] if name in METRICS else catalog.metric(name) for name in task.metrics])
+    notes: tuple[str, ...] = ()
+    try:
+        values |= values_of(run, _outlook(outlook_key(task.scenario), task.scenario))
+    except DegsimError as error:
+        notes = (f"not compared with the best plan: {error}",)
+    return Observation(
+        variant=task.variant,
+        seed=task.seed,
+        currency=task.scenario.tariffs.currency,
+        values=values,
+        truth=truth(run),
+        parties=parties(run),
+        notes=notes,
+    )
+
+
+REMEMBERED = 4
+"""How many outlooks a worker keeps.  Runs of one seed come one after another, and those of a few grid points by turns."""
+
+
+def _outlook(key: str, scenario: Scenario) -> Outlook:
+    """The outlook of a scenario, computed once for all policies that are tried on it."""
+    if key not in _known:
+        while len(_known) >= REMEMBERED:
+            del _known[next(iter(_known))]
+        _known[key] = outlook(scenario)
+    _known[key] = _known.pop(key)  # the one used last is last
+    return _known[key]
+
+
+_known: dict[str, Outlook] = {}
