@@ -1,0 +1,1 @@
+"""Pictures of a comparison.  Importing this brings in matplotlib, so the command line imports it late."""

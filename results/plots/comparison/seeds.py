@@ -1,0 +1,115 @@
+"""How a metric spreads over the seeds under each variant, with lines that join equal seeds and the worst ones named."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from results.comparison import Comparison, Measure, Row, headline
+from results.comparison.model import Floats
+from results.plots import style
+from results.plots.comparison import marks
+
+PANELS = 3
+JOINED = 40
+"""Seeds beyond which lines would only be a grey area."""
+
+
+def draw(comparison: Comparison, metrics: Sequence[str] = ()) -> Figure:
+    """A panel for each of at most three metrics: seeds as dots, quartiles as a box, the worst seed by its number.
+
+    metrics: which, else the first headline metrics.  Parallel lines say that variants differ alike on all seeds, crossing ones
+    that it depends on the day.
+    """
+    measures = headline(comparison, metrics)[:PANELS]
+    names = [variant.name for variant in comparison.variants]
+    rows = marks.rows_of(comparison)
+    figure, panels = style.canvas(max(1, len(measures)), 1.6 + 2.1 * max(1, len(measures)))
+    marks.headline(figure, _claim(rows, names, measures), comparison, _remark(comparison))
+    if not measures:
+        style.note(panels[0], "no metric differs between the runs")
+        return figure
+    for ax, measure in zip(panels, measures, strict=True):
+        _draw_panel(ax, comparison, rows, names, measure)
+    turned = len(names) > 6 or any(len(name) > 14 for name in names)
+    panels[-1].set_xticks(
+        range(len(names)),
+        [marks.label(comparison, name) for name in names],
+        rotation=35 if turned else 0,
+        ha="right" if turned else "center",
+        rotation_mode="anchor" if turned else "default",
+    )
+    return figure
+
+
+def _draw_panel(
+    ax: Axes, comparison: Comparison, rows: Mapping[tuple[str, str], Row], names: Sequence[str], measure: Measure
+) -> None:
+    ax.grid(axis="x", visible=False)
+    ax.set_xlim(-0.6, len(names) - 0.4)
+    values = np.array([comparison.values(name, measure.name) for name in names])
+    offsets = marks.jitter(len(comparison.seeds), 0.36)
+    if len(names) > 1 and len(comparison.seeds) <= JOINED:
+        places = np.arange(len(names))[:, None] + offsets
+        ax.plot(places, values, color=style.FAINT, linewidth=0.5, alpha=0.7, zorder=1)
+    for place, name in enumerate(names):
+        _draw_variant(ax, place, values[place], offsets, rows[name, measure.name])
+    scale = marks.scaled(ax, "y", [rows[name, measure.name].mean for name in names])
+    unit = marks.unit(measure)
+    arrow = {"less": "↓ better", "more": "↑ better"}.get(measure.better, "")
+    below = ", ".join(part for part in (unit, arrow, scale) if part)
+    ax.set_ylabel("\n".join(part for part in (marks.wrapped(measure.name, 18), below) if part), fontsize=8.5)
+    ax.margins(y=0.14)
+
+
+def _draw_variant(ax: Axes, place: int, values: Floats, offsets: Floats, row: Row) -> None:
+    has = np.isfinite(values)
+    if not has.any():
+        ax.text(
+            place, 0.5, "no value", transform=ax.get_xaxis_transform(), fontsize=7.5, color=style.MUTED, ha="center"
+        )
+        return
+    ax.plot(place + offsets[has], values[has], ".", markersize=3.2, color=style.BLUE, zorder=3)
+    if has.sum() > 3:
+        low, middle, high = np.quantile(values[has], (0.25, 0.5, 0.75))
+        ax.bar(place, high - low, 0.62, low, facecolor="none", edgecolor=style.MUTED, linewidth=0.9, zorder=2)
+        ax.plot([place - 0.31, place + 0.31], [middle, middle], color=style.INK, linewidth=1.6, zorder=4)
+    if row.worst_seed is not None and has.sum() > 1:
+        seed = int(np.flatnonzero(has & (values == row.worst))[0])
+        at = (place + offsets[seed], row.worst)
+        ax.plot(*at, "o", markersize=5, color=style.VERMILLION, markerfacecolor="none", zorder=5)
+        below = row.worst < row.median
+        ax.annotate(
+            str(row.worst_seed),
+            at,
+            xytext=(0, -5 if below else 5),
+            textcoords="offset points",
+            ha="center",
+            va="top" if below else "bottom",
+            fontsize=7.5,
+            color=style.VERMILLION,
+            zorder=6,
+        )
+
+
+def _claim(rows: Mapping[tuple[str, str], Row], names: Sequence[str], measures: Sequence[Measure]) -> str:
+    """On how many variants the first metric's worst seed is the same one."""
+    if not measures:
+        return "No metric differs between the runs"
+    measure = measures[0]
+    worst = [seed for name in names if (seed := rows[name, measure.name].worst_seed) is not None]
+    deviations = [d for name in names if math.isfinite(d := rows[name, measure.name].deviation)]
+    if not deviations:
+        return f"{measure.name} on one seed: nothing is said about others"
+    most = max(dict.fromkeys(worst), key=worst.count)
+    kind = "worst" if measure.sign else "farthest from the mean"
+    return f"Seed {most} is {kind} in {measure.name} for {worst.count(most)} of {len(worst)} variants"
+
+
+def _remark(comparison: Comparison) -> str:
+    lines = " · lines: equal seeds" if len(comparison.seeds) <= JOINED and len(comparison.variants) > 1 else ""
+    return f"dots: seeds{lines} · box: quartiles and median · ring: worst seed"

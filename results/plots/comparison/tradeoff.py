@@ -1,0 +1,165 @@
+"""What is gained in one metric and lost in another: each variant as a point between two axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from results.comparison import Comparison, Measure, Row
+from results.plots import style
+from results.plots.comparison import marks
+
+ACROSS = ("regret", "welfare", "cost_per_consumer")
+OVERLOAD = ("overload_import_kvah", "overload_export_kvah")
+UP = ("voltage_outside_bus_min", "ev_unserved_kwh")
+"""What is set against each other, unless others are asked for: the first of ``ACROSS`` that differs between runs, and the larger
+overload or else the first of ``UP``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """A variant with its statistics in both metrics.  first: whether no other variant is better in both."""
+
+    name: str
+    across: Row
+    up: Row
+    first: bool
+
+
+def draw(comparison: Comparison, metrics: Sequence[str] = ()) -> Figure:
+    """A point for each variant, at its means and with their 95 % intervals; filled where no other one is better in both.
+
+    metrics: of the axis across and of the one upwards.  Single seeds are dots; the front of the best is a line.
+    """
+    figure, (ax,) = style.canvas(1, 5.2)
+    pair = _pair(comparison, metrics)
+    if pair is None:
+        marks.headline(figure, "No two metrics differ between the runs", comparison)
+        style.note(ax, "nothing to set against each other")
+        return figure
+    points = _points(comparison, *pair)
+    marks.headline(figure, _claim(points, pair), comparison, "means with 95 % intervals · dots: single seeds")
+    if not points:
+        style.note(ax, "no variant has a value in both")
+        return figure
+    _draw_points(ax, comparison, points, pair)
+    across, up = pair
+    ax.set_xlabel(_label(across, marks.scaled(ax, "x", [point.across.mean for point in points])))
+    ax.set_ylabel(_label(up, marks.scaled(ax, "y", [point.up.mean for point in points])))
+    figure.draw_without_rendering()
+    _draw_names(ax, points)
+    return figure
+
+
+def _label(measure: Measure, scale: str) -> str:
+    better = f"{measure.better} is better" if measure.better else ""
+    return ", ".join(part for part in (marks.axis(measure), better, scale) if part)
+
+
+def _pair(comparison: Comparison, metrics: Sequence[str]) -> tuple[Measure, Measure] | None:
+    if len(metrics) > 1:
+        return comparison.measure(metrics[0]), comparison.measure(metrics[1])
+    known = {measure.name: measure for measure in comparison.measures}
+    differing = {name: measure for name, measure in known.items() if measure.sign and _differs(comparison, measure)}
+    across = [comparison.measure(name) for name in metrics] + [differing[name] for name in ACROSS if name in differing]
+    overload = [differing[name] for name in OVERLOAD if name in differing]
+    up = sorted(overload, key=lambda measure: -_total(comparison, measure))
+    others = [differing[name] for name in (*UP, *differing) if name in differing]
+    first = (across + others)[:1]
+    second = [measure for measure in up + others if measure not in first][:1]
+    return (first[0], second[0]) if first and second else None
+
+
+def _differs(comparison: Comparison, measure: Measure) -> bool:
+    values = np.concatenate([comparison.values(variant.name, measure.name) for variant in comparison.variants])
+    return len(np.unique(values[np.isfinite(values)])) > 1
+
+
+def _total(comparison: Comparison, measure: Measure) -> float:
+    return sum(float(np.nansum(comparison.values(variant.name, measure.name))) for variant in comparison.variants)
+
+
+def _points(comparison: Comparison, across: Measure, up: Measure) -> list[_Point]:
+    rows = marks.rows_of(comparison)
+    both = [(v.name, rows[v.name, across.name], rows[v.name, up.name]) for v in comparison.variants]
+    both = [(name, x, y) for name, x, y in both if math.isfinite(x.mean) and math.isfinite(y.mean)]
+    places = [(across.sign * x.mean, up.sign * y.mean) for _, x, y in both]
+    return [
+        _Point(name, x, y, not any(_beats(other, place) for other in places))
+        for (name, x, y), place in zip(both, places, strict=True)
+    ]
+
+
+def _beats(other: tuple[float, float], place: tuple[float, float]) -> bool:
+    """Whether the other is at least as good in both and better in one; larger is better."""
+    return other != place and other[0] >= place[0] and other[1] >= place[1]
+
+
+def _draw_points(ax: Axes, comparison: Comparison, points: Sequence[_Point], pair: tuple[Measure, Measure]) -> None:
+    for point in points:
+        color = style.BLUE if point.first else style.MUTED
+        x, y = (comparison.values(point.name, measure.name) for measure in pair)
+        ax.plot(x, y, ".", markersize=2.8, color=style.SKY if point.first else style.FAINT, zorder=2)
+        halves = [half if math.isfinite(half) else 0.0 for half in (point.across.half, point.up.half)]
+        center = (point.across.mean, point.up.mean)
+        ax.errorbar(
+            *center, xerr=halves[0], yerr=halves[1], fmt="none", ecolor=color, elinewidth=marks.BARS_PT, zorder=3
+        )
+        face = color if point.first else "white"
+        ax.plot(*center, "o", markersize=6, color=color, markerfacecolor=face, zorder=4)
+    front = sorted((point.across.mean, point.up.mean) for point in points if point.first)
+    if len(front) > 1:
+        # No mixture of variants was tried, so nothing is promised between the points: a step along what they reach.
+        falls = front[0][1] > front[-1][1]
+        goes_up = pair[1].sign > 0
+        ax.step(
+            *zip(*front, strict=True),
+            where="pre" if falls == goes_up else "post",
+            color=style.BLUE,
+            linewidth=1.0,
+            linestyle=style.DASHED,
+            zorder=1,
+        )
+
+
+def _draw_names(ax: Axes, points: Sequence[_Point]) -> None:
+    """Names at the right end, each with a thin line from its point; the limits must be final."""
+    ax.set_xlim(ax.get_xlim())
+    ax.set_ylim(ax.get_ylim())
+    to_axes = ax.transData + ax.transAxes.inverted()
+    placed = [(tuple(to_axes.transform((point.across.mean, point.up.mean))), point) for point in points]
+    placed.sort(key=lambda item: (item[0][1], -item[0][0]))
+    height_pt = ax.get_window_extent().height * 72 / ax.figure.dpi
+    gap = 11 / height_pt
+    heights = style.spread(np.array([place[1] for place, _ in placed]), gap)
+    over = max(0.0, heights[-1] - 1.0)
+    heights = np.maximum(heights - over, np.arange(len(placed)) * gap)
+    for (place, point), height in zip(placed, heights, strict=True):
+        color = style.BLUE if point.first else style.MUTED
+        ax.plot(
+            [place[0], 1.0, 1.02],
+            [place[1], height, height],
+            linewidth=0.5,
+            color=style.FAINT,
+            transform=ax.transAxes,
+            clip_on=False,
+            zorder=1,
+        )
+        ax.text(
+            1.025, height, style.short(point.name, 26), color=color, fontsize=8.5, va="center", transform=ax.transAxes
+        )
+
+
+def _claim(points: Sequence[_Point], pair: tuple[Measure, Measure]) -> str:
+    first = [point for point in points if point.first]
+    what = f"{pair[0].name} and {pair[1].name}"
+    if not first:
+        return f"No variant has both {what}"
+    if len(first) == 1:
+        return f"{style.short(first[0].name, 36)} is best in both {what}"
+    return f"{len(first)} of {len(points)} variants are beaten by no other in both {what}"
