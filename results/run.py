@@ -274,7 +274,7 @@ def write(folder: Path, manifest: Mapping[str, Any], tables: Mapping[str, Mappin
     (folder / MANIFEST).unlink(missing_ok=True)
     entries = {name: _write_table(table_path(folder, name), frame) for name, frame in frames.items()}
     complete = {"format": FORMAT, **manifest, "tables": entries, "complete": True}
-    _write_at_once(
+    write_at_once(
         folder / MANIFEST, json.dumps(complete, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     )
 
@@ -339,7 +339,7 @@ def _write_table(path: Path, frame: pa.Table) -> dict[str, Any]:
     return {"rows": frame.num_rows, "sha256": digest(path)}
 
 
-def _write_at_once(path: Path, content: bytes) -> None:
+def write_at_once(path: Path, content: bytes) -> None:
     """Write under another name and rename, so that no reader ever sees half of it."""
     draft = path.with_suffix(".tmp")
     with draft.open("wb") as file:

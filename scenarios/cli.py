@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sim.errors import DegsimError, MessageError
+from sim.errors import DegsimError, Fault, MessageError, ScenarioError
 
 OK, AT_FAULT, UNUSABLE = 0, 1, 2
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UNUSABLE
     except KeyboardInterrupt:
         print("degsim: interrupted; nothing was written", file=sys.stderr)  # noqa: T201
-        return 130
+        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,28 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="override any key, repeatable")
     run.add_argument("--seed", type=int, metavar="N")
     run.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: results/runs/NAME-POLICY-seedN)")
+    _add_compare(commands)
+    _add_sweep(commands)
     _add_clear(commands)
-    settle = _command(commands, "settle", _settle, "compute the revenue flows of a contract from its signals")
-    settle.add_argument("contract", metavar="CONTRACT.json")
-    settle.add_argument("--signals", required=True, metavar="SIGNALS.json")
-    settle.add_argument("--table", action="store_true", help="the bill for people instead of JSON")
-    settle.add_argument("--previous", metavar="REPORT.json", help="post only what differs from this earlier run")
-    settle.add_argument(
-        "--against", metavar="REPORT.json", help="compute again what somebody else reports; 1 if it differs"
-    )
-    contract = _command(commands, "contract", _contract, "check a contract before there are signals, and show it")
-    contract.add_argument("contract", metavar="CONTRACT.json")
-    contract.add_argument(
-        "--to", choices=("flows", "signed", "billing", "text"), help="write it in another reading, or in words"
-    )
-    contract.epilog = "Exit status: 0 ready to become active, 1 something is lacking, 2 it cannot be used."
-    bill = _command(commands, "bill", _bill, "the bill of one participant of a run, from its contract and signals")
-    bill.add_argument("run", type=Path, metavar="RUN")
-    bill.add_argument("era", metavar="ERA")
-    bill.add_argument("--out", type=Path, metavar="DIR", help="write contract.json and signals.json, for degsim settle")
-    ledger = _command(commands, "ledger", _ledger, "write the ledger of a run as a Beancount file")
-    ledger.add_argument("run", type=Path, metavar="RUN")
-    ledger.add_argument("--out", type=Path, metavar="FILE.beancount", help="default: standard output")
+    _add_contracts(commands)
     validate = _command(
         commands, "validate", _validate, "check Beckn messages: dialect, action and every fault of each"
     )
@@ -115,6 +98,55 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_compare(commands: Any) -> None:
+    compare = _command(commands, "compare", _compare, "compare policies on the same arrivals and weather, seed by seed")
+    compare.add_argument("source", type=Path, metavar="SCENARIO.yaml|STUDY.yaml")
+    compare.add_argument(
+        "--policy",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="repeatable; the others are compared with the first",
+    )
+    compare.add_argument("--seeds", metavar="1-20", help="such as 1-20 or 1,5,9 (default: 1-20, or those of the study)")
+    compare.add_argument("--baseline", metavar="NAME", help="the policy that the others are compared with")
+    _add_study(compare)
+
+
+def _add_sweep(commands: Any) -> None:
+    sweep = _command(commands, "sweep", _sweep, "vary any keys of a scenario over a grid")
+    sweep.add_argument("source", type=Path, metavar="SCENARIO.yaml")
+    sweep.add_argument(
+        "--over",
+        action="append",
+        required=True,
+        metavar="PATH=V1,V2",
+        help="an axis of the grid, repeatable; PATH=[V1, V2] for values with commas",
+    )
+    sweep.add_argument("--policy", action="append", default=[], metavar="NAME", help="at every point, repeatable")
+    sweep.add_argument("--seeds", metavar="1-20", help="default: the scenario's own")
+    _add_study(sweep)
+
+
+def _add_study(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--set", action="append", default=[], metavar="PATH=VALUE", help="override any key of all runs"
+    )
+    command.add_argument("--metric", action="append", default=[], metavar="MODULE:FUNCTION", help="one of your own")
+    command.add_argument("--engine", choices=("local", "dask"), default="local")
+    command.add_argument("--workers", type=int, metavar="N", help="default: one for each core")
+    command.add_argument(
+        "--scheduler", metavar="tcp://HOST:PORT", help="of a Dask cluster (default: one is started here)"
+    )
+    command.add_argument("--out", type=Path, metavar="DIR", help="default: results/comparisons/NAME-MARK")
+    command.add_argument("--keep-runs", action="store_true", help="keep every run folder, in DIR/runs")
+    command.add_argument("--yes", action="store_true", help="begin also where there are very many runs")
+    command.epilog = (
+        "What is done is kept: the same command goes on where it was stopped.  "
+        "Exit status: 0 fine, 1 a run failed, 2 it cannot be used."
+    )
+
+
 def _add_clear(commands: Any) -> None:
     clear = _command(commands, "clear", _clear, "clear aggregate messages: one market each, no simulation")
     clear.add_argument(
@@ -129,6 +161,30 @@ def _add_clear(commands: Any) -> None:
     clear.add_argument("--json", action="store_true", help="the comparison as one JSON object for each book")
     clear.add_argument("--misreports", action="store_true", help="compare, and look for the lie that pays most")
     clear.epilog = "Exit status: 0 fine, 1 a compared policy failed or broke what it promises, 2 it cannot be used."
+
+
+def _add_contracts(commands: Any) -> None:
+    settle = _command(commands, "settle", _settle, "compute the revenue flows of a contract from its signals")
+    settle.add_argument("contract", metavar="CONTRACT.json")
+    settle.add_argument("--signals", required=True, metavar="SIGNALS.json")
+    settle.add_argument("--table", action="store_true", help="the bill for people instead of JSON")
+    settle.add_argument("--previous", metavar="REPORT.json", help="post only what differs from this earlier run")
+    settle.add_argument(
+        "--against", metavar="REPORT.json", help="compute again what somebody else reports; 1 if it differs"
+    )
+    contract = _command(commands, "contract", _contract, "check a contract before there are signals, and show it")
+    contract.add_argument("contract", metavar="CONTRACT.json")
+    contract.add_argument(
+        "--to", choices=("flows", "signed", "billing", "text"), help="write it in another reading, or in words"
+    )
+    contract.epilog = "Exit status: 0 ready to become active, 1 something is lacking, 2 it cannot be used."
+    bill = _command(commands, "bill", _bill, "the bill of one participant of a run, from its contract and signals")
+    bill.add_argument("run", type=Path, metavar="RUN")
+    bill.add_argument("era", metavar="ERA")
+    bill.add_argument("--out", type=Path, metavar="DIR", help="write contract.json and signals.json, for degsim settle")
+    ledger = _command(commands, "ledger", _ledger, "write the ledger of a run as a Beancount file")
+    ledger.add_argument("run", type=Path, metavar="RUN")
+    ledger.add_argument("--out", type=Path, metavar="FILE.beancount", help="default: standard output")
 
 
 def _add_feeder(commands: Any) -> None:
@@ -177,6 +233,60 @@ def _run(options: argparse.Namespace) -> int:
     _out(render(summarise(run)))
     _say(f"run folder: {folder}")
     return OK
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from scenarios.study import SEEDS, is_study, read_study, study_of  # noqa: PLC0415
+
+    if is_study(options.source):
+        said = {"--policy": options.policy, "--baseline": options.baseline, "--metric": options.metric}
+        _refuse(options.source, [f"{option}: the study says that itself" for option, value in said.items() if value])
+        study = read_study(options.source, options.seeds, options.set)
+    else:
+        _refuse(options.source, [] if options.policy else ["say what to compare, such as --policy locational"])
+        study = study_of(
+            options.source,
+            policies=options.policy,
+            seeds=options.seeds or SEEDS,
+            overrides=options.set,
+            baseline=options.baseline,
+            metrics=options.metric,
+        )
+    return _carry_out(study, options)
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from scenarios.study import grid_of, study_of  # noqa: PLC0415
+
+    study = study_of(
+        options.source,
+        policies=options.policy,
+        over=grid_of(options.over),
+        seeds=options.seeds,
+        overrides=options.set,
+        metrics=options.metric,
+    )
+    return _carry_out(study, options)
+
+
+def _refuse(source: Path, whats: Sequence[str]) -> None:
+    if whats:
+        raise ScenarioError(str(source), tuple(Fault(str(source), what) for what in whats))
+
+
+def _carry_out(study: Any, options: argparse.Namespace) -> int:
+    from scenarios import comparing  # noqa: PLC0415
+
+    folder = options.out or comparing.default_folder(study)
+    keep = folder / "runs" if options.keep_runs else None
+    engine = comparing.engine_of(options.engine, options.scheduler, options.workers, keep)
+    work = comparing.prepare(study, folder, very_many=options.yes)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return OK if comparing.show(work, engine, _out, _say) else AT_FAULT
+    except KeyboardInterrupt:
+        _say(f"degsim: interrupted; what is done is kept in {folder}, and the same command goes on from there")
+        return INTERRUPTED
 
 
 def _clear(options: argparse.Namespace) -> int:

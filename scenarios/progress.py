@@ -1,4 +1,4 @@
-"""A progress bar that speaks simulated time."""
+"""Progress bars: one that speaks simulated time, and one that counts runs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Self
 from tqdm import tqdm
 
 from scenarios.build import calendar_of
+from scenarios.engine import Outcome
 from scenarios.spec import Scenario
 
 
@@ -28,6 +29,36 @@ class Progress:
     def __call__(self, seconds: int) -> None:
         """An interval has ended at this simulated second."""
         self._bar.set_postfix_str(self._calendar.local(seconds).strftime("%a %H:%M"), refresh=False)
+        self._bar.update()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+
+class Runs:
+    """Counts runs on standard error, those that failed too, and names each of these as it comes."""
+
+    def __init__(self, name: str, total: int) -> None:
+        self._failed = 0
+        self._bar = tqdm(
+            total=total,
+            desc=name,
+            file=sys.stderr,
+            unit="run",
+            bar_format="{desc} {percentage:3.0f}% |{bar:24}| {n}/{total} runs{postfix}, {remaining} to go",
+        )
+
+    def __call__(self, outcome: Outcome) -> None:
+        """A run has ended."""
+        if outcome.error:
+            self._failed += 1
+            self._bar.set_postfix_str(f"{self._failed} failed", refresh=False)
+            self._bar.write(f"{outcome.task.variant}, seed {outcome.task.seed}: {outcome.error}", file=sys.stderr)
         self._bar.update()
 
     def __enter__(self) -> Self:

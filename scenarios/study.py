@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 import yaml
 from pydantic import Field
 
+from results.comparison import Variant
 from scenarios import catalog
 from scenarios.fields import Model, Name
 from scenarios.reader import load, overridden, validated
@@ -26,13 +27,8 @@ POLICY = "market.policy"
 REFERENCE = "none"
 """The policy that participants are asked to be better off than."""
 SEEDS = "1-20"
-MOST_RUNS = 10_000
-"""More than these are asked about before they are begun."""
 
 FOLDERS = ("sim", "agents", "grid_models", "results", "scenarios")
-
-Axes = Mapping[str, str]
-"""Where a variant lies: the text of a value by the YAML path that it is given to."""
 
 
 class StudySpec(Model):
@@ -56,25 +52,6 @@ class StudySpec(Model):
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
-    """One way to run the scenario.
-
-    axes: what is particular to it.  baseline: the variant it is compared with, by name.  reference: the variant that its
-    participants are asked to be better off than; empty where none was run.
-    """
-
-    name: str
-    axes: Axes
-    baseline: str
-    reference: str = ""
-
-    @property
-    def overrides(self) -> tuple[str, ...]:
-        """``path=value`` for the scenario's reader."""
-        return tuple(f"{path}={value}" for path, value in self.axes.items())
-
-
-@dataclass(frozen=True, slots=True)
 class Study:
     """Variants of one scenario, on the same seeds.
 
@@ -92,7 +69,9 @@ class Study:
     @property
     def mark(self) -> str:
         """Six digits that tell this study from others of its name."""
-        facts = json.dumps([self.document, [list(v.overrides) for v in self.variants], self.metrics], default=str)
+        facts = json.dumps(
+            [self.document, [overrides_of(variant) for variant in self.variants], self.metrics], default=str
+        )
         return hashlib.sha256(facts.encode()).hexdigest()[:6]
 
 
@@ -122,6 +101,11 @@ class Task:
         return hashlib.sha256("\0".join(facts).encode()).hexdigest()[:32]
 
 
+def overrides_of(variant: Variant) -> list[str]:
+    """A variant as ``path=value`` for the scenario's reader."""
+    return [f"{path}={value}" for path, value in variant.axes.items()]
+
+
 def tasks(study: Study) -> tuple[Task, ...]:
     """Every run of the study, seed by seed, so that whoever does several of one seed can keep what they share.
 
@@ -131,7 +115,7 @@ def tasks(study: Study) -> tuple[Task, ...]:
     faults: dict[Fault, None] = {}
     for seed, variant in itertools.product(study.seeds, study.variants):
         try:
-            document = overridden(study.document, study.source, [*variant.overrides, f"seed={seed}"])
+            document = overridden(study.document, study.source, [*overrides_of(variant), f"seed={seed}"])
             scenario = validated(Scenario, study.source, document)
         except ScenarioError as error:
             faults |= dict.fromkeys(error.faults)

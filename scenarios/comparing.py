@@ -1,0 +1,158 @@
+"""A study carried out: what is known already is read, the rest is run, and all of it becomes one comparison.
+
+A comparison's folder can be left at any time: ``observations`` has one file for every run that is done, named by a hash of all
+that its outcome follows from, and the same command goes on from there.  ``study.json`` is written first, and tells what the
+folder is for; ``comparison.json`` is written last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from results.comparison import Comparison, Failure, Measure, related
+from results.comparison.folder import OBSERVATIONS, write
+from results.comparison.model import Described
+from results.comparison.text import render
+from results.metrics import RELATIVE
+from results.observation import Observation
+from results.run import write_at_once
+from scenarios import catalog
+from scenarios.engine import Engine, Outcome
+from scenarios.engine.local import LocalEngine
+from scenarios.progress import Runs
+from scenarios.runner import LOCK, MATTERS
+from scenarios.study import Study, Task, tasks
+from sim.errors import EngineError, Fault, RunError, ScenarioError
+
+COMPARISONS = Path("results/comparisons")
+STUDY = "study.json"
+MOST_RUNS = 10_000
+"""More than these are asked about before they are begun."""
+
+Say = Callable[[str], None]
+Watch = Callable[[Outcome], None]
+"""Told of every run that has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A study with its folder: the runs that are known already, by their keys, and those that are still to be done."""
+
+    study: Study
+    folder: Path
+    known: Mapping[str, Observation]
+    todo: tuple[Task, ...]
+
+
+def default_folder(study: Study) -> Path:
+    """Where a comparison goes when nobody says: the same study always to the same place, whatever its seeds."""
+    return COMPARISONS / f"{study.name}-{study.mark}"
+
+
+def engine_of(name: str, scheduler: str | None, workers: int | None, keep: Path | None) -> Engine:
+    """The engine of this name.  Raises ``EngineError`` for options that do not fit it."""
+    if name == "dask":
+        from scenarios.engine.cluster import ClusterEngine  # noqa: PLC0415  heavy, and an extra
+
+        return ClusterEngine(scheduler, workers, keep)
+    if scheduler is not None:
+        raise EngineError(scheduler, (Fault(scheduler, "a scheduler is Dask's", "add --engine dask"),))
+    return LocalEngine(workers, keep)
+
+
+def prepare(study: Study, folder: Path, *, very_many: bool = False) -> Work:
+    """Find out what there is to do.  very_many: whether it may be more than ``MOST_RUNS``.
+
+    Raises ``ScenarioError`` with everything wrong with the study, and for a folder that holds something else; nothing is
+    written then.
+    """
+    count = len(study.variants) * len(study.seeds)
+    if count > MOST_RUNS and not very_many:
+        raise ScenarioError(
+            study.source, (Fault(study.name, f"are {count:,} runs", f"say --yes to begin more than {MOST_RUNS:,}"),)
+        )
+    if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / STUDY).exists())):
+        raise ScenarioError(str(folder), "is neither empty nor a comparison; choose another --out")
+    wanted = tasks(study)
+    known = {task.key: found for task in wanted if (found := _known(folder, task)) is not None}
+    return Work(study, folder, known, tuple(task for task in wanted if task.key not in known))
+
+
+def show(work: Work, engine: Engine, out: Say, say: Say) -> bool:
+    """Do what there is to do and tell it; whether all runs were well."""
+    done = len(work.known)
+    if done:
+        say(f"{done} of {done + len(work.todo)} runs are known from {work.folder}")
+    with Runs(work.study.name, len(work.todo)) as watch:
+        comparison = carry_out(work, engine, watch)
+    out(render(comparison))
+    say(f"comparison: {work.folder}")
+    return not comparison.failures
+
+
+def carry_out(work: Work, engine: Engine, watch: Watch = lambda _: None) -> Comparison:
+    """Do what there is to do, and write the comparison.
+
+    A run that fails is a failure of the comparison; it is tried again when the study is carried out again.
+    """
+    folder = work.folder
+    (folder / OBSERVATIONS).mkdir(parents=True, exist_ok=True)
+    write_at_once(folder / STUDY, json.dumps(_described(work.study), indent=2, default=str).encode() + b"\n")
+    observations, failures = dict(work.known), []
+    for outcome in engine.run(work.todo):
+        if outcome.observation is None:
+            failures.append(Failure(outcome.task.variant, outcome.task.seed, outcome.error))
+        else:
+            write_at_once(_path(folder, outcome.task), outcome.observation.to_bytes())
+            observations[outcome.task.key] = outcome.observation
+        watch(outcome)
+    comparison = _compared(work.study, tuple(observations.values()), tuple(failures))
+    keys = {(found.variant, found.seed): key for key, found in observations.items()}
+    write(folder, comparison, manifest(), keys)
+    return comparison
+
+
+def _compared(study: Study, found: tuple[Observation, ...], failures: tuple[Failure, ...]) -> Comparison:
+    currency = found[0].currency if found else "currency"
+    metrics: tuple[Described, ...] = (*map(catalog.metric, study.metrics), *RELATIVE.values())
+    measures = tuple(Measure.of(metric, currency) for metric in metrics)
+    comparison = Comparison(study.name, study.variants, study.seeds, measures, found, failures)
+    return related(comparison, {name: metric.measure for name, metric in RELATIVE.items()})
+
+
+def _path(folder: Path, task: Task) -> Path:
+    return folder / OBSERVATIONS / f"{task.key}.parquet"
+
+
+def _known(folder: Path, task: Task) -> Observation | None:
+    path = _path(folder, task)
+    if not path.is_file():
+        return None
+    try:
+        return Observation.from_bytes(path.read_bytes(), str(path))
+    except RunError:
+        return None  # torn or of an earlier format: it is run again
+
+
+def _described(study: Study) -> Mapping[str, Any]:
+    return {
+        "study": study.name,
+        "scenario": study.document,
+        "variants": [asdict(variant) for variant in study.variants],
+        "seeds": study.seeds,
+        "metrics": study.metrics,
+    }
+
+
+def manifest() -> dict[str, Any]:
+    """What numbers can depend on beside the study: the versions of everything that matters."""
+    return {
+        "versions": {package: version(package) for package in MATTERS},
+        "lockSha256": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,
+    }
