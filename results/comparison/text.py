@@ -162,7 +162,7 @@ def markdown(comparison: Comparison, rows: Sequence[Row] | None = None, headline
             "",
             *_pipes(["variant", "runs", *heads], [names, counts, *cells]),
             "",
-            _legend(rows, "**bold**", "***bold italic***"),
+            _legend(rows, "**bold**", "***bold italic***").replace("\xa0", " "),
             "",
             "Worst seed: value (seed)",
             "",
@@ -286,8 +286,8 @@ def _about_differences(comparison: Comparison, rows: Sequence[Row]) -> list[str]
 def _legend(rows: Sequence[Row], one: str, two: str) -> str:
     tests = sum(math.isfinite(row.difference.p) for row in rows)
     return (
-        f"mean ± half of its 95 % interval; {one}: 0 lies outside, for one difference at a time; "
-        f"{two}: also when corrected for all {tests} (Holm)"
+        f"mean ± half of its 95 % interval; {one}:\xa00 lies outside, for one difference at a time; "
+        f"{two}:\xa0also when corrected for all {tests} (Holm)"
     )
 
 
@@ -325,7 +325,7 @@ def spans(seeds: Sequence[int]) -> str:
 
 
 def _wrapped(sentence: str) -> list[str]:
-    return textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")
+    return [line.replace("\xa0", " ") for line in textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")]
 
 
 # --- columns that fit -------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from results.plots import style
 from results.plots.comparison import marks
 
 COLUMNS = 4
+VARIANTS = 24
 Rows = Mapping[tuple[str, str], Row]
 
 
@@ -25,10 +26,11 @@ def draw(comparison: Comparison, metrics: Sequence[str] = ()) -> Figure:
     metrics: which, else the headline metrics.
     """
     measures = headline(comparison, metrics)
-    names = [variant.name for variant in comparison.variants if variant.baseline != variant.name]
+    compared = [variant.name for variant in comparison.variants if variant.baseline != variant.name]
+    names, more = marks.few(compared, VARIANTS, "variants")
     rows = marks.rows_of(comparison)
     figure, panels = _panels(len(measures), len(names))
-    marks.headline(figure, _claim(comparison, rows, names, measures), comparison, _remark(comparison))
+    marks.headline(figure, _claim(comparison, rows, compared, measures), comparison, _remark(comparison, more))
     if not measures or not names:
         style.note(panels[0], "nothing to compare: one variant, or no metric that differs")
         return figure
@@ -129,5 +131,6 @@ def _to(comparison: Comparison) -> str:
     return style.short(next(iter(baselines)), 36) if len(baselines) == 1 else "its baseline"
 
 
-def _remark(comparison: Comparison) -> str:
-    return f"difference to {_to(comparison)} with 95 % interval · filled: 0 lies outside it · dots: single seeds"
+def _remark(comparison: Comparison, more: str) -> str:
+    told = f"difference to {_to(comparison)} with 95 % interval · filled: 0 lies outside it · dots: single seeds"
+    return told + (f" · {more}" if more else "")

@@ -74,6 +74,25 @@ def wrapped(sentence: str, width: int) -> str:
     return "\n".join(broken).replace("_\x1f ", "_").replace("_\x1f", "_")
 
 
+def name_ticks(ax: Axes, places: Sequence[float], names: Sequence[str]) -> None:
+    """Names under an axis, slanted where they are too many or too long to stand beside each other."""
+    lines = [line for name in names for line in name.split("\n")]
+    slanted = len(names) > 6 or max(map(len, lines)) * len(names) > 90
+    ax.set_xticks(
+        places,
+        list(names),
+        rotation=35 if slanted else 0,
+        ha="right" if slanted else "center",
+        rotation_mode="anchor" if slanted else "default",
+    )
+
+
+def few(names: Sequence[str], most: int, what: str) -> tuple[Sequence[str], str]:
+    """As many names as a picture has room for, and what is to be said of the others."""
+    rest = len(names) - most
+    return names[:most], f"{rest} more {what} not shown" if rest > 0 else ""
+
+
 def jitter(count: int, width: float) -> Floats:
     """Offsets that keep dots of one place apart, the same for a seed in every variant; no randomness is needed."""
     golden = (5**0.5 - 1) / 2

@@ -15,6 +15,7 @@ from results.plots import style
 from results.plots.comparison import marks
 
 PANELS = 3
+VARIANTS = 16
 JOINED = 40
 """Seeds beyond which lines would only be a grey area."""
 
@@ -26,23 +27,16 @@ def draw(comparison: Comparison, metrics: Sequence[str] = ()) -> Figure:
     that it depends on the day.
     """
     measures = headline(comparison, metrics)[:PANELS]
-    names = [variant.name for variant in comparison.variants]
+    names, more = marks.few([variant.name for variant in comparison.variants], VARIANTS, "variants")
     rows = marks.rows_of(comparison)
     figure, panels = style.canvas(max(1, len(measures)), 1.6 + 2.1 * max(1, len(measures)))
-    marks.headline(figure, _claim(rows, names, measures), comparison, _remark(comparison))
+    marks.headline(figure, _claim(rows, names, measures), comparison, _remark(comparison, more))
     if not measures:
         style.note(panels[0], "no metric differs between the runs")
         return figure
     for ax, measure in zip(panels, measures, strict=True):
         _draw_panel(ax, comparison, rows, names, measure)
-    turned = len(names) > 6 or any(len(name) > 14 for name in names)
-    panels[-1].set_xticks(
-        range(len(names)),
-        [marks.label(comparison, name) for name in names],
-        rotation=35 if turned else 0,
-        ha="right" if turned else "center",
-        rotation_mode="anchor" if turned else "default",
-    )
+    marks.name_ticks(panels[-1], range(len(names)), [marks.label(comparison, name) for name in names])
     return figure
 
 
@@ -110,6 +104,6 @@ def _claim(rows: Mapping[tuple[str, str], Row], names: Sequence[str], measures: 
     return f"Seed {most} is {kind} in {measure.name} for {worst.count(most)} of {len(worst)} variants"
 
 
-def _remark(comparison: Comparison) -> str:
+def _remark(comparison: Comparison, more: str) -> str:
     lines = " · lines: equal seeds" if len(comparison.seeds) <= JOINED and len(comparison.variants) > 1 else ""
-    return f"dots: seeds{lines} · box: quartiles and median · ring: worst seed"
+    return f"dots: seeds{lines} · box: quartiles and median · ring: worst seed" + (f" · {more}" if more else "")

@@ -17,8 +17,12 @@ from results.plots.comparison import marks
 ACROSS = ("regret", "welfare", "cost_per_consumer")
 OVERLOAD = ("overload_import_kvah", "overload_export_kvah")
 UP = ("voltage_outside_bus_min", "ev_unserved_kwh")
-"""What is set against each other, unless others are asked for: the first of ``ACROSS`` that differs between runs, and the larger
-overload or else the first of ``UP``."""
+"""What is set against each other, unless others are asked for: the first of ``ACROSS`` that differs between runs, and the
+larger overload or else the first of ``UP``."""
+
+
+NAMES = 24
+"""Points that get a name, those that are beaten by no other first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,12 @@ def draw(comparison: Comparison, metrics: Sequence[str] = ()) -> Figure:
         style.note(ax, "nothing to set against each other")
         return figure
     points = _points(comparison, *pair)
-    marks.headline(figure, _claim(points, pair), comparison, "means with 95 % intervals · dots: single seeds")
+    marks.headline(
+        figure,
+        _claim(points, pair),
+        comparison,
+        "means with 95 % intervals · filled: beaten by no other in both · dots: single seeds",
+    )
     if not points:
         style.note(ax, "no variant has a value in both")
         return figure
@@ -132,7 +141,8 @@ def _draw_names(ax: Axes, points: Sequence[_Point]) -> None:
     ax.set_xlim(ax.get_xlim())
     ax.set_ylim(ax.get_ylim())
     to_axes = ax.transData + ax.transAxes.inverted()
-    placed = [(tuple(to_axes.transform((point.across.mean, point.up.mean))), point) for point in points]
+    named = sorted(points, key=lambda point: not point.first)[:NAMES]
+    placed = [(tuple(to_axes.transform((point.across.mean, point.up.mean))), point) for point in named]
     placed.sort(key=lambda item: (item[0][1], -item[0][0]))
     height_pt = ax.get_window_extent().height * 72 / ax.figure.dpi
     gap = 11 / height_pt
