@@ -39,9 +39,9 @@ class Difference:
 
     against: the baseline.  paired: whether all seeds that both have were the same days.  pairs: seeds that count, or for
     unpaired ones the runs of the variant; dropped: seeds that both have and one of which has no value.  low, high: the
-    interval, NaN with fewer than two seeds.  p: of the test that the true difference is 0; p_holm: corrected for all
-    differences of the comparison.  better: share of the pairs in which the variant is strictly better, NaN where nothing says
-    which way is better or nothing is paired.
+    interval, NaN with fewer than two seeds.  p: of the test that the true difference is 0, NaN where all seeds say 0, for
+    then nothing is tested; p_holm: corrected for all differences of the comparison.  better: share of the pairs in which the
+    variant is strictly better, NaN where nothing says which way is better or nothing is paired.
     """
 
     against: str
@@ -59,6 +59,11 @@ class Difference:
     def half(self) -> float:
         """Half the width of the interval."""
         return (self.high - self.low) / 2
+
+    @property
+    def same(self) -> bool:
+        """Whether the difference is 0 on every seed."""
+        return self.mean == self.low == self.high == 0
 
     @property
     def apart(self) -> bool:
@@ -196,7 +201,7 @@ def _student(mean: float, error: float, freedom: float) -> tuple[float, float, f
     if freedom < 1 or math.isnan(error):
         return NAN, NAN, NAN
     if error == 0:
-        return mean, mean, float(mean == 0)
+        return mean, mean, 0.0 if mean else NAN
     half = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
     return mean - half, mean + half, 2 * float(special.stdtr(freedom, -abs(mean) / error))
 

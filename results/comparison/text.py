@@ -233,6 +233,8 @@ def _precision(differences: Sequence[Difference]) -> int:
 def _interval(difference: Difference, digits: int) -> str:
     if not math.isfinite(difference.mean):
         return NOTHING
+    if difference.same:
+        return "same"
     half = f" ±{number(difference.half, digits)}" if math.isfinite(difference.half) else ""
     return number(difference.mean, digits, "+") + half
 

@@ -121,6 +121,10 @@ def _draw_panel(ax: Axes, rows: Rows, along: _Axis, lines: Mapping[str, Sequence
         places = np.array([along.places[variant.axes[along.path]] for variant in found])
         means = np.array([cell.mean for cell in cells])
         halves = np.nan_to_num(np.array([cell.half for cell in cells]))
+        if not along.is_numeric:
+            # Nothing lies between two categories.
+            ax.errorbar(places, means, yerr=halves, fmt="o", markersize=4.5, color=look.color, zorder=3)
+            continue
         ax.fill_between(places, means - halves, means + halves, color=look.color, alpha=0.15, linewidth=0, zorder=2)
         ax.plot(
             places, means, marker="o", markersize=3.5, color=look.color, linestyle=look.dashes, linewidth=1.5, zorder=3
@@ -156,7 +160,9 @@ def _labels(ax: Axes, rows: Rows, lines: Mapping[str, Sequence[Variant]], measur
 
 
 def _claim(rows: Rows, along: _Axis, lines: Mapping[str, Sequence[Variant]], measure: Measure) -> str:
-    """The line that changes most from one end to the other."""
+    """The line that changes most from one end to the other; of categories the best."""
+    if not along.is_numeric:
+        return _best_category(rows, along, lines, measure)
     ends = {}
     for name, variants in lines.items():
         known = [v for v in variants if math.isfinite(rows[v.name, measure.name].mean)]
@@ -176,6 +182,27 @@ def _claim(rows: Rows, along: _Axis, lines: Mapping[str, Sequence[Variant]], mea
     values = [variant.axes[along.path] for variant in ends[most]]
     change = f"{style.plain(first, digits)} at {values[0]} to {style.plain(last, digits)} at {values[1]}"
     return f"{measure.name} goes from {change} of {along.name}{whose}"
+
+
+def _best_category(rows: Rows, along: _Axis, lines: Mapping[str, Sequence[Variant]], measure: Measure) -> str:
+    sign = measure.sign or 1
+    found = [
+        (sign * mean, name, variant.axes[along.path])
+        for name, variants in lines.items()
+        for variant in variants
+        if math.isfinite(mean := rows[variant.name, measure.name].mean)
+    ]
+    if not found:
+        return f"{measure.name} has no value along {along.path}"
+    value, name, where = max(found, key=lambda item: item[0])
+    under = f" under {style.short(name, 30)}" if name else ""
+    unit = marks.unit(measure)
+    return (
+        f"{measure.name} is {_EXTREME[measure.sign]} at {where}{under}: {style.plain(sign * value, 2)} {unit}".rstrip()
+    )
+
+
+_EXTREME = {-1: "lowest, and best,", 1: "highest, and best,", 0: "highest"}
 
 
 # --- maps -------------------------------------------------------------------------------------------------------------
@@ -246,7 +273,6 @@ def _best_of(maps: Mapping[str, Floats], across: _Axis, up: _Axis, measure: Meas
     if not points:
         return f"{measure.name} has no value on the grid"
     value, name, (row, column) = max(points, key=lambda point: point[0])
-    word = {"less": "lowest, and best,", "more": "highest, and best,"}.get(measure.better, "highest")
     where = f"{across.name} {across.values[column]} and {up.name} {up.values[row]}"
     under = f" under {style.short(name, 30)}" if name else ""
-    return f"{measure.name} is {word} at {where}{under}: {style.plain(sign * value, 2)} {marks.unit(measure)}".rstrip()
+    return f"{measure.name} is {_EXTREME[measure.sign]} at {where}{under}: {style.plain(sign * value, 2)} {marks.unit(measure)}".rstrip()
