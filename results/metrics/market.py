@@ -113,7 +113,7 @@ def volatility(prices: pd.Series[float]) -> tuple[float, float]:
 
     Logarithmic returns, as of shares, mean nothing where prices may be zero or below.
     """
-    around = prices - prices.median()  # a constant has no deviation, not that of rounding its mean
+    around = prices - prices.min()  # a constant has no deviation, not that of rounding its mean
     return float(around.std(ddof=0)), float(prices.diff().abs().mean())
 
 

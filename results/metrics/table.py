@@ -158,7 +158,14 @@ _TABLE = (
         "",
         market.price_step,
     ),
-    Metric("congestion_rent", _CURRENCY, "", "what limits that bound left with the market", "", market.rent),
+    Metric(
+        "congestion_rent",
+        _CURRENCY,
+        "",
+        "what clearings left with the market for the grid operator: the rent of limits that bound, or a policy's spread",
+        "",
+        market.rent,
+    ),
     Metric(
         "loss_surplus", _CURRENCY, "", "what prices of marginal losses brought beyond that", "", market.loss_surplus
     ),
