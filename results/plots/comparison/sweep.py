@@ -102,7 +102,9 @@ def _draw_lines(comparison: Comparison, along: _Axis, measures: Sequence[Measure
     shown = dict(list(lines.items())[: len(style.LOOKS)])
     more = f"{len(lines) - len(shown)} more lines not shown" if len(shown) < len(lines) else ""
     figure, panels = style.canvas(len(measures), 1.5 + 2.2 * len(measures))
-    remark = " · ".join(part for part in ("means with bands of 95 %", more) if part)
+    remark = " · ".join(
+        part for part in (f"means with {'bands' if along.is_numeric else 'bars'} of 95 %", more) if part
+    )
     marks.headline(figure, _claim(rows, along, shown, measures[0]), comparison, remark)
     for ax, measure in zip(panels, measures, strict=True):
         _draw_panel(ax, rows, along, shown, measure)
@@ -122,7 +124,8 @@ def _draw_panel(ax: Axes, rows: Rows, along: _Axis, lines: Mapping[str, Sequence
         means = np.array([cell.mean for cell in cells])
         halves = np.nan_to_num(np.array([cell.half for cell in cells]))
         if not along.is_numeric:
-            # Nothing lies between two categories.
+            # Nothing lies between two categories: the thin line is only there to be followed.
+            ax.plot(places, means, color=look.color, linestyle=look.dashes, linewidth=0.7, alpha=0.6, zorder=2)
             ax.errorbar(places, means, yerr=halves, fmt="o", markersize=4.5, color=look.color, zorder=3)
             continue
         ax.fill_between(places, means - halves, means + halves, color=look.color, alpha=0.15, linewidth=0, zorder=2)
@@ -275,4 +278,7 @@ def _best_of(maps: Mapping[str, Floats], across: _Axis, up: _Axis, measure: Meas
     value, name, (row, column) = max(points, key=lambda point: point[0])
     where = f"{across.name} {across.values[column]} and {up.name} {up.values[row]}"
     under = f" under {style.short(name, 30)}" if name else ""
-    return f"{measure.name} is {_EXTREME[measure.sign]} at {where}{under}: {style.plain(sign * value, 2)} {marks.unit(measure)}".rstrip()
+    unit = marks.unit(measure)
+    return (
+        f"{measure.name} is {_EXTREME[measure.sign]} at {where}{under}: {style.plain(sign * value, 2)} {unit}".rstrip()
+    )
