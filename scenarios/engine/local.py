@@ -17,7 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Any
@@ -176,6 +176,7 @@ class _Context(SpawnContext):
 @contextmanager
 def for_children() -> Iterator[None]:
     """What processes take over from us when they are started: one thread each, and deaf to Ctrl-C, which is ours to hear."""
+    resource_tracker.ensure_running()  # Python's own, which lets Ctrl-C through again when it is started
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from results.metrics import METRICS, measure, parties, truth
+from results.metrics import measure, parties, truth
 from results.observation import Observation
 from results.run import Run
 from scenarios import catalog
@@ -59,7 +59,9 @@ def attempt(task: Task, keep: Path | None, scratch: Path | None) -> Reply:
             data = perform(task, keep, scratch)
         except DegsimError as failure:
             error = str(failure)
-        except Exception as failure:  # of a policy or a metric of somebody else, or ours: the other runs go on
+        except (
+            BaseException
+        ) as failure:  # a policy may call sys.exit; the other runs go on, and Ctrl-C is not heard here
             error = f"{type(failure).__name__}: {failure}"
         if error:
             gc.collect()  # the failure held the world in which it happened
@@ -100,7 +102,7 @@ def _folder(task: Task, keep: Path | None, scratch: Path | None) -> Iterator[Pat
 
 def observe(task: Task, run: Run) -> Observation:
     """What is kept of a finished run.  A scenario without a best plan has none, and a note says why."""
-    values = measure(run, [METRICS[name] if name in METRICS else catalog.metric(name) for name in task.metrics])
+    values = measure(run, map(catalog.metric, task.metrics))
     notes: tuple[str, ...] = ()
     try:
         values |= values_of(run, _outlook(outlook_key(task.scenario), task.scenario))

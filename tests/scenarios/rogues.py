@@ -1,0 +1,55 @@
+"""Policies and metrics of somebody else that do what they should not; named as ``tests.scenarios.rogues:function``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from results.run import Run
+from sim.market.policies import POLICIES
+from sim.market.problem import Clearing, Problem
+
+clear = POLICIES["pay-as-clear"].clear
+
+
+def die_once(problem: Problem, *, marker: str = "") -> Clearing:
+    """Its worker is killed in mid-run, but never where there is a marker already."""
+    if not Path(marker).exists():
+        Path(marker).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return clear(problem)
+
+
+def die(problem: Problem) -> Clearing:
+    """Its worker is killed in mid-run, always."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return clear(problem)
+
+
+def give_up(problem: Problem) -> Clearing:
+    """A policy that believes it is a script."""
+    sys.exit("nobody sells")
+
+
+def stay(problem: Problem) -> Clearing:
+    """A policy that takes longer than anybody waits."""
+    time.sleep(60)
+    return clear(problem)
+
+
+def raise_on_seed_2(run: Run) -> float:
+    """A metric with a mistake that only some days show."""
+    return 1 / (run.manifest["seed"] - 2)
+
+
+def threads(run: Run) -> float:
+    """How many threads numerical libraries were told to use in the process that measures."""
+    return float(os.environ.get("OMP_NUM_THREADS", "0"))
+
+
+def process(run: Run) -> float:
+    """The process that measures."""
+    return float(os.getpid())
