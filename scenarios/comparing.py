@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -92,6 +92,8 @@ def show(work: Work, engine: Engine, out: Say, say: Say) -> bool:
     with Runs(work.study.name, len(work.todo)) as watch:
         comparison = carry_out(work, engine, watch)
     out(render(comparison))
+    for path in pictures(comparison, work.folder):
+        say(str(path))
     say(f"comparison: {work.folder}")
     return not comparison.failures
 
@@ -116,6 +118,15 @@ def carry_out(work: Work, engine: Engine, watch: Watch = lambda _: None) -> Comp
     keys = {(found.variant, found.seed): key for key, found in observations.items()}
     write(folder, comparison, manifest(), keys)
     return comparison
+
+
+def pictures(comparison: Comparison, folder: Path) -> Iterator[Path]:
+    """Draw whatever says something of this comparison; of one without an observation, nothing does."""
+    from results.plots.comparison import fitting, save  # noqa: PLC0415  heavy: brings in matplotlib
+
+    if comparison.observations:
+        for name in fitting(comparison):
+            yield save(comparison, name, folder / "plots")
 
 
 def _compared(study: Study, found: tuple[Observation, ...], failures: tuple[Failure, ...]) -> Comparison:
