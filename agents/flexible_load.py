@@ -18,11 +18,14 @@ from sim.tolerances import POWER_KW
 from sim.wire.messages import Alarm, Event, Message
 
 
-def reduction_points(from_kw: float, steps: Iterable[Point]) -> list[Point]:
+def reduction_points(from_kw: float, steps: Iterable[Point], *, linear: bool = False) -> list[Point]:
     """The curve of a load that draws ``from_kw`` ≥ 0 unless power is dear: (price, kW, + = injection) points.
 
-    steps: (price per kWh from which on, share of it that is given up in all), both ascending.
+    steps: (price per kWh from which on, share of it that is given up in all), both ascending.  linear: whether the share
+    grows in a straight line from each of them to the next, in the place of a step at each.
     """
+    if linear:
+        return [(price, -from_kw * (1 - share)) for price, share in steps]
     points = [(0.0, -from_kw)]
     for price, share in steps:
         points += [(price, points[-1][1]), (price, -from_kw * (1 - share))]
@@ -32,10 +35,11 @@ def reduction_points(from_kw: float, steps: Iterable[Point]) -> list[Point]:
 class FlexibleLoad(Resource):
     """A load that states its baseline with every curve, and how much of it it gives up from which price on.
 
-    steps: (what the energy given up is worth per kWh, all charges included; share of the baseline given up in all).  The
-    baseline is that of ``agents.baseline`` over its own meter's readings: of earlier days without a reduction at these times,
-    adjusted by the ``window`` intervals that had been read when the curve was made.  Until there is such a day it expects the
-    forecast, or what it draws now.
+    steps: (what the energy given up is worth per kWh, all charges included; share of the baseline given up in all).
+    linear: whether that share grows evenly from each to the next; the market's price cap should then lie above them all.
+    The baseline is that of ``agents.baseline`` over its own meter's readings: of earlier days without a reduction at these
+    times, adjusted by the ``window`` intervals that had been read when the curve was made.  Until there is such a day it
+    expects the forecast, or what it draws now.
     """
 
     kind = "flexible_load"
@@ -43,10 +47,18 @@ class FlexibleLoad(Resource):
     safe_kw: ClassVar[float] = -math.inf
 
     def __init__(
-        self, seat: Seat, *, steps: Sequence[Point], method: Method, window: int = 4, forecast_scale: float = 1.0
+        self,
+        seat: Seat,
+        *,
+        steps: Sequence[Point],
+        method: Method,
+        window: int = 4,
+        forecast_scale: float = 1.0,
+        linear: bool = False,
     ) -> None:
         super().__init__(seat)
         self._steps = tuple(steps)
+        self._linear = linear
         self._method = method
         self._window = window
         self._forecast_scale = forecast_scale
@@ -58,7 +70,7 @@ class FlexibleLoad(Resource):
         """The baseline up to the first price, less from each price on."""
         expected_kw = self.baseline_kw(interval.index, now_s)
         steps = [(self.charges.price_when_drawing(worth), share) for worth, share in self._steps]
-        curve = OfferCurve.of(reduction_points(expected_kw, steps), who=self.era)
+        curve = OfferCurve.of(reduction_points(expected_kw, steps, linear=self._linear), who=self.era)
         return Offer(self.era, self.place.node, curve, -expected_kw)
 
     def baseline_kw(self, index: int, now_s: int) -> float:

@@ -97,12 +97,13 @@ def clear_and_certify(problem: Problem, policy: Policy) -> tuple[Clearing, Certi
 
 def limit_of(node: GridNode, root: str) -> Limit:
     """The limit that a published grid node means; one without a parent hangs below ``root``."""
-    constraints = node.gridConstraints
+    constraints, announced = node.gridConstraints, node.locationalPriceAdder
     return Limit(
         node.nodeId,
         root if node.gridNode is UNSET else node.gridNode,
         math.inf if constraints.maxForwardFlowKW is UNSET else constraints.maxForwardFlowKW,
         math.inf if constraints.maxReverseFlowKW is UNSET else constraints.maxReverseFlowKW,
+        adder_per_kwh=0.0 if announced is UNSET else announced.currentPrice,
     )
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 from msgspec import UNSET
 
+from agents.announcement import Announcement
 from agents.rounds import MARGIN_ON_GAP
 from sim.clock import Calendar
 from sim.forms import delivery_of
 from sim.participant import Ids, Participant, Registry
-from sim.wire.bags import ENERGY, GridConstraints, GridNode
+from sim.wire.bags import ENERGY, GridConstraints, GridNode, LocationalPriceAdder
 from sim.wire.core import Catalog, Descriptor, Provider, Resource
 from sim.wire.messages import Alarm, Event, Message, PublishContent, uri
 
@@ -27,6 +28,7 @@ class Transformer(Participant):
     import_limit_kw, export_limit_kw: what it may carry at its low-voltage side, ≥ 0.  Where the wires carried more than the
     limit, the next limit is lower by that gap; the allowance halves with every interval that keeps it.  Where the wires had
     no solution, the limit falls to the largest flow that is known to have been safe.
+    announcement: the adder that it announces with its limits, and how that follows its readings; None to announce none.
     """
 
     kind = "transformer"
@@ -43,6 +45,7 @@ class Transformer(Participant):
         rated_kva: float,
         import_limit_kw: float,
         export_limit_kw: float,
+        announcement: Announcement | None = None,
     ) -> None:
         super().__init__(registry, era, ids)
         self._catalogue = catalogue
@@ -50,6 +53,7 @@ class Transformer(Participant):
         self._parent = parent
         self._rated_kva = rated_kva
         self._limits_kw = (import_limit_kw, export_limit_kw)
+        self._announcement = announcement
         self._allowance_kw = [0.0, 0.0]
         self._safe_kw = [0.0, 0.0]
         self._load_kw = 0.0
@@ -72,7 +76,7 @@ class Transformer(Participant):
         return (self._publish(),)
 
     def on_status(self, message: Message) -> Iterable[Event]:
-        """A reading of our own meter: adapt the limits to what the wires say, and publish load and limits."""
+        """A reading of our own meter: adapt limits and adder to what the wires say, and publish them with the load."""
         reading = delivery_of(message, 0).meterReadings[0]
         if reading.quality == "MISSING":
             self._retreat()
@@ -81,6 +85,8 @@ class Transformer(Participant):
             self._load_kw = (reading.consumedEnergy - reading.producedEnergy) / hours
             self._adapt(0, self._load_kw)
             self._adapt(1, -self._load_kw)
+            if self._announcement is not None:
+                self._announcement.read(self._load_kw)
         return (self._publish(),)
 
     def _adapt(self, direction: int, flow_kw: float) -> None:
@@ -110,6 +116,11 @@ class Transformer(Participant):
             nodeType="TRANSFORMER",
             gridConstraints=constraints,
             gridNode=UNSET if self._parent is None else self._parent,
+            locationalPriceAdder=(
+                UNSET
+                if self._announcement is None
+                else LocationalPriceAdder(currentPrice=self._announcement.adder_per_kwh)
+            ),
         )
         catalog = Catalog(
             id=f"{self.era}/node",

@@ -8,8 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
+import numpy as np
+
 from agents.accounts import Accounts
 from agents.aggregator import Aggregator
+from agents.announcement import Announcement
 from agents.catalogue import Catalogue
 from agents.charge_point_operator import ChargePointOperator
 from agents.closing import Practice
@@ -34,7 +37,7 @@ from scenarios.names import CATALOGUE, FORECASTER, MARKET, METERING, RETAILER, R
 from scenarios.placement import Settler, settle_in
 from scenarios.populations import PopulationSpec
 from scenarios.regulation import policing_of
-from scenarios.spec import ForecastsSpec, Scenario
+from scenarios.spec import AscentSpec, ForecastsSpec, Scenario, UtilisationSpec
 from scenarios.timing import Stopwatch
 from scenarios.trust import Trust
 from scenarios.weather import Truth, Weather, weather_of
@@ -45,6 +48,7 @@ from sim.contracts.settlement_moves import Missing
 from sim.device import Device
 from sim.feeder import Branch
 from sim.journal import Journal
+from sim.market import adders
 from sim.market.policy import Policy
 from sim.market.problem import Limit
 from sim.participant import Ids, Participant
@@ -243,7 +247,21 @@ class _Builder:
             rated_kva=limit.branch.rated_kva,
             import_limit_kw=limit.import_kw,
             export_limit_kw=limit.export_kw,
+            announcement=self._announcement(limit),
         )
+
+    def _announcement(self, limit: NodeLimits) -> Announcement | None:
+        """The adder of a node, by the rule that the scenario gives to all of them."""
+        import_kw, export_kw = np.array([limit.import_kw]), np.array([limit.export_kw])
+        match self._scenario.market.adders:
+            case UtilisationSpec() as rule:
+                step = adders.utilisation(import_kw, export_kw, rule.per_percent, rule.damping, signed=rule.signed)
+                return Announcement(step, late=rule.late)
+            case AscentSpec() as rule:
+                both = np.concatenate((import_kw, export_kw))
+                return Announcement(adders.ascent(both, rule.rate), (1.0, -1.0), rule.late)
+            case _:
+                return None
 
     def _informed(self, resources: list[Resource], limits: Sequence[NodeLimits]) -> Policy:
         """The policy of this run; one that foresees is told what its twins will live through."""

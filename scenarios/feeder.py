@@ -116,7 +116,8 @@ def limits_kw(feeder: PandapowerFeeder, limits: Limits, branch: Branch) -> tuple
     kva = branch.rated_kva * own.derating
     import_kw, _ = metered.limits_kw(feeder, branch.name, kva * own.import_share, own.power_factor, own.side)
     _, export_kw = metered.limits_kw(feeder, branch.name, kva * own.export_share, own.power_factor, own.side)
-    return import_kw, export_kw
+    most = [math.inf if kw is None else kw for kw in (own.import_kw, own.export_kw)]
+    return min(import_kw, most[0]), min(export_kw, most[1])
 
 
 def allowed_loading(limits: Limits, branch: Branch) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -143,10 +143,29 @@ def _task(task: Task, truth: Truth) -> Iterator[Store]:
 def _flexible_load(twin: LoadTwin, spec: FlexibleLoadSpec, truth: Truth) -> Iterator[Flow]:
     """What is given up first is worth least; what no step gives up is unserved."""
     demand, before = _demand(twin, truth), 0.0
-    steps = [(step.worth_per_kwh, step.share, GIVEN_UP) for step in spec.reductions]
+    steps = [(worth, share, GIVEN_UP) for worth, share in _given_up(spec)]
     for worth, share, account in (*steps, (truth.lost_per_kwh, 1.0, LOST)):
         part, before = demand * (share - before), share
         yield Flow(truth.era, truth.node, -part, truth.series(0.0), truth.series(worth), account, -part, truth.trader)
+
+
+SLICES = 32
+"""Steps in the place of a straight line between two reductions."""
+
+
+def _given_up(spec: FlexibleLoadSpec) -> Iterator[tuple[float, float]]:
+    """(worth per kWh, share given up in all) of each step; a straight line counts as steps at their own middles."""
+    stated = [(step.worth_per_kwh, step.share) for step in spec.reductions]
+    if spec.interpolation == "STEP":
+        yield from stated
+        return
+    yield stated[0]
+    for (low, before), (high, after) in pairwise(stated):
+        for number in range(SLICES):
+            yield (
+                low + (high - low) * (number + 0.5) / SLICES,
+                before + (after - before) * (number + 1) / SLICES,
+            )
 
 
 def _solar(twin: SolarTwin, spec: SolarSpec, truth: Truth) -> Iterator[Flow]:

@@ -271,14 +271,17 @@ def heat_pump(spec: HeatPumpSpec, spot: Spot, ground: Ground) -> Resource:
 
 
 def flexible_load(spec: FlexibleLoadSpec, spot: Spot, ground: Ground) -> Resource:
-    """A load that follows its site's own profile, up to a price."""
+    """A load that follows its site's own profile, or is always the same, up to a price."""
     weather, column = ground.weather, spot.column
-    twin = LoadTwin(
-        weather.load_kw[:, column] * spec.scale, weather.load_kvar[:, column] * spec.scale, spec.connection_kw
-    )
+    topics = [customer(column)]
+    load_kw, load_kvar = (part[:, column] * spec.scale for part in (weather.load_kw, weather.load_kvar))
+    if spec.power_kw is not None:
+        load_kw, load_kvar, topics = np.full(len(load_kw), spec.power_kw), np.zeros(len(load_kvar)), []
+    twin = LoadTwin(load_kw, load_kvar, spec.connection_kw)
     return FlexibleLoad(
-        ground.seat(spot, twin, customer(column)),
+        ground.seat(spot, twin, *topics),
         steps=[(step.worth_per_kwh, step.share) for step in spec.reductions],
+        linear=spec.interpolation == "LINEAR",
         method=Method(spec.baseline.x, spec.baseline.y, spec.baseline.cap),
         window=max(round(spec.baseline.window_h * 3600 / ground.calendar.interval_s), 1),
         forecast_scale=spec.scale,

@@ -367,11 +367,14 @@ class BaselineSpec(Model):
 class FlexibleLoadSpec(PopulationSpec):
     """Loads that follow the profiles of the feeder's customers, and draw less than their baseline where power is dear.
 
-    scale: multiplies the profile.  reductions: in steps that ascend in worth and share.
+    scale: multiplies the profile.  power_kw: drawn all the time, in the place of a profile.  reductions: ascend in worth and
+    share.  interpolation: whether they are steps, or the share grows in a straight line from each to the next (LINEAR).
     """
 
     kind: Literal["flexible_load"]
     scale: NonNegative = 1.0
+    power_kw: Positive | None = unless(None)
+    interpolation: Literal["STEP", "LINEAR"] = unless("STEP")
     reductions: Annotated[tuple[ReductionSpec, ...], Field(min_length=1)]
     baseline: BaselineSpec = BaselineSpec()
 

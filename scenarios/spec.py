@@ -14,6 +14,7 @@ from scenarios.fields import CURRENCY_PATTERN, Finite, Model, Name, NonNegative,
 from scenarios.populations import Population
 from sim.contracts import policies
 from sim.errors import nearest
+from sim.market.policies.iterated import PER_PERCENT
 from sim.market.problem import Sharing
 
 ROUND_HOPS = 4
@@ -31,6 +32,8 @@ class BranchLimits(Model):
     power_factor: Annotated[float, Field(gt=0, le=1)] | None = None
     side: Literal["lv", "hv"] | None = None
     derating: Annotated[float, Field(gt=0, le=1)] | None = None
+    import_kw: NonNegative | None = unless(None)
+    export_kw: NonNegative | None = unless(None)
 
 
 class LimitedLine(BranchLimits):
@@ -55,9 +58,10 @@ class Limits(Model):
 
     The market's limits in kW follow from these and the branch's own losses.  margin is kept free for line losses, reactive
     power of the customers and wrong forecasts.  side: where the market's limit is metered, below the branch (lv) or above it
-    (hv).  v_min_pu, v_max_pu: voltages that every bus has to keep (EN 50160: 0.9 to 1.1), less v_margin_pu for wrong
-    forecasts.  derating: share of the nameplate that may be used, on top of what the network itself derates.  transformers:
-    what differs, by name; of three windings ``NAME mv`` and ``NAME lv``.  lines: those that are limited at all.
+    (hv).  import_kw, export_kw: what may flow there at most, whatever the rating would allow.  v_min_pu, v_max_pu: voltages
+    that every bus has to keep (EN 50160: 0.9 to 1.1), less v_margin_pu for wrong forecasts.  derating: share of the nameplate
+    that may be used, on top of what the network itself derates.  transformers: what differs, by name; of three windings
+    ``NAME mv`` and ``NAME lv``.  lines: those that are limited at all.
     """
 
     import_share: NonNegative = 1.0
@@ -66,6 +70,8 @@ class Limits(Model):
     power_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
     side: Literal["lv", "hv"] = "lv"
     derating: Annotated[float, Field(gt=0, le=1)] = 1.0
+    import_kw: NonNegative | None = unless(None)
+    export_kw: NonNegative | None = unless(None)
     v_min_pu: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
     v_max_pu: Annotated[float, Field(gt=1, lt=1.5)] = 1.1
     v_margin_pu: Annotated[float, Field(ge=0, lt=0.1)] = 0.0
@@ -90,7 +96,7 @@ class Limits(Model):
     def limits_of(self, name: str) -> Limits:
         """What holds for one branch, by the name of its node: nothing more specific stands in it."""
         own: BranchLimits | None = next((line for line in self.lines if line.node == name), self.transformers.get(name))
-        shared = ("import_share", "export_share", "margin", "power_factor", "side", "derating")
+        shared = tuple(BranchLimits.model_fields)
         stated = {key: getattr(own, key, None) for key in shared}
         return Limits(**{key: getattr(self, key) if value is None else value for key, value in stated.items()})
 
@@ -256,6 +262,31 @@ class TariffsSpec(Model):
     tax_rate: NonNegative = 0.0
 
 
+class UtilisationSpec(Model):
+    """An adder in proportion to how much of its limit a node uses: per_percent a percent, in whichever direction.
+
+    damping: share of the way that it goes with each reading.  signed: whether it is below zero where the flow is an export.
+    late: by how many intervals the reading that it follows is older than the newest.
+    """
+
+    rule: Literal["utilisation"]
+    per_percent: NonNegative = PER_PERCENT
+    damping: Annotated[float, Field(gt=0, le=1)] = 1.0
+    signed: bool = False
+    late: Annotated[int, Field(ge=0, le=48)] = 0
+
+
+class AscentSpec(Model):
+    """An adder that rises by rate for each kW above the limit, and falls by it for each kW below, of imports and of exports.
+
+    late: by how many intervals the reading that it follows is older than the newest.
+    """
+
+    rule: Literal["ascent"]
+    rate: Positive
+    late: Annotated[int, Field(ge=0, le=48)] = 0
+
+
 class MarketSpec(Model):
     """How the market clears.  confirm_s, gate_s: seconds before delivery by which curves are due and the gate closes.
 
@@ -264,7 +295,8 @@ class MarketSpec(Model):
     injected below it; before, more sun than forecast is welcome.  rounds_max: outcomes that the grid operator's power flow is
     asked about before the fallback clears; 0 to publish without asking.  losses: whether marginal losses are part of prices, or
     all losses are the grid operator's to buy.  sharing: who gets what where the price leaves several a choice: pro rata to what
-    each could take, the same power to each, first come first served, or by lot.
+    each could take, the same power to each, first come first served, or by lot.  adders: what every grid node announces
+    that its price lies above that of the one above it, by what its own meter has read; only ``broadcast`` charges it.
     """
 
     policy: str = "locational"
@@ -278,6 +310,7 @@ class MarketSpec(Model):
     rounds_max: Annotated[int, Field(ge=0, le=10)] = 4
     losses: Literal["grid", "marginal"] = "grid"
     sharing: Sharing = unless("PRO_RATA")
+    adders: Annotated[UtilisationSpec | AscentSpec, Field(discriminator="rule")] | None = unless(None)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

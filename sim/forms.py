@@ -130,6 +130,7 @@ def aggregation_request(problem: Problem, window: TimeWindow, currency: str) -> 
             era=limit.node,
             gridNode=UNSET if limit.parent is None else limit.parent,
             distance=UNSET if limit.distance == 1 else limit.distance,
+            adderPerKWh=limit.adder_per_kwh or UNSET,
             gridConstraints=GridConstraints(
                 maxForwardFlowKW=finite(limit.import_limit_kw), maxReverseFlowKW=finite(limit.export_limit_kw)
             ),

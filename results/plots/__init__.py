@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from matplotlib.figure import Figure
 
-from results.plots import adders, clearing, duration, feeder_map, money, prices, style, transformer
+from results.plots import adders, clearing, duration, feeder_map, money, prices, stability, style, transformer
 from results.run import Run
 from sim.errors import RunError, nearest
 
@@ -44,6 +44,7 @@ PLOTS: Mapping[str, Plot] = MappingProxyType(
             Plot(
                 "adders", "Adders", adders.draw, "adder by use of the limit, and prices of the limits beside the tree"
             ),
+            Plot("stability", "Stability", stability.draw, "whether the flow that its price follows settles or swings"),
             Plot("money", "Who pays whom", money.draw, "money paid and received by kind of participant and term"),
         )
     }

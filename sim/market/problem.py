@@ -69,6 +69,8 @@ class Limit:
 
     Nothing lies above the root (parent None), so that its limits hold nothing back.
     distance: electrical distance to the parent >= 0, in whatever unit a fee is stated per (1 counts transformers).
+    adder_per_kwh: what the node has announced that its price lies above its parent's [currency/kWh], signed; only policies
+    that broadcast prices look at it, the others find their own.
     """
 
     node: str
@@ -76,6 +78,7 @@ class Limit:
     import_limit_kw: float = math.inf
     export_limit_kw: float = math.inf
     distance: float = 1.0
+    adder_per_kwh: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -461,6 +464,8 @@ def _limit_faults(limits: Sequence[Limit]) -> Iterator[Fault]:
                 yield Fault(f"limits/{index}/{name}", f"{limit.node}: {getattr(limit, name):g} is not a limit >= 0")
         if not 0 <= limit.distance < math.inf:
             yield Fault(f"limits/{index}/distance", f"{limit.node}: {limit.distance:g} is not a distance >= 0")
+        if not math.isfinite(limit.adder_per_kwh):
+            yield Fault(f"limits/{index}/adder_per_kwh", f"{limit.node}: {limit.adder_per_kwh:g} is not a price")
     for index, limit in enumerate(limits):
         if limit.parent is not None and limit.parent not in known:
             yield Fault(

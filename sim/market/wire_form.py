@@ -52,7 +52,7 @@ _PARTICIPANT = (
 )
 _CURVE = ("currency", "minExport", "maxExport", "interpolation", "curve", "constraints")
 _BOUNDS = ("minPowerKW", "maxPowerKW", "rampRateKWPerMin")
-_NODE = ("era", "nodeId", "gridNode", "gridConstraints", "nodeType", "locationalPriceAdder", "distance")
+_NODE = ("era", "nodeId", "gridNode", "gridConstraints", "nodeType", "locationalPriceAdder", "distance", "adderPerKWh")
 _LINEAR = ("id", "maximum", "weights")
 _WEIGHT = ("era", "weight")
 _LIMITS = ("maxForwardFlowKW", "maxReverseFlowKW", "currentLoadKW", "capacityKW")
@@ -407,7 +407,9 @@ def _limits(read: _Reader, nodes: object, where: str) -> list[tuple[int, Limit]]
         reverse = read.number(held, "maxReverseFlowKW", held_at, math.inf)
         if name:
             distance = read.number(values, "distance", place, 1.0)
-            limits.append((index, Limit(name, read.text(values, "gridNode", place), forward, reverse, distance)))
+            adder = read.number(values, "adderPerKWh", place, 0.0)
+            parent = read.text(values, "gridNode", place)
+            limits.append((index, Limit(name, parent, forward, reverse, distance, adder)))
     return limits
 
 

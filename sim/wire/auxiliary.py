@@ -50,12 +50,17 @@ class AggregateParticipant(Wire, frozen=True, kw_only=True):
 
 
 class AggregateNode(Wire, frozen=True, kw_only=True):
-    """A grid node of one clearing, with its limits.  distance: electrical distance to its parent; 1 where it is not given."""
+    """A grid node of one clearing, with its limits.
+
+    distance: electrical distance to its parent; 1 where it is not given.  adderPerKWh: what the node has announced that its
+    price lies above its parent's, signed; for policies that broadcast prices.
+    """
 
     era: Identifier
     gridConstraints: GridConstraints
     gridNode: Identifier | UnsetType = UNSET
     distance: NonNegative | UnsetType = UNSET
+    adderPerKWh: float | UnsetType = UNSET
 
 
 class AggregationRequest(Wire, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from sim.market.policies import (
     bilateral_fee,
     bill_sharing,
+    broadcast,
     continuous,
     curtail_only,
     dlmp,
@@ -56,6 +57,7 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             posted_price.POLICY,
             vcg.POLICY,
             time_of_use.POLICY,
+            broadcast.POLICY,
             mid_market_rate.POLICY,
             supply_demand_ratio.POLICY,
             bill_sharing.POLICY,

@@ -6,10 +6,9 @@ it, but a slack of which more is asked than its curve says.
 
 from __future__ import annotations
 
-import numpy as np
-
 from sim.curves import Floats
 from sim.market.community import tariff_of
+from sim.market.policies import broadcast
 from sim.market.policies.none import at_retail, balanced
 from sim.market.policy import Policy
 from sim.market.problem import Clearing, Problem
@@ -27,11 +26,7 @@ def clear(problem: Problem) -> Clearing:
 def answers(problem: Problem) -> Floats:
     """What is best for each at the tariff; who does not care trades, and who could do both rests.  Zero for the slack."""
     tariff = tariff_of(problem, "time-of-use")
-    withdrawn = np.minimum(problem.stack.span(tariff.import_price)[0], 0.0)
-    injected = np.maximum(problem.stack.span(tariff.export_price)[1], 0.0)
-    torn = (withdrawn < 0) & (injected > 0)
-    best: Floats = np.where(problem.is_slack | torn, 0.0, withdrawn + injected)
-    return best
+    return broadcast.answers(problem, tariff.import_price, tariff.export_price)
 
 
 POLICY = Policy(
