@@ -29,7 +29,8 @@ def draw(comparison: Comparison, metrics: Sequence[str] = ()) -> Figure:
     compared = [variant.name for variant in comparison.variants if variant.baseline != variant.name]
     names, more = marks.few(compared, VARIANTS, "variants")
     rows = marks.rows_of(comparison)
-    figure, panels = _panels(len(measures), len(names))
+    labels = [marks.label(comparison, name) for name in names]
+    figure, panels = _panels(len(measures), labels)
     marks.headline(figure, _claim(comparison, rows, compared, measures), comparison, _remark(comparison, more))
     if not measures or not names:
         style.note(panels[0], "nothing to compare: one variant, or no metric that differs")
@@ -39,14 +40,15 @@ def draw(comparison: Comparison, metrics: Sequence[str] = ()) -> Figure:
         if place % COLUMNS:
             ax.tick_params(labelleft=False)
         else:
-            ax.set_yticks(range(len(names)), [marks.label(comparison, name) for name in names])
+            ax.set_yticks(range(len(names)), labels)
     return figure
 
 
-def _panels(count: int, variants: int) -> tuple[Figure, list[Axes]]:
+def _panels(count: int, labels: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    height = 0.36 if any("\n" in label for label in labels) else 0.27
     columns = min(COLUMNS, max(1, count))
     lines = max(1, math.ceil(count / columns))
-    figure = Figure(figsize=(9.0, 0.9 + lines * (1.05 + 0.27 * max(3, variants))), layout="constrained")
+    figure = Figure(figsize=(9.0, 0.9 + lines * (1.05 + height * max(3, len(labels)))), layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
     for ax in grid[max(1, count) :]:
         ax.remove()
