@@ -42,7 +42,8 @@ class Observation:
     """One run of a comparison.
 
     variant, seed: its cell.  currency: of all money.  values: metrics by name, NaN where a run has none.  truth: digest of what
-    nobody can influence (arrivals, needs, sun), equal for all variants that were tried on the same days.  notes: what went
+    nobody can influence (arrivals, needs, sun), equal for all variants that were tried on the same days.  stopped: when and why
+    its policy was stopped, so that the values are partly those of the fallback; empty where it was not.  notes: what else went
     wrong without ending the run.  parties: a frame as ``PARTIES`` says.
     """
 
@@ -52,6 +53,7 @@ class Observation:
     values: Mapping[str, float]
     truth: str
     parties: pd.DataFrame = field(compare=False)
+    stopped: str = ""
     notes: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
@@ -63,6 +65,7 @@ class Observation:
             "currency": self.currency,
             "values": {name: None if math.isnan(value) else repr(value) for name, value in self.values.items()},
             "truth": self.truth,
+            "stopped": self.stopped,
             "notes": list(self.notes),
         }
         table = pa.Table.from_pandas(self.parties, schema=PARTIES, preserve_index=False)
@@ -87,5 +90,6 @@ class Observation:
             values={name: math.nan if text is None else float(text) for name, text in facts["values"].items()},
             truth=facts["truth"],
             parties=table.to_pandas(),
+            stopped=facts["stopped"],
             notes=tuple(facts["notes"]),
         )

@@ -101,7 +101,8 @@ def show(work: Work, engine: Engine, out: Say, say: Say) -> bool:
 def carry_out(work: Work, engine: Engine, watch: Watch = lambda _: None) -> Comparison:
     """Do what there is to do, and write the comparison.
 
-    A run that fails is a failure of the comparison; it is tried again when the study is carried out again.
+    A run that fails is a failure of the comparison; it is tried again when the study is carried out again.  A run whose policy
+    was stopped counts as failed too, for its numbers are partly those of the fallback; but it would only be stopped again.
     """
     folder = work.folder
     (folder / OBSERVATIONS).mkdir(parents=True, exist_ok=True)
@@ -114,7 +115,9 @@ def carry_out(work: Work, engine: Engine, watch: Watch = lambda _: None) -> Comp
             write_at_once(_path(folder, outcome.task), outcome.observation.to_bytes())
             observations[outcome.task.key] = outcome.observation
         watch(outcome)
-    comparison = _compared(work.study, tuple(observations.values()), tuple(failures))
+    failures += [Failure(one.variant, one.seed, one.stopped) for one in observations.values() if one.stopped]
+    whole = tuple(one for one in observations.values() if not one.stopped)
+    comparison = _compared(work.study, whole, tuple(failures))
     keys = {(found.variant, found.seed): key for key, found in observations.items()}
     write(folder, comparison, manifest(), keys)
     return comparison

@@ -55,10 +55,11 @@ class Runs:
 
     def __call__(self, outcome: Outcome) -> None:
         """A run has ended."""
-        if outcome.error:
+        error = outcome.error or (outcome.observation.stopped if outcome.observation else "")
+        if error:
             self._failed += 1
             self._bar.set_postfix_str(f"{self._failed} failed", refresh=False)
-            self._bar.write(f"{outcome.task.variant}, seed {outcome.task.seed}: {outcome.error}", file=sys.stderr)
+            self._bar.write(f"{outcome.task.variant}, seed {outcome.task.seed}: {error}", file=sys.stderr)
         self._bar.update()
 
     def __enter__(self) -> Self:

@@ -6,7 +6,7 @@ modules beside this one.  Powers and energies follow the run's tables: + is inje
 transformers.
 """
 
-from results.metrics.conduct import Header, Physics
+from results.metrics.conduct import Header, Physics, header
 from results.metrics.energy import Energy
 from results.metrics.fairness import gini, jain
 from results.metrics.fold import Summary, summarise
@@ -43,6 +43,7 @@ __all__ = [
     "Voltages",
     "band_pu",
     "gini",
+    "header",
     "jain",
     "measure",
     "over_kw",

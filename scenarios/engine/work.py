@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from results.metrics import measure, parties, truth
+from results.metrics import header, measure, parties, truth
 from results.observation import Observation
 from results.run import Run
 from scenarios import catalog
@@ -114,9 +114,15 @@ def observe(task: Task, run: Run) -> Observation:
         currency=task.scenario.tariffs.currency,
         values=values,
         truth=truth(run),
+        stopped=_stopped(run),
         parties=parties(run),
         notes=notes,
     )
+
+
+def _stopped(run: Run) -> str:
+    head = header(run)
+    return f"policy stopped in {head.stops} of {head.intervals} intervals, first {head.stopped}" if head.stops else ""
 
 
 REMEMBERED = 4

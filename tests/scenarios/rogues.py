@@ -29,6 +29,13 @@ def die(problem: Problem) -> Clearing:
     return clear(problem)
 
 
+def fail_beyond(problem: Problem, *, kw: float = 0.0) -> Clearing:
+    """A policy with a mistake that only some days show: those with more sun than that."""
+    if sum(offer.curve.max_kw for offer in problem.offers if offer.era.startswith("pv")) > kw:
+        raise RuntimeError("the sun is in my eyes")
+    return clear(problem)
+
+
 def give_up(problem: Problem) -> Clearing:
     """A policy that believes it is a script."""
     sys.exit("nobody sells")

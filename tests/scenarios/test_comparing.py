@@ -109,6 +109,19 @@ def test_a_run_that_fails_is_counted_and_tried_again_next_time(
     assert again.did == [("locational", 2), ("none", 2)]
 
 
+def test_where_a_policy_was_stopped_its_fallbacks_numbers_are_not_taken_for_its_own(tmp_path: Path) -> None:
+    shy = f"{ROGUES}fail_beyond:kw=8"
+    comparison = carry_out(prepare(two("1-6", "pay-as-clear", shy), tmp_path), Here())
+    stopped = {failure.seed: failure.error for failure in comparison.failures}
+    assert {failure.variant for failure in comparison.failures} == {shy}
+    assert 0 < len(stopped) < 6
+    assert all("the sun is in my eyes" in error and "policy stopped in" in error for error in stopped.values())
+    assert {one.seed for one in comparison.observations if one.variant == shy} == set(range(1, 7)) - stopped.keys()
+    again = Here()
+    assert carry_out(prepare(two("1-6", "pay-as-clear", shy), tmp_path), again) == comparison
+    assert again.did == []
+
+
 # --- the commands -----------------------------------------------------------------------------------------------------
 
 
