@@ -25,7 +25,7 @@ from typing import Any
 from scenarios.engine import ATTEMPTS, Outcome
 from scenarios.engine.roster import Roster
 from scenarios.engine.work import Reply, attempt
-from scenarios.study import Task
+from scenarios.study import Task, program
 from sim.errors import EngineError
 
 THREADS = (
@@ -139,12 +139,12 @@ class _Worker:
         with for_children():
             if self._hired is not None:
                 try:
-                    return self._hired[0].submit(attempt, task, *self._folders)
+                    return self._hired[0].submit(attempt_here, task, *self._folders, program())
                 except BrokenProcessPool:  # it died with nothing to do
                     self._dismiss()
             context = _Context()
             self._hired = ProcessPoolExecutor(1, context, _settle_in), context
-            return self._hired[0].submit(attempt, task, *self._folders)
+            return self._hired[0].submit(attempt_here, task, *self._folders, program())
 
     def _dismiss(self) -> str:
         """Wait until the process is gone, and say how it went."""
@@ -189,6 +189,13 @@ def for_children() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def attempt_here(task: Task, keep: Path | None, scratch: Path | None, code: str) -> Reply:
+    """``attempt``, in a worker that has loaded the same code as who started it, told by its hash."""
+    if program() != code:
+        return Reply(b"", "degsim's files were changed while runs were under way; begin again", 0.0)
+    return attempt(task, keep, scratch)
 
 
 def _settle_in() -> None:
