@@ -1,4 +1,4 @@
-"""Measure and print: ``python -m tests.bench`` or ``make bench``.  Takes about four minutes; writes nothing.
+"""Measure and print: ``python -m tests.bench`` or ``make bench``.  Takes about seven minutes; writes nothing.
 
 Times are processor seconds of this process unless said otherwise, medians where repeated.  Compare them as ratios: the machine
 may be busy.
@@ -28,7 +28,7 @@ from sim.market.certificate import certify
 from sim.market.policies import POLICIES
 from sim.market.problem import Limit, Offer, Problem
 from sim.rng import stream
-from tests.bench import bidding, exchange, physics, settlement
+from tests.bench import bidding, comparing, exchange, physics, settlement
 from tests.bench import clearing as curves
 
 ROOT = Path(__file__).parents[2]
@@ -160,6 +160,7 @@ def main() -> None:
     signed_street()
     day(ROOT / "scenarios" / "street.yaml", "street, a day")
     day(Path(__file__).parent / "thousand.yaml", "1,000 participants, a day")
+    comparing.main(short=True)
     show("peak memory", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
