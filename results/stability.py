@@ -99,6 +99,13 @@ def of_run(run: Run, node: str = "") -> Stability | None:
     )
 
 
+def alarm_min(run: Run) -> float:
+    """Minutes for which flows of transformers and limited lines were in alarm, added up."""
+    judged = (of_run(run, str(node)) for node in run.nodes["node"].unique())
+    known = sum(alarm.last + 1 - alarm.first for found in judged if found for alarm in found.alarms)
+    return known * run.hours * 60
+
+
 def most_used(run: Run) -> str:
     """The node whose flow used the largest share of a limit of its own, or else was largest; empty where there is none."""
     rows = run.nodes.assign(use=used(run.nodes)).fillna({"use": 0.0})

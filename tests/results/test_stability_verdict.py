@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from small_run import without_power_flow, write_run
 
 from results.run import Run
-from results.stability import LEAST, Alarm, alarms, autocorrelation, cycle, most_used, of_run
+from results.stability import LEAST, Alarm, alarm_min, alarms, autocorrelation, cycle, most_used, of_run
 
 swing = st.integers(1, 7)
 
@@ -100,6 +100,7 @@ def test_the_node_is_the_one_that_used_most_of_its_limit(tmp_path):
         pytest.approx(run.nodes[run.nodes.node == found.node].wire_lv_kw.max()),
     )
     assert not found.oscillates
+    assert alarm_min(run) == 0
 
 
 def test_intervals_without_a_power_flow_are_left_out(tmp_path):

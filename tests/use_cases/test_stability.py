@@ -21,6 +21,7 @@ from sim.market import adders
 from sim.market.problem import Problem
 from sim.market.wire_form import read_problem
 from sim.tolerances import BALANCE_KW, REFERENCE_PU
+from tests.bench.stability import line
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "scenarios" / "stability"
@@ -91,6 +92,14 @@ def test_the_meter_reads_what_all_together_draw(name: str, run: Runs) -> None:
         -rows[rows.era.isin(run(name).participants.query("node == 'tx'").era)].groupby("interval").delivered_kw.sum()
     )
     assert flow_kw(run(name)) == approx(drawn.to_numpy(), abs=1e-3)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_page_says_of_each_what_came_of_it(name: str, run: Runs) -> None:
+    page = (ROOT / "docs" / "stability.md").read_text(encoding="utf-8")
+    assert line(run(name)).rstrip() in page.splitlines()
+    assert (ROOT / "docs" / "pictures" / f"stability-{name}.png").exists()
+    assert f"pictures/stability-{name}.png" in page
 
 
 def test_there_is_alarm_where_it_swings_and_nowhere_else(run: Runs) -> None:
