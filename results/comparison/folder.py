@@ -78,7 +78,7 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
                 _number("deviation", "standard deviation over the seeds, with one degree of freedom taken off"),
                 _number("median", "median over the seeds"),
                 _number("worst", "worst value; without a direction the one farthest from the mean"),
-                _column("worst_seed", _INT, "", "seed of the worst value", nullable=True),
+                _column("worst_seed", _INT, "", "seed of the worst value; empty where all are alike", nullable=True),
                 _column("baseline", _TEXT, "", "variant that this one is compared with"),
                 _column("paired", _BOOL, "", "whether both saw the same arrivals, needs and weather on every seed"),
                 _column("pairs", _INT, "1", "seeds in the difference"),

@@ -135,7 +135,7 @@ class Comparison:
         """Of all money; empty where nothing was observed."""
         return self.observations[0].currency if self.observations else ""
 
-    @property
+    @cached_property
     def axes(self) -> tuple[str, ...]:
         """The YAML paths in which variants differ, in the order of their first use."""
         paths = dict.fromkeys(path for variant in self.variants for path in variant.axes)

@@ -81,7 +81,8 @@ class Row:
     """One metric of one variant over the seeds.
 
     seeds: those with a value.  failed: runs that failed, of any metric.  mean, half: with half the width of its interval.
-    worst, worst_seed: in the direction that is not better; where there is none, farthest from the mean.
+    worst, worst_seed: in the direction that is not better; where there is none, farthest from the mean; no seed is
+    the worst where all are alike.
     """
 
     variant: str
@@ -126,7 +127,8 @@ def _row(comparison: Comparison, variant: Variant, measure: Measure, failed: int
     worst = int(np.argmax(worse))
     deviation = float(own.std(ddof=1)) if len(own) > 1 else NAN
     _, high, _ = _student(mean, deviation / math.sqrt(len(own)), len(own) - 1)
-    seed = int(np.array(comparison.seeds)[has][worst])
+    is_alike = len(own) > 1 and float(np.ptp(own)) == 0
+    seed = None if is_alike else int(np.array(comparison.seeds)[has][worst])
     median = float(np.median(own))
     return Row(
         variant.name,

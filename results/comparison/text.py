@@ -22,6 +22,8 @@ WIDTH = 110
 """Columns of the text."""
 LABEL = 30
 """Columns that a variant's name may take."""
+VARIANTS = 40
+"""Variants that the text shows before it counts the rest; the tables of the folder have all."""
 LISTED = 5
 """Failures that are told before the rest is counted."""
 HEADLINE = (
@@ -101,9 +103,11 @@ def render(comparison: Comparison, metrics: Sequence[str] = ()) -> str:
     asked = tuple(map(comparison.measure, metrics)) or _usual(comparison)
     telling = _telling(comparison)
     shown = [measure for measure in asked if measure.name in telling]
-    compared = [variant.name for variant in comparison.variants if variant.baseline != variant.name]
-    names = [variant.name for variant in comparison.variants]
+    compared = [variant.name for variant in comparison.variants[:VARIANTS] if variant.baseline != variant.name]
+    names = [variant.name for variant in comparison.variants[:VARIANTS]]
     lines = list(_header(comparison))
+    if len(names) < len(comparison.variants):
+        lines.append(f"of the variants the first {VARIANTS} are shown")
     if shown:
         lines += ["", "means", *_blocks(comparison, names, shown, _means(rows), True)]
     lines += _same(comparison, [measure for measure in asked if measure.name not in telling])

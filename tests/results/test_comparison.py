@@ -156,6 +156,11 @@ def test_the_worst_seed_is_the_one_in_the_wrong_direction_or_farthest_out(
     assert (found.mean, found.median, found.seeds) == (3.5, 2.0, 4)
 
 
+def test_no_seed_is_the_worst_where_all_are_alike() -> None:
+    found = row(compared({"base": [2.0, 2.0, 2.0]}), "base")
+    assert (found.worst, found.worst_seed) == (2.0, None)
+
+
 def test_holms_rule_is_that_of_its_textbook_example() -> None:
     """With 0.01, 0.04, 0.03 and 0.005: sorted and times 4, 3, 2, 1, never falling."""
     assert holm([0.01, 0.04, math.nan, 0.03, 0.005]) == pytest.approx([0.03, 0.06, math.nan, 0.06, 0.02], nan_ok=True)
@@ -431,6 +436,13 @@ def test_a_text_says_what_the_table_says() -> None:
 
 def test_few_seeds_are_told_once_what_is_usual() -> None:
     assert render(drawn_from(["base", "own"], 5)).count("30 seeds or more are usual") == 1
+
+
+def test_many_variants_are_not_all_shown_and_that_is_said() -> None:
+    text = render(drawn_from([f"v{number}" for number in range(60)], 2))
+    assert "of the variants the first 40 are shown" in text
+    assert "v39 " in text
+    assert "v40 " not in text
 
 
 def test_what_is_the_same_in_all_runs_takes_no_column() -> None:

@@ -206,6 +206,12 @@ def test_the_seed_that_is_worst_for_most_is_named_and_its_number_is_that_of_the_
     assert {str(seed) for seed in seeds} <= set(words("seeds", "five"))
 
 
+def test_where_all_seeds_are_alike_none_is_called_the_worst() -> None:
+    figure, texts = drawn_of("seeds", compared({"a": [1.0, 1.0, 1.0], "b": [2.0, 2.0, 2.0]}))
+    assert figure.texts[0].get_text() == "regret is the same on all seeds"
+    assert not [text for text in texts if text.get_color() == style.VERMILLION]
+
+
 def test_the_line_that_changes_most_is_named_with_the_means_at_its_ends() -> None:
     means = {row.variant: row.mean for row in table(comparison_of("one axis")) if row.metric == COST.name}
     first, last = means["count=10"], means["count=80"]

@@ -57,6 +57,8 @@ def _draw_panel(
     arrow = {"less": "↓ better", "more": "↑ better"}.get(measure.better, "")
     below = ", ".join(part for part in (unit, arrow, scale) if part)
     ax.set_ylabel("\n".join(part for part in (marks.wrapped(measure.name, 18), below) if part), fontsize=8.5)
+    # Bars are wont to stand on the axis, which would cut what lies at their foot.
+    ax.use_sticky_edges = False
     ax.margins(y=0.14)
 
 
@@ -96,9 +98,10 @@ def _claim(rows: Mapping[tuple[str, str], Row], names: Sequence[str], measures: 
         return "No metric differs between the runs"
     measure = measures[0]
     worst = [seed for name in names if (seed := rows[name, measure.name].worst_seed) is not None]
-    deviations = [d for name in names if math.isfinite(d := rows[name, measure.name].deviation)]
-    if not deviations:
+    if not any(math.isfinite(rows[name, measure.name].deviation) for name in names):
         return f"{measure.name} on one seed: nothing is said about others"
+    if not worst:
+        return f"{measure.name} is the same on all seeds"
     most = max(dict.fromkeys(worst), key=worst.count)
     kind = "worst" if measure.sign else "farthest from the mean"
     return f"Seed {most} is {kind} in {measure.name} for {worst.count(most)} of {len(worst)} variants"
