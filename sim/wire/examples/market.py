@@ -281,9 +281,10 @@ def node(era: str, price: float, flow_kw: float) -> NodeResult:
     return NodeResult(era=era, locationalPrice=price, locationalPriceAdder=0.0, flowKW=flow_kw, binding=None)
 
 
+# The transformer has announced an adder; a market that finds prices itself does not look at it.
 STREET = problem(
     (bid("solar-1", ROOF, "tx-1"), bid("solar-2", ROOF, "tx-1"), bid("ev-1", CAR, "tx-1")),
-    limit("tx-1", "sub-1", 50, 50),
+    msgspec.structs.replace(limit("tx-1", "sub-1", 50, 50), adderPerKWh=0.01),
 )
 STREET_CLEARED = outcome(
     PRICE,
