@@ -13,6 +13,7 @@ import tempfile
 import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -63,7 +64,11 @@ class ClusterEngine:
             else:
                 client = stack.enter_context(_connected(self._address))
                 _compare(client, self._address, _outside(tasks))
-            yield from _completed(_Crew(client, self._address or "dask", self._keep), Roster(tasks))
+            try:
+                yield from _completed(_Crew(client, self._keep), Roster(tasks))
+            except (OSError, TimeoutError, CancelledError) as error:
+                fault = Fault(self._address or "dask", "the scheduler was lost", "what has been done is done")
+                raise EngineError(fault.where, (fault,)) from error
 
 
 def _distributed() -> Any:
@@ -80,13 +85,15 @@ def _distributed() -> Any:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Dask tells of every worker that it loses; so do we, in the outcome."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]
+    before = {logger: logger.level for logger in map(logging.getLogger, names)}
+    for logger in before:
+        logger.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        for logger, level in before.items():
+            logger.setLevel(level)
 
 
 @contextmanager
@@ -194,9 +201,8 @@ class _Job:
 class _Crew:
     """The workers of a cluster, and what they are at."""
 
-    def __init__(self, client: Any, name: str, keep: Path | None) -> None:
+    def __init__(self, client: Any, keep: Path | None) -> None:
         self._client = client
-        self.name = name
         self._keep = keep
         self._jobs: dict[Any, _Job] = {}
         self._again: deque[_Job] = deque()
@@ -249,8 +255,6 @@ class _Crew:
                 return None
             times = "twice" if attempts == 2 else f"{attempts} times"
             return Outcome(job.task, None, f"the worker died {times}, last {killed.last_worker.address}", attempts)
-        except distributed.CancelledError as error:
-            raise EngineError(self.name, "the scheduler was lost; the runs that are done are kept") from error
         self._free[address] = job.task.seed
         return reply.outcome(job.task, job.attempts)
 
@@ -263,4 +267,4 @@ def _completed(crew: _Crew, roster: Roster) -> Iterator[Outcome]:
         yield from outcomes
         alone_s = 0 if workers or outcomes else alone_s + 1
         if alone_s >= PATIENCE_S:
-            raise EngineError(crew.name, f"has had no worker for {PATIENCE_S} s")
+            raise EngineError("dask", f"there has been no worker for {PATIENCE_S} s")

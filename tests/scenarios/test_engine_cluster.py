@@ -127,13 +127,13 @@ def started(*arguments: str, cwd: Path = ROOT, path: Path = ROOT) -> Iterator[su
 
 
 @contextmanager
-def scheduler() -> Iterator[str]:
+def scheduler() -> Iterator[tuple[str, subprocess.Popen[str]]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
-    with started("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"):
-        yield address
+    with started("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard") as process:
+        yield address, process
 
 
 @contextmanager
@@ -144,7 +144,7 @@ def workers(address: str, *arguments: str, cwd: Path = ROOT) -> Iterator[None]:
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    with scheduler() as found:
+    with scheduler() as (found, _):
         yield found
 
 
@@ -184,6 +184,21 @@ def test_a_cluster_without_workers_or_with_others_than_ours_is_refused(
     assert refused(lambda: engine).startswith(
         f"{address}: the scheduler has no workers (start some: dask worker {address}"
     )
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_lost_ends_the_runs_with_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cluster, "ANSWER_S", 20)
+    with scheduler() as (address, process), workers(address, "--nthreads", "1", cwd=tmp_path):
+        engine = ClusterEngine(address).run([task("none"), task(f"{ROGUES}stay", 2)])
+        assert next(engine).error == ""
+        process.kill()
+        with pytest.raises(EngineError) as caught:
+            next(engine)
+    assert str(caught.value) == f"{address}: the scheduler was lost (what has been done is done)"
+    assert capfd.readouterr() == ("", "")
 
 
 def test_what_a_worker_lacks_is_told_by_name_with_what_to_do() -> None:
