@@ -27,31 +27,21 @@ VARIANTS = 40
 LISTED = 5
 """Failures that are told before the rest is counted."""
 HEADLINE = (
-    "regret",
-    "bill_saving",
-    "worse_off_share",
-    "overload_import_kvah",
-    "overload_export_kvah",
-    "voltage_outside_bus_min",
-    "ev_unserved_kwh",
-    "curtailed_kwh",
+    *("regret", "captured_share", "cost_per_consumer", "worse_off_share"),
+    *("overload_import_kvah", "overload_export_kvah", "peak_import_kw", "voltage_outside_bus_min"),
+    *("ev_unserved_kwh", "curtailed_kwh"),
 )
-"""Metrics of a document's table, of the worst seeds and of the pictures, unless others are asked for."""
+"""Metrics whose differences and worst seeds are told, in text, documents and pictures, unless others are asked for."""
 SHOWN = (
-    *("regret", "captured_share", "cost_per_consumer", "bill_saving", "worse_off_share", "saving_min", "saving_jain"),
-    *("overload_import_kvah", "overload_export_kvah", "peak_import_kw", "peak_export_kw", "limit_use_max"),
-    *("voltage_outside_bus_min", "losses_kwh", "curtailed_kwh", "self_consumption", "ev_unserved_kwh", "shed_kwh"),
-    *(
-        "mean_price_per_kwh",
-        "price_std_per_kwh",
-        "operator_surplus",
-        "policy_stops",
-        "uncertified",
-        "unsolved",
-        "messages",
-    ),
+    *("welfare", "welfare_share", "regret", "captured_share"),
+    *("cost_per_consumer", "bill_saving", "saving_jain", "saving_gini", "worse_off_share"),
+    *("peak_import_kw", "peak_export_kw", "overload_import_min", "overload_export_min"),
+    *("overload_import_kvah", "overload_export_kvah", "voltage_outside_bus_min", "oscillation_alarm_min"),
+    *("curtailed_kwh", "self_consumption", "autarky", "ev_unserved_kwh", "shed_kwh"),
+    *("mean_price_per_kwh", "price_std_per_kwh", "operator_surplus", "congestion_rent"),
+    *("unsolved", "messages", "message_bytes", "run_s"),
 )
-"""Metrics of the terminal's text, in this order, unless others are asked for; those from outside come after them."""
+"""Metrics whose means are told, in this order, unless others are asked for; those from outside come after them."""
 ARROWS = {"less": "↓", "more": "↑"}
 NOTHING = "–"
 
@@ -95,8 +85,8 @@ def _distinct(comparison: Comparison, measure: Measure) -> list[float]:
 def render(comparison: Comparison, metrics: Sequence[str] = ()) -> str:
     """Means, differences and worst seeds in lines of at most 110 columns.
 
-    metrics: which, else those of ``SHOWN`` and all that are none of ``results.metrics``; of the worst seeds those of
-    ``HEADLINE``.  Those that are the same in all runs take a line together.  Raises ``RunError`` for a metric that there is
+    metrics: which, else the means of ``SHOWN`` and of all that are none of ``results.metrics``, and differences and worst seeds
+    of ``HEADLINE``.  Those that are the same in all runs take a line together.  Raises ``RunError`` for a metric that there is
     none of.
     """
     rows = table(comparison)
@@ -111,14 +101,15 @@ def render(comparison: Comparison, metrics: Sequence[str] = ()) -> str:
     if shown:
         lines += ["", "means", *_blocks(comparison, names, shown, _means(rows), True)]
     lines += _same(comparison, [measure for measure in asked if measure.name not in telling])
+    heads = headline(comparison, metrics)
     if compared and shown:
-        lines += ["", *_about_differences(comparison, rows), *_blocks(comparison, compared, shown, _differences(rows))]
-        lines += _without_a_value(rows, {measure.name for measure in shown})
+        lines += ["", *_about_differences(comparison, rows), *_blocks(comparison, compared, heads, _differences(rows))]
+        lines += _without_a_value(rows, {measure.name for measure in heads})
     if len(comparison.seeds) > 1 and shown:
         lines += [
             "",
             "worst seed: value (seed)",
-            *_blocks(comparison, names, headline(comparison, metrics), _worst(rows)),
+            *_blocks(comparison, names, heads, _worst(rows)),
         ]
     if comparison.failures:
         lines += ["", *_failures(comparison)]
@@ -146,11 +137,12 @@ def _same(comparison: Comparison, measures: Sequence[Measure]) -> list[str]:
 
 
 def markdown(comparison: Comparison, rows: Sequence[Row] | None = None, headlines: Sequence[str] = ()) -> str:
-    """A table for a document: a row for each variant, a column for each headline metric with mean and difference."""
+    """Tables for a document: variants by headline metrics, with means and differences and the worst seeds; then all means."""
     rows = table(comparison) if rows is None else rows
     chosen = headline(comparison, headlines)
     names = [variant.name for variant in comparison.variants]
-    heads = [", ".join(part for part in (measure.name, _unit(measure)) if part) for measure in chosen]
+    heads, telling = _heads(chosen), _telling(comparison)
+    others = [measure for measure in _usual(comparison) if measure.name in telling]
     means, differences, worst = _means(rows), _differences(rows, bold=True), _worst(rows)
     cells, worsts = [], []
     for measure in chosen:
@@ -172,8 +164,16 @@ def markdown(comparison: Comparison, rows: Sequence[Row] | None = None, headline
             "",
             *_pipes(["variant", *heads], [names, *worsts]),
             "",
+            "Means of all that differ",
+            "",
+            *_pipes(["metric", *names], [_heads(others), *zip(*(means(one, names) for one in others), strict=True)]),
+            "",
         ]
     )
+
+
+def _heads(measures: Sequence[Measure]) -> list[str]:
+    return [", ".join(part for part in (measure.name, _unit(measure)) if part) for measure in measures]
 
 
 def decimals(values: Iterable[float]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from results import stability
 from results.metrics import conduct, energy, grid, market, money, vehicles, voltage
 from results.metrics.grid import EXPORT, IMPORT
 from results.metrics.metric import Metric
@@ -68,6 +69,14 @@ _TABLE = (
         "minutes above the nameplate, of all transformers and lines added up",
         "",
         grid.above_rating_min,
+    ),
+    Metric(
+        "oscillation_alarm_min",
+        "min",
+        "less",
+        "minutes in which flows of transformers swung to and fro, added up",
+        "",
+        stability.alarm_min,
     ),
     Metric(
         "reverse_limit_share",

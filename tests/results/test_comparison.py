@@ -484,24 +484,24 @@ def test_stars_tell_one_look_from_many() -> None:
 
 def test_metrics_of_ones_own_come_after_the_usual_ones_and_others_only_if_asked_for() -> None:
     comparison = drawn_from(["base", "own"], 3)
-    mine, unusual = Measure("mine_kwh", "kWh", "less"), Measure("run_s", "s", "less")
-    values = [{**o.values, "mine_kwh": float(o.seed), "run_s": float(o.seed)} for o in comparison.observations]
+    mine, unusual = Measure("mine_kwh", "kWh", "less"), Measure("ramp_kw", "kW", "less")
+    values = [{**o.values, "mine_kwh": float(o.seed), "ramp_kw": float(o.seed)} for o in comparison.observations]
     observations = tuple(
         dataclasses.replace(o, values=more) for o, more in zip(comparison.observations, values, strict=True)
     )
     comparison = dataclasses.replace(comparison, measures=(mine, unusual, *MEASURES), observations=observations)
     assert "mine_kwh" in render(comparison)
-    assert "run_s" not in render(comparison)
-    assert "run_s" in render(comparison, ["run_s"])
-    with pytest.raises(RunError, match="has no metric x; known: mine_kwh, run_s"):
+    assert "ramp_kw" not in render(comparison)
+    assert "ramp_kw" in render(comparison, ["ramp_kw"])
+    with pytest.raises(RunError, match="has no metric x; known: mine_kwh, ramp_kw"):
         render(comparison, ["x"])
 
 
 def test_headlines_are_the_known_ones_that_differ() -> None:
     assert [measure.name for measure in headline(drawn_from(["base", "own"], 3))] == [
         COST.name,
-        SAVING.name,
         OVERLOAD.name,
+        SAVING.name,
     ]
 
 
@@ -510,6 +510,7 @@ def test_a_document_marks_what_is_told_from_nothing() -> None:
         compared({"base": [1.0, 2.0, 7.0], "own": [1.5, 2.5, 7.5], "gone": [None, None, None]})
     ).splitlines()
     assert "| base | 3 of 3 | 3.33 |" in lines
+    assert "| regret, EUR ↓ | 3.33 | 3.83 | – |" in lines
     assert "| own | 3 of 3 | 3.83 (***+0.500 ±0.000***) |" in lines
     assert "| gone | 0 of 3 | – |" in lines
     assert "| own | 7.50 (3) |" in lines
