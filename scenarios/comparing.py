@@ -7,11 +7,9 @@ folder is for; ``comparison.json`` is written last.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +24,7 @@ from scenarios import catalog
 from scenarios.engine import Engine, Outcome
 from scenarios.engine.local import LocalEngine
 from scenarios.progress import Runs
-from scenarios.runner import LOCK, MATTERS
+from scenarios.runner import provenance
 from scenarios.study import Study, Task, tasks
 from sim.errors import EngineError, Fault, RunError, ScenarioError
 
@@ -119,7 +117,7 @@ def carry_out(work: Work, engine: Engine, watch: Watch = lambda _: None) -> Comp
     whole = tuple(one for one in observations.values() if not one.stopped)
     comparison = _compared(work.study, whole, tuple(failures))
     keys = {(found.variant, found.seed): key for key, found in observations.items()}
-    write(folder, comparison, manifest(), keys)
+    write(folder, comparison, provenance(), keys)
     return comparison
 
 
@@ -161,12 +159,4 @@ def _described(study: Study) -> Mapping[str, Any]:
         "variants": [asdict(variant) for variant in study.variants],
         "seeds": study.seeds,
         "metrics": study.metrics,
-    }
-
-
-def manifest() -> dict[str, Any]:
-    """What numbers can depend on beside the study: the versions of everything that matters."""
-    return {
-        "versions": {package: version(package) for package in MATTERS},
-        "lockSha256": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,
     }

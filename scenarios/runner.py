@@ -138,6 +138,13 @@ def manifest(built: Built, durations: Mapping[str, float]) -> dict[str, Any]:
         "messages": actions,
         "durations": {part: round(seconds, 3) for part, seconds in durations.items()},
         "scenario": scenario.model_dump(mode="json", by_alias=True),
+        **provenance(),
+    }
+
+
+def provenance() -> dict[str, Any]:
+    """What numbers can depend on beside the scenario, as it is here: the versions of everything that matters."""
+    return {
         "versions": {package: version(package) for package in MATTERS},
         "lockSha256": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,
     }

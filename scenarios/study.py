@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -19,7 +19,7 @@ from results.comparison import Variant
 from scenarios import catalog
 from scenarios.fields import Model, Name
 from scenarios.reader import load, overridden, validated
-from scenarios.runner import LOCK
+from scenarios.runner import LOCK, provenance
 from scenarios.spec import Scenario
 from sim.errors import DegsimError, Fault, ScenarioError
 
@@ -88,15 +88,24 @@ class Task:
     metrics: tuple[str, ...]
 
     @property
+    def outside(self) -> tuple[str, ...]:
+        """What the scenario and the metrics name that is no part of the project: each ``module:function``, a feeder's file."""
+        market, feeder = self.scenario.market, self.scenario.feeder
+        optimisers = (getattr(population, "optimiser", None) for population in self.scenario.populations)
+        named = (market.policy, market.fallback, *(one.name for one in optimisers if one is not None), *self.metrics)
+        file = () if feeder.described or not Path(feeder.name).is_file() else (feeder.name,)
+        return (*(name for name in dict.fromkeys(named) if _is_function(name)), *file)
+
+    @property
     def key(self) -> str:
         """Hash of everything that the outcome follows from, the program included: equal keys, equal observations."""
-        outside = (self.scenario.market.policy, self.scenario.market.fallback, *self.metrics)
         facts = (
             self.variant,
             self.scenario.model_dump_json(by_alias=True),
             *self.metrics,
             program(),
-            *map(source_of, outside),
+            _packages(),
+            *map(source_of, self.outside),
         )
         return hashlib.sha256("\0".join(facts).encode()).hexdigest()[:32]
 
@@ -184,7 +193,7 @@ def study_of(
     return Study(name or str(document.get("name")), scenario.name, document, variants, numbers, _all_metrics(metrics))
 
 
-def _faults_of(check: Any, named: str) -> tuple[Fault, ...]:
+def _faults_of(check: Callable[[str], object], named: str) -> tuple[Fault, ...]:
     try:
         check(named)
     except DegsimError as error:
@@ -304,10 +313,21 @@ def program() -> str:
     return digest.hexdigest()
 
 
+@functools.cache
+def _packages() -> str:
+    return json.dumps(provenance())
+
+
+def _is_function(name: str) -> bool:
+    """Whether a name is ``module:function`` and none of the catalogue, which may have options behind a colon."""
+    _, colon, rest = name.partition(":")
+    return bool(colon) and "=" not in rest.partition(":")[0]
+
+
 def source_of(name: str) -> str:
-    """Hash of the file behind ``module:function``; empty for a name of the catalogue, which ``program`` covers."""
-    head, colon, rest = name.partition(":")
-    if not colon or "=" in rest.partition(":")[0]:
-        return ""
-    file = getattr(catalog.module(head), "__file__", None)
+    """Hash of the file behind one of ``Task.outside``; empty for a module that has none.
+
+    Raises ``ImportError`` and ``OSError`` where it is not to be had here.
+    """
+    file = getattr(catalog.module(name.partition(":")[0]), "__file__", None) if _is_function(name) else name
     return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""

@@ -26,12 +26,16 @@ from scenarios.engine.roster import Roster
 from scenarios.engine.work import Reply, attempt
 from scenarios.runner import MATTERS
 from scenarios.study import Task, program, source_of
-from sim.errors import DegsimError, EngineError, Fault
+from sim.errors import EngineError, Fault
 
 ANSWER_S = 5
 """A scheduler, and the first of its workers, has this long to answer [s]."""
 PATIENCE_S = 60
 """For so long a cluster may be without any worker before the rest of the runs is given up [s]."""
+
+
+PACKAGES = (*(package for package in MATTERS if package != "degsim"), "distributed")
+"""Packages of which workers need the same versions; of degsim itself they need the same code."""
 
 
 class ClusterEngine:
@@ -63,7 +67,7 @@ class ClusterEngine:
                 client = stack.enter_context(_started(min(self._workers, len(tasks))))
             else:
                 client = stack.enter_context(_connected(self._address))
-                _compare(client, self._address, _outside(tasks))
+                _compare(client, self._address, tuple(dict.fromkeys(name for task in tasks for name in task.outside)))
             try:
                 yield from _completed(_Crew(client, self._keep), Roster(tasks))
             except (OSError, TimeoutError, CancelledError) as error:
@@ -138,25 +142,15 @@ def _connected(address: str) -> Iterator[Any]:
         yield client
 
 
-def _outside(tasks: Sequence[Task]) -> tuple[str, ...]:
-    """What the tasks name as ``module:function``."""
-    names = {
-        name: None
-        for task in tasks
-        for name in (task.scenario.market.policy, task.scenario.market.fallback, *task.metrics)
-    }
-    return tuple(name for name in names if ":" in name)
-
-
 def identity(outside: Sequence[str]) -> Mapping[str, str]:
-    """What numbers can depend on, in the process where it is asked.  outside: names of ``module:function``."""
+    """What numbers can depend on, in the process where it is asked.  outside: as in ``Task.outside``."""
     facts = {"degsim": program(), "Python": platform.python_version()}
-    facts |= {package: version(package) for package in (*MATTERS, "distributed") if package != "degsim"}
+    facts |= {package: version(package) for package in PACKAGES}
     for name in outside:
         try:
             facts[name] = source_of(name)
-        except (ImportError, DegsimError) as error:
-            facts[name] = f"cannot be imported: {error}"
+        except (ImportError, OSError) as error:
+            facts[name] = f"cannot be {'imported' if ':' in name else 'read'}: {error}"
     return facts
 
 
@@ -176,11 +170,11 @@ def _compare(client: Any, address: str, outside: Sequence[str]) -> None:
 
 
 def _difference(name: str, mine: str, theirs: str) -> tuple[str, str]:
-    if ":" in name and theirs.startswith("cannot"):
+    if theirs.startswith("cannot"):
         return f"{name} {theirs}", "start the worker in a folder that has it, or install it there"
-    if name == "degsim" or ":" in name:
-        return f"the code of {name} is not the same there", "bring it there as it is here"
-    return f"{name} is {theirs} there and {mine} here", "install from the same requirements.lock"
+    if name in ("Python", *PACKAGES):
+        return f"{name} is {theirs} there and {mine} here", "install from the same requirements.lock"
+    return f"the code of {name} is not the same there", "bring it there as it is here"
 
 
 # --- doing runs -------------------------------------------------------------------------------------------------------
@@ -239,7 +233,8 @@ class _Crew:
                 done = _distributed().wait(list(self._jobs), timeout=1, return_when="FIRST_COMPLETED").done
         except TimeoutError:
             return []
-        found = (self._outcome(future, self._jobs.pop(future)) for future in done)
+        ended = [future for future in self._jobs if future in done]
+        found = (self._outcome(future, self._jobs.pop(future)) for future in ended)
         return [outcome for outcome in found if outcome is not None]
 
     def _outcome(self, future: Any, job: _Job) -> Outcome | None:

@@ -190,13 +190,29 @@ def test_more_seeds_belong_to_the_same_study_and_another_policy_does_not() -> No
     assert study_of(STREET, policies=("none", "vcg")).mark != few.mark
 
 
-def test_a_policy_from_outside_that_was_edited_makes_other_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("file", "content", "named"),
+    [
+        ("lab_policy.py", "from sim.market.policies.none import POLICY as mine", "market.policy=lab_policy:mine"),
+        ("lab_optimiser.py", "mine = lambda problem: None", "populations.battery.optimiser=lab_optimiser:mine"),
+        ("lab_street.json", "{}", "feeder.name=lab_street.json"),
+    ],
+)
+def test_what_is_from_outside_and_was_edited_makes_other_runs(
+    file: str, content: str, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    file = tmp_path / "lab_of_keys.py"
-    file.write_text("from sim.market.policies import POLICIES\nmine = POLICIES['none']\n", encoding="utf-8")
-    before = tasks(study_of(STREET, policies=("lab_of_keys:mine",)))[0].key
-    assert tasks(study_of(STREET, policies=("lab_of_keys:mine",)))[0].key == before
-    file.write_text("from sim.market.policies import POLICIES\nmine = POLICIES['vcg']\n", encoding="utf-8")
-    assert tasks(study_of(STREET, policies=("lab_of_keys:mine",)))[0].key != before
+    (tmp_path / file).write_text(content + "\n", encoding="utf-8")
+    (one,) = tasks(study_of(STREET, overrides=[named]))
+    assert one.outside == (named.partition("=")[2],)
+    before = one.key
+    assert tasks(study_of(STREET, overrides=[named]))[0].key == before
+    (tmp_path / file).write_text(content + " \n", encoding="utf-8")
+    assert one.key != before
+
+
+def test_other_packages_make_other_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    (one,) = tasks(study_of(STREET))
+    before = one.key
+    monkeypatch.setattr("scenarios.study._packages", lambda: "of another day")
+    assert one.key != before
