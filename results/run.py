@@ -155,7 +155,12 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
             _column("setpoint_kw", _FLOAT, "kW", "power awarded by the market"),
             _column("price_per_kwh", _FLOAT, _PRICE, "price at the participant's node", nullable=True),
             _column("offset_kw", _FLOAT, "kW", "departure from the share that the price alone would give"),
-            _column("curtailed_kw", _FLOAT, "kW", "injection held back"),
+            _column(
+                "curtailed_kw",
+                _FLOAT,
+                "kW",
+                "award less the nearest power of its own curve: + = a withdrawal was cut, - = an injection",
+            ),
             _column("delivered_kw", _FLOAT, "kW", "mean power that really flowed"),
             _column("q_kvar", _FLOAT, "kvar", "mean reactive power that really flowed, + into the grid"),
             _column(

@@ -10,6 +10,7 @@ import pandas as pd
 from results.metrics.numbers import largest
 from results.metrics.once import once
 from results.run import Run
+from sim.tolerances import VOLTAGE_PU
 
 EN_50160_PU = (0.9, 1.1)
 """Voltages a customer must accept in 95 % of the 10-minute means of a week; the band where a scenario names none."""
@@ -84,9 +85,10 @@ def unbalance_max(run: Run) -> float:
 
 
 def _outside_bus_min(run: Run) -> float:
-    """A bus is outside once, however many of its phases are."""
+    """A bus is outside once, however many of its phases are, and only beyond what a market holds its limits to."""
     rows, (low, high) = run.voltages, band_pu(run)
-    outside = rows[(rows["v_pu"] < low) | (rows["v_pu"] > high)].drop_duplicates(["interval", "bus"])
+    is_outside = (rows["v_pu"] < low - VOLTAGE_PU) | (rows["v_pu"] > high + VOLTAGE_PU)
+    outside = rows[is_outside].drop_duplicates(["interval", "bus"])
     return len(outside) * run.hours * 60
 
 

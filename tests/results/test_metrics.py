@@ -24,6 +24,7 @@ from results.observation import PARTIES
 from results.run import Run
 from sim.market.policies import POLICIES
 from sim.market.problem import Problem, receipts_per_h
+from sim.tolerances import VOLTAGE_PU
 from tests.conftest import TWO_HOURS
 from tests.market.books import demand, supply
 
@@ -230,6 +231,21 @@ def test_the_metrics_of_wires_agree_with_the_summary(day: Run) -> None:
     assert found["reverse_limit_share"] == 1 / 8
     assert found["voltage_lowest_pu"] == told.voltages.lowest.v_pu
     assert (found["losses_kwh"], found["autarky"]) == (told.energy.losses_kwh, told.energy.autarky)
+
+
+@pytest.mark.parametrize("limit", [0.9, 1.1])
+def test_a_voltage_is_outside_its_band_beyond_what_a_market_holds_its_limits_to(edited: Edited, limit: float) -> None:
+    def at(v_pu: float) -> Edit:
+        def edit(draft: Draft) -> None:
+            voltages = draft.tables["voltages"]
+            voltages["v_pu"][:] = [1.0] * len(voltages["v_pu"])
+            voltages["v_pu"][3] = v_pu
+
+        return edit
+
+    outwards = math.copysign(VOLTAGE_PU, limit - 1)
+    found = [measure(edited(at(limit + share * outwards)), ("voltage_outside_bus_min",)) for share in (0.5, 2)]
+    assert [one["voltage_outside_bus_min"] for one in found] == [0, 15]
 
 
 def test_unbalance_is_zero_where_phases_are_alike_and_known_where_one_sags(edited: Edited) -> None:
