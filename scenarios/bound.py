@@ -65,21 +65,21 @@ class Bound:
 
 def bounds(targets: Sequence[Path], overrides: Sequence[str] = ()) -> tuple[Bound, ...]:
     """For every scenario file its bound, and for every run folder that of its scenario and what it has cost itself."""
-    known: dict[str, Outlook] = {}
+    known: dict[str, Hindsight] = {}
     found = []
     for target in targets:
         run = Run(target) if target.is_dir() else None
         scenario = read(target, overrides) if run is None else _scenario_of(run)
-        truth = outlook_key(scenario)
+        truth = hindsight_key(scenario)
         if truth not in known:
-            known[truth] = outlook(scenario)
-        ahead = known[truth]
-        found.append(Bound(scenario, ahead.best, None if run is None else cost_of(run, ahead.horizon)))
+            known[truth] = hindsight(scenario)
+        best = known[truth].best
+        found.append(Bound(scenario, best, None if run is None else cost_of(run, known[truth].horizon)))
     return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outlook:
+class Hindsight:
     """Everything that will be in a scenario, and the best that can be made of it.
 
     wanted_value: what all energy that is asked for is worth [currency] to those who would go without, so that
@@ -91,24 +91,24 @@ class Outlook:
     wanted_value: float
 
 
-def outlook(scenario: Scenario) -> Outlook:
-    """The outlook of a scenario.  Raises as ``horizon_for`` and ``plan`` do."""
+def hindsight(scenario: Scenario) -> Hindsight:
+    """What hindsight makes of a scenario.  Raises as ``horizon_for`` and ``plan`` do."""
     horizon = horizon_for(scenario)
-    return Outlook(horizon, _cost(BEST, BEST, plan(horizon)), wanted_value(horizon))
+    return Hindsight(horizon, _cost(BEST, BEST, plan(horizon)), wanted_value(horizon))
 
 
-def outlook_key(scenario: Scenario) -> str:
-    """Scenarios with equal keys have one outlook, whatever their markets do."""
+def hindsight_key(scenario: Scenario) -> str:
+    """Scenarios with equal keys are one in hindsight, whatever their markets do."""
     market = MarketSpec(price_cap=scenario.market.price_cap)
     return scenario.model_copy(update={"market": market}).model_dump_json()
 
 
-def values_of(run: Run, ahead: Outlook) -> dict[str, float]:
+def values_of(run: Run, known: Hindsight) -> dict[str, float]:
     """What ``results.metrics.RELATIVE`` wants to know of a run beside its metrics.  Raises as ``cost_of`` does."""
     return {
-        COST: cost_of(run, ahead.horizon).total,
-        BEST_COST: ahead.best.total,
-        WANTED_VALUE: ahead.wanted_value,
+        COST: cost_of(run, known.horizon).total,
+        BEST_COST: known.best.total,
+        WANTED_VALUE: known.wanted_value,
     }
 
 
@@ -124,9 +124,8 @@ def wanted_value(horizon: Horizon) -> float:
         for flow in horizon.flows
         if flow.account in (LOST, GIVEN_UP)
     )
-    stays = (
-        store for store in horizon.stores if np.isfinite(store.low_kwh).all()
-    )  # a building may be as cold as it likes
+    # A building may be as cold as it likes: its least level is no number.
+    stays = (store for store in horizon.stores if np.isfinite(store.low_kwh).all())
     return loads + sum(
         store.lost_per_kwh * float(store.wanted_kwh[np.isfinite(store.wanted_kwh)].sum()) for store in stays
     )

@@ -5,6 +5,7 @@ What goes there and back is small: a task, and an observation as bytes.
 
 from __future__ import annotations
 
+import functools
 import gc
 import hashlib
 import re
@@ -13,14 +14,14 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from results.metrics import header, measure, parties, truth
 from results.observation import Observation
 from results.run import Run
 from scenarios import catalog
-from scenarios.bound import Outlook, outlook, outlook_key, values_of
+from scenarios.bound import Hindsight, hindsight, hindsight_key, values_of
 from scenarios.engine import Outcome
 from scenarios.runner import execute, few_collections
 from scenarios.spec import Scenario
@@ -59,9 +60,8 @@ def attempt(task: Task, keep: Path | None, scratch: Path | None) -> Reply:
             data = perform(task, keep, scratch)
         except DegsimError as failure:
             error = str(failure)
-        except (
-            BaseException
-        ) as failure:  # a policy may call sys.exit; the other runs go on, and Ctrl-C is not heard here
+        except BaseException as failure:
+            # A policy may call sys.exit; the other runs go on, and Ctrl-C is not heard here.
             error = f"{type(failure).__name__}: {failure}"
         if error:
             gc.collect()  # the failure held the world in which it happened
@@ -105,7 +105,7 @@ def observe(task: Task, run: Run) -> Observation:
     values = measure(run, map(catalog.metric, task.metrics))
     notes: tuple[str, ...] = ()
     try:
-        values |= values_of(run, _outlook(outlook_key(task.scenario), task.scenario))
+        values |= values_of(run, _best(task.scenario))
     except DegsimError as error:
         notes = (f"not compared with the best plan: {error}",)
     return Observation(
@@ -125,18 +125,19 @@ def _stopped(run: Run) -> str:
     return f"policy stopped in {head.stops} of {head.intervals} intervals, first {head.stopped}" if head.stops else ""
 
 
-REMEMBERED = 4
-"""How many outlooks a worker keeps.  Runs of one seed come one after another, and those of a few grid points by turns."""
+def _best(scenario: Scenario) -> Hindsight:
+    """The hindsight of a scenario, computed once for all policies that are tried on it."""
+    return _known(_Asked(hindsight_key(scenario), scenario))
 
 
-def _outlook(key: str, scenario: Scenario) -> Outlook:
-    """The outlook of a scenario, computed once for all policies that are tried on it."""
-    if key not in _known:
-        while len(_known) >= REMEMBERED:
-            del _known[next(iter(_known))]
-        _known[key] = outlook(scenario)
-    _known[key] = _known.pop(key)  # the one used last is last
-    return _known[key]
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A scenario, the same as every other one of its key."""
+
+    key: str
+    scenario: Scenario = field(compare=False)
 
 
-_known: dict[str, Outlook] = {}
+@functools.lru_cache(maxsize=4)  # runs of one seed come one after another, and those of a few grid points by turns
+def _known(asked: _Asked) -> Hindsight:
+    return hindsight(asked.scenario)

@@ -22,9 +22,9 @@ from scenarios.bound import (
     as_json,
     bounds,
     cost_of,
+    hindsight,
+    hindsight_key,
     horizon_for,
-    outlook,
-    outlook_key,
     render,
     values_of,
     wanted_value,
@@ -252,7 +252,7 @@ def test_serving_nobody_costs_what_all_that_was_wanted_is_worth():
 
 def test_the_values_of_a_run_hold_its_cost_the_best_and_what_was_wanted(run_street):
     scenario = read(STREET, SIX_HOURS)
-    ahead = outlook(scenario)
+    ahead = hindsight(scenario)
     run = run_street("market.policy=none", *SIX_HOURS)
     values = values_of(run, ahead)
     assert values["cost"] == cost_of(run, ahead.horizon).total
@@ -262,8 +262,8 @@ def test_the_values_of_a_run_hold_its_cost_the_best_and_what_was_wanted(run_stre
     assert values["wanted_value"] == pytest.approx(scenario.market.price_cap * drawn_kwh)
 
 
-def test_runs_of_one_seed_share_an_outlook_whatever_their_policy():
-    key = outlook_key(read(STREET, SIX_HOURS))
-    assert outlook_key(read(STREET, ("market.policy=none", *SIX_HOURS))) == key
-    assert outlook_key(read(STREET, ("seed=2", *SIX_HOURS))) != key
-    assert outlook_key(read(STREET, ("market.price_cap=4", *SIX_HOURS))) != key
+def test_runs_of_one_seed_are_one_in_hindsight_whatever_their_policy():
+    key = hindsight_key(read(STREET, SIX_HOURS))
+    assert hindsight_key(read(STREET, ("market.policy=none", *SIX_HOURS))) == key
+    assert hindsight_key(read(STREET, ("seed=2", *SIX_HOURS))) != key
+    assert hindsight_key(read(STREET, ("market.price_cap=4", *SIX_HOURS))) != key

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from scenarios.engine import work
 from scenarios.engine.roster import Roster
 from scenarios.reader import read
 from scenarios.runner import execute
+from scenarios.spec import Scenario
 from scenarios.study import Task
 from scenarios.timing import Stopwatch
 from sim.errors import RunError, ScenarioError
@@ -62,36 +64,43 @@ def test_every_task_has_a_folder_of_its_own_with_a_name_that_any_system_takes(ce
     assert all(name == Path(name).name and len(name) < 100 and not name.startswith(".") for name in names)
 
 
+@pytest.fixture
+def forgetful() -> Iterator[None]:
+    """A worker that knows nothing yet, and forgets what it has been told here."""
+    work._known.cache_clear()
+    yield
+    work._known.cache_clear()
+
+
+@pytest.mark.usefixtures("forgetful")
 def test_a_scenario_whose_best_plan_cannot_be_had_is_measured_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: object) -> None:
         raise ScenarioError("hamlet", "cannot be planned")
 
-    monkeypatch.setattr(work, "outlook", refuse)
-    monkeypatch.setattr(work, "_known", {})
+    monkeypatch.setattr(work, "hindsight", refuse)
     found = Observation.from_bytes(work.perform(task()), "here")
     assert found.notes == ("not compared with the best plan: hamlet: cannot be planned",)
     assert "cost" not in found.values
     assert found.values["messages"] > 0
 
 
-def test_the_best_plan_of_a_seed_is_computed_once_for_all_policies(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("forgetful")
+def test_the_best_plan_of_a_seed_is_computed_once_for_all_policies_and_kept_for_the_last_few_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     computed: list[int] = []
 
-    def counted(scenario: Any) -> object:
+    def counted(scenario: Scenario) -> None:
         computed.append(scenario.seed)
-        return object()
 
-    monkeypatch.setattr(work, "outlook", counted)
-    monkeypatch.setattr(work, "_known", {})
-    scenarios_of = {
-        (policy, seed): task(policy, seed).scenario for policy in ("none", "locational") for seed in range(1, 8)
-    }
-    for seed in range(1, 8):
-        for policy in ("none", "locational"):
-            one = scenarios_of[policy, seed]
-            work._outlook(work.outlook_key(one), one)
-    assert computed == list(range(1, 8))
-    assert len(work._known) == work.REMEMBERED
+    monkeypatch.setattr(work, "hindsight", counted)
+    given = [task(policy, seed) for seed in range(1, 8) for policy in ("none", "locational")]
+    for one in given:
+        work._best(one.scenario)
+    assert computed == [1, 2, 3, 4, 5, 6, 7]
+    for one in given[-2:] + given[:2]:
+        work._best(one.scenario)
+    assert computed == [1, 2, 3, 4, 5, 6, 7, 1]
 
 
 # --- failing ----------------------------------------------------------------------------------------------------------
@@ -178,8 +187,8 @@ def test_nothing_of_a_world_is_alive_when_its_run_is_over(
     assert alive(built) == []
 
 
-def test_nothing_is_alive_when_a_task_is_done(built: list[weakref.ref[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "_known", {})
+@pytest.mark.usefixtures("forgetful")
+def test_nothing_is_alive_when_a_task_is_done(built: list[weakref.ref[Any]]) -> None:
     work.attempt(task(), None, None)
     assert len(built) == 2 * WATCHED  # of the world that ran, and of the one whose best plan was asked for
     assert alive(built) == []
