@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from results.metrics import transformers
+from results.metrics.conduct import unsolved
 from results.metrics.relative import BEST_COST, COST, WANTED_VALUE
 from results.run import Run
 from results.text import short
@@ -148,8 +149,11 @@ def horizon_for(scenario: Scenario) -> Horizon:
 def cost_of(run: Run, horizon: Horizon) -> Cost:
     """What a run has cost: what its devices really did, explained by the same programme, with the losses of its wires.
 
-    Raises ``ScenarioError`` where its scenario cannot explain it.
+    Raises ``ScenarioError`` where its scenario cannot explain it, and where an interval has no power flow.
     """
+    if unknown := unsolved(run):
+        what = f"no power flow in {unknown} of {len(run.intervals)} intervals, so that nobody knows what was lost and bought"
+        raise ScenarioError(str(run.path), what)
     done = run.setpoints.pivot(index="interval", columns="era", values="delivered_kw")
     everything: tuple[Flow | Store, ...] = (*horizon.flows, *horizon.stores)
     acting = {one.era for one in everything}
@@ -159,7 +163,8 @@ def cost_of(run: Run, horizon: Horizon) -> Cost:
     losses = run.intervals["slack_kw"].to_numpy(dtype=float) + sum(powers.values())
     wires = Flow("wires", ROOT, -losses, -losses, np.zeros(horizon.count))
     open_tree = tuple(Limit(limit.node, limit.parent) for limit in horizon.limits)
-    free = replace(horizon, limits=open_tree, flows=(*horizon.flows, wires))
+    stores = tuple(_as_late_as_it_got(horizon))
+    free = replace(horizon, limits=open_tree, flows=(*horizon.flows, wires), stores=stores)
     told, rest, unexplained = explained.apart(free, powers)
     try:
         found = plan(rest, unexplained)
@@ -168,6 +173,17 @@ def cost_of(run: Run, horizon: Horizon) -> Cost:
     told += explained.Told(found.costs, found.unserved_kwh)
     over_kwh = sum(one.over_import_kwh + one.over_export_kwh for one in transformers(run))
     return Cost(run.path.name, str(run.manifest["policy"]), told.costs, told.unserved_kwh, over_kwh)
+
+
+def _as_late_as_it_got(horizon: Horizon) -> Iterator[Store]:
+    """The stores, tasks going on after their time: one that was cut once it had begun ends late, and has missed it all."""
+    homes = {flow.era for flow in horizon.flows if flow.account == LOST}
+    for store in horizon.stores:
+        if store.era in homes:
+            late = np.arange(horizon.count) >= np.flatnonzero(store.charge_kw)[-1]
+            yield replace(store, charge_kw=np.where(late, store.charge_kw.max(), store.charge_kw))
+        else:
+            yield store
 
 
 def _cost(name: str, policy: str, found: Plan) -> Cost:

@@ -36,9 +36,9 @@ from scenarios.kinds import KINDS
 from scenarios.reader import read
 from scenarios.runner import execute
 from scenarios.timing import Stopwatch
-from sim.errors import MarketError
+from sim.errors import MarketError, ScenarioError
 from sim.market.horizon import LOST, Flow, Horizon, Store, plan
-from tests.conftest import STREET
+from tests.conftest import ROOT, STREET
 
 SIX_HOURS = ("duration_h=6", "start=2016-05-17T19:00:00")
 """The evening: cars arrive, the sun goes, the transformer is short."""
@@ -185,6 +185,32 @@ def test_a_run_with_every_kind_costs_no_less_than_the_best(tmp_path):
     (found,) = bounds([run.path])
     assert found.run is not None
     assert found.regret >= -1e-6
+
+
+# --- what is hard to explain ------------------------------------------------------------------------------------------
+
+HAMLET = ROOT / "tests" / "scenarios" / "hamlet.yaml"
+
+
+@pytest.mark.parametrize("policy", ["locational", "curtail-only"])
+def test_a_task_that_was_cut_and_ran_on_after_its_time_has_missed_it(tmp_path, policy):
+    dishes = "{name: dishes, energy_kwh: 1.1, power_kw: 1.8, earliest_h: 11, deadline_h: 12}"
+    few = ("populations.pv.count=0", "populations.battery.count=0", "feeder.limits={import_share: 0.01}")
+    scenario = read(HAMLET, (f"market.policy={policy}", "duration_h=4", f"populations.house.tasks=[{dishes}]", *few))
+    run, ahead = Run(execute(scenario, tmp_path / "run")), hindsight(scenario)
+    found = cost_of(run, ahead.horizon)
+    drawn_kwh = -run.setpoints.query("era.str.startswith('house')")["delivered_kw"].sum() * run.hours
+    asked_kwh = ahead.wanted_value / scenario.market.price_cap
+    assert asked_kwh - drawn_kwh < found.unserved_kwh < asked_kwh  # what came too late was drawn, and helped nobody
+    assert found.accounts[LOST] == pytest.approx(scenario.market.price_cap * found.unserved_kwh)
+    assert found.total > ahead.best.total
+
+
+def test_a_run_without_a_power_flow_has_no_cost_and_says_so(tmp_path):
+    crowd = ("populations.house.scale=100", "populations.house.connection_kw=900", "market.policy=none")
+    run = Run(execute(read(HAMLET, crowd), tmp_path / "run"))
+    with pytest.raises(ScenarioError, match="no power flow in 4 of 4 intervals"):
+        bounds([run.path])
 
 
 # --- what comparisons want to know ------------------------------------------------------------------------------------
