@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from results.observation import Observation
@@ -43,6 +44,15 @@ def observations(found: dict[tuple[str, int], Outcome]) -> dict[tuple[str, int],
 def kept(observation: Observation | None) -> bytes:
     assert observation is not None
     return observation.to_bytes()
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    """Whether something comes to hold within ten seconds."""
+    for _ in range(200):
+        if holds():
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def children() -> list[str]:
