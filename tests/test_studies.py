@@ -132,6 +132,28 @@ def test_cars_are_short_on_as_many_seeds_as_the_page_says() -> None:
     assert f"on {20 * share:.0f} of the 20 seeds" in PAGE
 
 
+def test_the_table_of_the_readme_has_the_means_of_the_study() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    rows = {
+        line.split("`")[1]: [cell.strip() for cell in line.split("|")[2:-1]]
+        for line in lines
+        if re.match(r"\| `[\w-]+`: ", line)
+    }
+    assert sorted(rows) == sorted(dict.fromkeys(TEN.index.get_level_values("variant")))
+    for name, cells in rows.items():
+        above = mean(name, "overload_import_kvah") + mean(name, "overload_export_kvah")
+        assert cells == [
+            f"{mean(name, 'peak_import_kw'):.0f}",
+            f"{mean(name, 'overload_import_min'):.0f} / {mean(name, 'overload_export_min'):.0f}",
+            f"{above:.0f}",
+            f"{mean(name, 'curtailed_kwh'):.1f}",
+            f"{mean(name, 'ev_unserved_kwh'):.1f}",
+            f"{100 * mean(name, 'worse_off_share'):.0f} %",
+            f"{mean(name, 'bill_saving'):.2f}",
+            f"{mean(name, 'regret'):.1f}".replace("-", "−"),
+        ]
+
+
 def test_every_picture_of_the_page_is_there() -> None:
     pictures = re.findall(r"\]\((ten-policies/[\w-]+\.png)\)", PAGE)
     assert len(pictures) == 3
