@@ -405,7 +405,12 @@ def _tariffs_in(offers: list[WireOffer]) -> dict[str, tuple[float, ...]]:
 
 
 def within_prices(curve: OfferCurve, floor: float, cap: float) -> OfferCurve:
-    """The curve with prices that cannot come about moved to the floor or cap: whoever would pay more pays the cap."""
+    """The curve with prices that cannot come about moved to the floor or cap: whoever would pay more pays the cap.
+
+    Between them it is the same: a line that leads across is cut there.
+    """
     if not names_price_outside(curve, floor, cap):
         return curve
-    return OfferCurve.of((min(max(price, floor), cap), p_kw) for price, p_kw in curve.points())
+    ends = [end for end in (floor, cap) if curve.prices[0] < end < curve.prices[-1]]
+    points = sorted((*curve.points(), *((end, of(end)) for end in ends for of in (curve.low, curve.high))))
+    return OfferCurve.of(dict.fromkeys((min(max(price, floor), cap), p_kw) for price, p_kw in points))

@@ -184,3 +184,13 @@ def test_prices_that_cannot_come_about_are_moved_to_the_bounds() -> None:
     curve = OfferCurve.of([(-2.0, -5.0), (-2.0, 0.0), (9.0, 0.0), (9.0, 5.0)])
     assert within_prices(curve, -0.5, 3.0).points() == ((-0.5, -5.0), (-0.5, 0.0), (3.0, 0.0), (3.0, 5.0))
     assert within_prices(curve, -3.0, 9.0) is curve
+
+
+@given(st.floats(-0.4, 0.4), st.floats(0.01, 0.6))
+def test_a_line_is_cut_at_the_bounds_and_not_bent(floor: float, wide: float) -> None:
+    """Half a euro is worth nothing to it, and nothing all that it can take: in between it gives up in proportion."""
+    line, cap = OfferCurve.of([(0.0, -40.0), (0.5, 0.0)]), floor + wide
+    bounded = within_prices(line, floor, cap)
+    for share in (0.01, 0.5, 0.99):
+        assert bounded.low(floor + share * wide) == pytest.approx(line.low(floor + share * wide), abs=1e-6)
+    assert (bounded.min_kw, bounded.max_kw) == (line.min_kw, line.max_kw)
