@@ -62,6 +62,13 @@ def test_a_negative_adder_holds_injections_back_and_is_paid_for_by_the_grid():
     assert drawing.accounts == {RENT: pytest.approx(-0.08 * 6)}
 
 
+def test_what_rounding_leaves_is_nobodys_margin():
+    """Ten loads at 0.2777720759794217: 3.6e-15 an hour stand between what they pay and what is collected."""
+    lines = [Offer(f"load-{number}", "lv", OfferCurve.of([(0, -40), (0.5, 0)])) for number in range(10)]
+    for adder in np.linspace(0.1, 0.2, 101).tolist():
+        assert set(broadcast.clear(nested(0.0, adder - 0.2, *lines)).accounts) <= {RENT}
+
+
 def test_losses_that_are_known_count_beside_the_adders():
     offers = (replace(demand("home", 0.4, 6, "lv"), adder_per_kwh=0.02),)
     clearing = broadcast.clear(nested(0.0, 0.05, *offers))

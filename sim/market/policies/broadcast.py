@@ -35,7 +35,8 @@ def clear(problem: Problem) -> Clearing:
     node_price = (tariff.import_price + path).tolist()
     clearing = record(problem, "broadcast", setpoint, node_price=node_price, participant_price=prices)
     margin = -receipts_per_h(clearing) - sum(clearing.accounts.values())
-    if abs(margin) <= POWER_KW * PRICE_PER_KWH:
+    dearest = float(np.abs(np.concatenate((buying, selling))).max(initial=0.0))
+    if abs(margin) <= POWER_KW * dearest + PRICE_PER_KWH * clearing.quantity_kw:
         return clearing
     return replace(clearing, accounts={**clearing.accounts, MARGIN: margin})
 
