@@ -127,18 +127,34 @@ def _fault(model: type[BaseModel], problem: Any, location: str) -> Fault:
             known = _known_keys(model, problem["loc"][:-1])
             return Fault(location, "unknown key", nearest(str(problem["loc"][-1]), known))
         case "value_error":
-            text = str(problem["ctx"]["error"])
-            where, _, what = text.partition(": ")
-            if not location and re.fullmatch(r"[a-z_.]+", where):
-                return Fault(where, what)
-            return Fault(location or "scenario", text)
+            return _own(str(problem["ctx"]["error"]), location)
         case "string_pattern_mismatch":
             what = PATTERNS.get(problem["ctx"]["pattern"], f"does not match {problem['ctx']['pattern']}")
             return Fault(location, f"{problem['input']!r} {what}")
         case "missing":
             return Fault(location, "is missing")
+        case "union_tag_not_found" | "union_tag_invalid":
+            return _tag_fault(problem["ctx"], location)
         case _:
             return Fault(location, f"{problem['msg']}, got {problem['input']!r}")
+
+
+def _own(text: str, location: str) -> Fault:
+    """What a validator of ours says; it begins with a key where it is about the whole."""
+    where, _, what = text.partition(": ")
+    if not location and re.fullmatch(r"[a-z_.]+", where):
+        return Fault(where, what)
+    return Fault(location or "scenario", text)
+
+
+def _tag_fault(told: Mapping[str, str], location: str) -> Fault:
+    """The key is missing, or its value unknown, by which one of several models is chosen."""
+    key = told["discriminator"].strip("'")
+    where = f"{location}.{key}"
+    if "tag" not in told:
+        return Fault(where, "is missing")
+    known = re.findall(r"'([^']*)'", told["expected_tags"])
+    return Fault(where, f"{told['tag']!r} is not known", nearest(str(told["tag"]), known))
 
 
 def _location(problem: Any, document: Mapping[str, Any]) -> str:

@@ -73,7 +73,9 @@ def test_what_is_written_of_a_scenario_without_them_is_as_before() -> None:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("market.adders.rule=ascend", "market.adders"),
+        ("market.adders.rule=ascend", "market.adders.rule: 'ascend' is not known (did you mean ascent?)"),
+        ("market.adders={rate: 1}", "market.adders.rule: is missing"),
+        ("populations.load.kind=lod", "populations[0].kind: 'lod' is not known (known: battery, ev"),
         ("market.adders.rate=0", "greater than 0"),
         ("market.adders.late=-1", "greater than or equal to 0"),
         ("market.adders.damping=0.5", "damping"),
