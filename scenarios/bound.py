@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from scenarios.names import ROOT
 from scenarios.reader import read
 from scenarios.spec import MarketSpec, Scenario
 from scenarios.timing import Stopwatch
+from sim.curves import Floats
 from sim.errors import MarketError, ScenarioError
 from sim.market.horizon import LOST, STORED, WEAR, Flow, Horizon, Plan, Store, plan
 from sim.market.problem import Limit
@@ -130,6 +132,28 @@ def wanted_value(horizon: Horizon) -> float:
     return loads + sum(
         store.lost_per_kwh * float(store.wanted_kwh[np.isfinite(store.wanted_kwh)].sum()) for store in stays
     )
+
+
+def needs(horizon: Horizon) -> str:
+    """Digest of what is asked for, whatever it may cost: of loads by interval, of tasks and buildings how much and when.
+
+    Numbers count to six decimals, so that machines whose libraries round differently agree.
+    """
+    loads: dict[str, Floats] = {}
+    for flow in horizon.flows:
+        if flow.account in (LOST, GIVEN_UP):
+            loads[flow.era] = loads.get(flow.era, np.zeros(horizon.count)) + flow.usual_kw
+    stays = [
+        (store.era, [np.sign(store.charge_kw), store.wanted_kwh, store.drain_kwh])
+        for store in horizon.stores
+        if np.isfinite(store.wanted_kwh).any()
+    ]
+    digest = hashlib.sha256()
+    for era, columns in (*((era, [usual_kw]) for era, usual_kw in loads.items()), *stays):
+        digest.update(f"\x1f{era}\x1f".encode())
+        for column in columns:
+            digest.update((np.round(column.astype("<f8"), 6) + 0.0).tobytes())
+    return digest.hexdigest()[:32]
 
 
 def _scenario_of(run: Run) -> Scenario:

@@ -21,7 +21,7 @@ from results.metrics import header, measure, parties, truth
 from results.observation import Observation
 from results.run import Run
 from scenarios import catalog
-from scenarios.bound import Hindsight, hindsight, hindsight_key, values_of
+from scenarios.bound import Hindsight, hindsight, hindsight_key, horizon_for, needs, values_of
 from scenarios.engine import Outcome
 from scenarios.runner import execute, few_collections
 from scenarios.spec import Scenario
@@ -113,11 +113,22 @@ def observe(task: Task, run: Run) -> Observation:
         seed=task.seed,
         currency=task.scenario.tariffs.currency,
         values=values,
-        truth=truth(run),
+        truth=_truth(run, task.scenario),
         stopped=_stopped(run),
         parties=parties(run),
         notes=notes,
     )
+
+
+def _truth(run: Run, scenario: Scenario) -> str:
+    """Digest of what no policy can influence: what the run's tables tell of it, and what is asked for, of which they have
+    only what was served.
+    """
+    try:
+        horizon = _best(scenario).horizon
+    except DegsimError:  # no plan keeps all limits; what is asked for is known all the same
+        horizon = horizon_for(scenario)
+    return hashlib.sha256(f"{truth(run)} {needs(horizon)}".encode()).hexdigest()[:32]
 
 
 def _stopped(run: Run) -> str:

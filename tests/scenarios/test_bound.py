@@ -25,6 +25,7 @@ from scenarios.bound import (
     hindsight,
     hindsight_key,
     horizon_for,
+    needs,
     render,
     values_of,
     wanted_value,
@@ -293,3 +294,38 @@ def test_runs_of_one_seed_are_one_in_hindsight_whatever_their_policy():
     assert hindsight_key(read(STREET, ("market.policy=none", *SIX_HOURS))) == key
     assert hindsight_key(read(STREET, ("seed=2", *SIX_HOURS))) != key
     assert hindsight_key(read(STREET, ("market.price_cap=4", *SIX_HOURS))) != key
+
+
+PUMPS = "populations.battery={kind: heat_pump, name: hp, count: 1, resistance_k_per_kw: 6, capacity_kwh_per_k: 8, power_kw: 3}"
+DISHES = "populations.house.tasks=[{name: dishes, energy_kwh: 1.1, power_kw: 1.8, earliest_h: 11, deadline_h: 12}]"
+
+
+def asked(*overrides):
+    return needs(horizon_for(read(HAMLET, overrides)))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [("populations.house.scale=2",), ("populations.house.count=3",), (DISHES,), (PUMPS,), ("seed=2", DISHES)],
+    ids=["louder", "fewer", "tasks", "pumps", "another seed"],
+)
+def test_what_is_asked_for_tells_loads_tasks_and_buildings(other):
+    assert asked(*other) != asked()
+
+
+def test_what_is_asked_for_by_buildings_follows_the_weather():
+    mild, cold = (asked(PUMPS, f"temperature={{mean_c: {mean}}}") for mean in (10, -5))
+    assert mild != cold
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "market.policy=none",
+        "market.price_cap=4",
+        "populations.battery.capacity_kwh=20",
+        "feeder.limits={import_share: 0.1}",
+    ],
+)
+def test_what_is_asked_for_does_not_tell_who_serves_it(other):
+    assert asked(other) == asked()

@@ -45,6 +45,31 @@ def test_a_task_becomes_what_is_observed_of_its_run(tmp_path: Path) -> None:
     assert found.notes == ()
 
 
+def test_runs_see_the_same_days_only_where_the_same_is_asked_for() -> None:
+    usual, other, louder = (
+        Observation.from_bytes(work.perform(given), "here").truth
+        for given in (task(), task("none"), task("locational", 1, "populations.house.scale=2"))
+    )
+    assert usual == other != louder
+
+
+def test_what_is_asked_for_is_known_without_a_plan() -> None:
+    """No battery or plan serves roofs that may not be held back behind a limit that is too small for them."""
+    given = [
+        task(
+            "none",
+            1,
+            "feeder.limits={export_share: 0.0001}",
+            "populations.pv.curtailable=false",
+            f"populations.house.scale={s}",
+        )
+        for s in (0.01, 0.01, 0.02)
+    ]
+    first, again, other = (Observation.from_bytes(work.perform(one), "here") for one in given)
+    assert "no plan keeps all limits" in first.notes[0]
+    assert first.truth == again.truth != other.truth
+
+
 def test_the_run_folder_is_removed_unless_it_is_wanted(tmp_path: Path) -> None:
     scratch, keep = tmp_path / "scratch", tmp_path / "keep"
     scratch.mkdir()
