@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import yaml
 from pydantic import Field
 
-from results.comparison import Variant
+from results.comparison import POLICY, Variant
 from scenarios import catalog
 from scenarios.fields import Model, Name
 from scenarios.reader import load, overridden, validated
@@ -23,7 +23,6 @@ from scenarios.runner import LOCK, provenance
 from scenarios.spec import Scenario
 from sim.errors import DegsimError, Fault, ScenarioError
 
-POLICY = "market.policy"
 REFERENCE = "none"
 """The policy that participants are asked to be better off than."""
 SEEDS = "1-20"

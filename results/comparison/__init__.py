@@ -1,17 +1,17 @@
 """Many runs beside each other: what was compared, what the seeds say (``statistics``), as ``text`` and as a ``folder``."""
 
 from results.comparison.folder import MANIFEST, write
-from results.comparison.model import Comparison, Failure, Measure, Relative, Variant, related
+from results.comparison.model import POLICY, Comparison, Failure, Measure, Variant, related
 from results.comparison.statistics import Difference, Row, table
 from results.comparison.text import headline, markdown, render
 
 __all__ = [
     "MANIFEST",
+    "POLICY",
     "Comparison",
     "Difference",
     "Failure",
     "Measure",
-    "Relative",
     "Row",
     "Variant",
     "headline",

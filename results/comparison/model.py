@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from results.observation import Observation
+from sim.curves import Floats
 from sim.errors import Fault, RunError
 
-Floats = NDArray[np.float64]
+POLICY = "market.policy"
+"""The YAML path by which variants differ where policies are compared."""
 Cell = tuple[str, int]
 """A variant and a seed."""
-Relative = Callable[[Observation, Observation], float]
-"""A metric of a run beside the run of the same seed under the reference."""
+Against = Callable[[Observation, Observation], float]
+"""Measures a run against the one of the same seed under the reference."""
 
 
 class Described(Protocol):
@@ -158,6 +159,12 @@ class Comparison:
         row: Floats = self._matrix(metric)[self._places[variant]]
         return row
 
+    def distinct(self, metric: str) -> list[float]:
+        """The metric's different finite values over all runs, ascending."""
+        values = self._matrix(metric)
+        found: list[float] = np.unique(values[np.isfinite(values)]).tolist()
+        return found
+
     @cached_property
     def cells(self) -> Mapping[Cell, Observation]:
         """Every observation by variant and seed."""
@@ -199,7 +206,7 @@ class Comparison:
         return self._matrices[metric]
 
 
-def related(comparison: Comparison, relative: Mapping[str, Relative]) -> Comparison:
+def related(comparison: Comparison, relative: Mapping[str, Against]) -> Comparison:
     """The comparison with further metrics, each run's own beside the same seed under its variant's reference.
 
     A run whose counterpart was never asked for, or failed, is put beside one without values and parties: what needs them

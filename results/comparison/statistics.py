@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from results.comparison.model import Comparison, Floats, Measure, Variant
+from results.comparison.model import Comparison, Measure, Variant
+from sim.curves import Floats
 
 CONFIDENCE = 0.95
 """Of every interval."""

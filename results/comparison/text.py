@@ -12,8 +12,6 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from results.comparison.model import Comparison, Measure
 from results.comparison.statistics import USUAL_SEEDS, Difference, Row, table
 from results.text import short
@@ -73,13 +71,7 @@ def headline(comparison: Comparison, names: Sequence[str] = ()) -> tuple[Measure
 
 def _telling(comparison: Comparison) -> dict[str, Measure]:
     """Metrics with a value that is not the same in all runs."""
-    return {measure.name: measure for measure in comparison.measures if len(_distinct(comparison, measure)) > 1}
-
-
-def _distinct(comparison: Comparison, measure: Measure) -> list[float]:
-    values = np.concatenate([comparison.values(variant.name, measure.name) for variant in comparison.variants])
-    distinct: list[float] = np.unique(values[np.isfinite(values)]).tolist()
-    return distinct
+    return {measure.name: measure for measure in comparison.measures if len(comparison.distinct(measure.name)) > 1}
 
 
 def render(comparison: Comparison, metrics: Sequence[str] = ()) -> str:
@@ -128,7 +120,7 @@ def _same(comparison: Comparison, measures: Sequence[Measure]) -> list[str]:
     """What is one number, or none, in all runs."""
     parts = []
     for measure in measures:
-        values = _distinct(comparison, measure)
+        values = comparison.distinct(measure.name)
         unit = f" {measure.unit}" if measure.unit not in ("", "1") else ""
         parts.append(
             f"{measure.name} {number(values[0], decimals(values))}{unit}" if values else f"{measure.name} {NOTHING}"
@@ -261,8 +253,9 @@ def _header(comparison: Comparison) -> Iterator[str]:
     count, done = len(comparison.variants) * len(comparison.seeds), len(comparison.observations)
     runs = f"{done} of {count} runs" if done < count else f"{count} runs"
     failed = f", {len(comparison.failures)} failed" if comparison.failures else ""
-    seeds = f"{len(comparison.seeds)} seed{'s' * (len(comparison.seeds) != 1)} ({spans(comparison.seeds)})"
-    yield short(f"{comparison.study}: {len(comparison.variants)} variants on {seeds}, {runs}{failed}", WIDTH)
+    yield short(
+        f"{comparison.study}: {len(comparison.variants)} variants on {on_seeds(comparison)}, {runs}{failed}", WIDTH
+    )
     yield from _wrapped(_pairing(comparison))
     if len(comparison.seeds) < USUAL_SEEDS:
         yield f"{USUAL_SEEDS} seeds or more are usual; with fewer, small differences stay untold"
@@ -317,6 +310,11 @@ def _failures(comparison: Comparison) -> list[str]:
         for (variant, error), seeds in itertools.islice(alike.items(), LISTED)
     ]
     return told + [f"and {len(alike) - LISTED} other failures"] * (len(alike) > LISTED)
+
+
+def on_seeds(comparison: Comparison) -> str:
+    """How many seeds there are, and which."""
+    return f"{len(comparison.seeds)} seed{'s' * (len(comparison.seeds) != 1)} ({spans(comparison.seeds)})"
 
 
 def spans(seeds: Sequence[int]) -> str:

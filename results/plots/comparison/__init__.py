@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from matplotlib.figure import Figure
 
-from results.comparison import Comparison
+from results.comparison import POLICY, Comparison
 from results.plots import FORMATS, style
 from results.plots.comparison import differences, seeds, sweep, tradeoff
 from sim.errors import RunError, nearest
@@ -45,7 +45,7 @@ PICTURES: Mapping[str, Picture] = MappingProxyType(
 
 def fitting(comparison: Comparison) -> tuple[str, ...]:
     """The pictures that say something of this comparison: the one of axes for grids, the others where policies differ."""
-    is_grid = any(path != sweep.POLICY for path in comparison.axes)
+    is_grid = any(path != POLICY for path in comparison.axes)
     return ("sweep", *(name for name in PICTURES if name != "sweep")) if is_grid else tuple(PICTURES)[:-1]
 
 

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from results.comparison import Comparison, Measure, Row, headline
-from results.comparison.model import Floats
 from results.comparison.statistics import differences
 from results.plots import style
 from results.plots.comparison import marks
+from sim.curves import Floats
 
 COLUMNS = 4
 VARIANTS = 24

@@ -13,10 +13,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, Symmetric
 
 from results import text
 from results.comparison import Comparison, Measure, Row, table
-from results.comparison.model import Floats
 from results.comparison.statistics import USUAL_SEEDS
-from results.comparison.text import spans
+from results.comparison.text import on_seeds
 from results.plots import style
+from sim.curves import Floats
 
 NAME = 24
 """Characters of a variant's name in a picture."""
@@ -34,7 +34,7 @@ def rows_of(comparison: Comparison) -> dict[tuple[str, str], Row]:
 def headline(figure: Figure, claim: str, comparison: Comparison, remark: str = "") -> None:
     """What the picture shows, as a sentence, over what was compared."""
     count = len(comparison.seeds)
-    parts = [remark, comparison.study, f"{count} seed{'s' * (count != 1)} ({spans(comparison.seeds)})"]
+    parts = [remark, comparison.study, on_seeds(comparison)]
     if comparison.failures:
         parts.append(f"{len(comparison.failures)} runs failed")
     if comparison.unpaired:
@@ -66,6 +66,13 @@ def unit(measure: Measure) -> str:
 def axis(measure: Measure) -> str:
     """A metric with its unit."""
     return ", ".join(part for part in (measure.name, unit(measure)) if part)
+
+
+def name_upwards(ax: Axes, measure: Measure, scale: str) -> None:
+    """A metric beside the axis upwards, with its unit, which way is better and what is to be said of the scale."""
+    arrow = {"less": "↓ better", "more": "↑ better"}.get(measure.better, "")
+    below = ", ".join(part for part in (unit(measure), arrow, scale) if part)
+    ax.set_ylabel("\n".join(part for part in (wrapped(measure.name, 18), below) if part), fontsize=8.5)
 
 
 def wrapped(sentence: str, width: int) -> str:

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from results.comparison import Comparison, Measure, Row, headline
-from results.comparison.model import Floats
 from results.plots import style
 from results.plots.comparison import marks
+from sim.curves import Floats
 
 PANELS = 3
 VARIANTS = 16
@@ -53,10 +53,7 @@ def _draw_panel(
     for place, name in enumerate(names):
         _draw_variant(ax, place, values[place], offsets, rows[name, measure.name])
     scale = marks.scaled(ax, "y", [rows[name, measure.name].mean for name in names])
-    unit = marks.unit(measure)
-    arrow = {"less": "↓ better", "more": "↑ better"}.get(measure.better, "")
-    below = ", ".join(part for part in (unit, arrow, scale) if part)
-    ax.set_ylabel("\n".join(part for part in (marks.wrapped(measure.name, 18), below) if part), fontsize=8.5)
+    marks.name_upwards(ax, measure, scale)
     # Bars are wont to stand on the axis, which would cut what lies at their foot.
     ax.use_sticky_edges = False
     ax.margins(y=0.14)

@@ -11,16 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from results.comparison import Comparison, Measure, Row, Variant, headline
-from results.comparison.model import Floats
+from results.comparison import POLICY, Comparison, Measure, Row, Variant, headline
 from results.plots import style
 from results.plots.comparison import marks
 from results.plots.style import Label
+from sim.curves import Floats
 
 PANELS = 3
 MAPS = 4
 """Maps beside each other, one for each of the values of the axes that are not its own."""
-POLICY = "market.policy"
 Rows = Mapping[tuple[str, str], Row]
 
 
@@ -56,7 +55,7 @@ def draw(comparison: Comparison, metrics: Sequence[str] = ()) -> Figure:
         style.note(ax, "one variant, or no metric that differs between the runs")
         return figure
     if len(numeric) > 1 and all(len(axis.values) > 2 for axis in numeric[:2]):
-        return _draw_maps(comparison, axes, numeric[:2], measures[0])
+        return _draw_maps(comparison, numeric[:2], measures[0])
     along = max(numeric, key=lambda axis: len(axis.values)) if numeric else max(axes, key=_rank)
     return _draw_lines(comparison, along, measures[:PANELS])
 
@@ -133,9 +132,7 @@ def _draw_panel(ax: Axes, rows: Rows, along: _Axis, lines: Mapping[str, Sequence
             places, means, marker="o", markersize=3.5, color=look.color, linestyle=look.dashes, linewidth=1.5, zorder=3
         )
     scale = marks.scaled(ax, "y", [rows[v.name, measure.name].mean for found in lines.values() for v in found])
-    arrow = {"less": "↓ better", "more": "↑ better"}.get(measure.better, "")
-    below = ", ".join(part for part in (marks.unit(measure), arrow, scale) if part)
-    ax.set_ylabel("\n".join(part for part in (marks.wrapped(measure.name, 18), below) if part), fontsize=8.5)
+    marks.name_upwards(ax, measure, scale)
     ax.margins(y=0.1)
 
 
@@ -198,11 +195,13 @@ def _best_category(rows: Rows, along: _Axis, lines: Mapping[str, Sequence[Varian
     if not found:
         return f"{measure.name} has no value along {along.path}"
     value, name, where = max(found, key=lambda item: item[0])
+    return _extreme(measure, where, name, sign * value)
+
+
+def _extreme(measure: Measure, where: str, name: str, value: float) -> str:
     under = f" under {style.short(name, 30)}" if name else ""
-    unit = marks.unit(measure)
-    return (
-        f"{measure.name} is {_EXTREME[measure.sign]} at {where}{under}: {style.plain(sign * value, 2)} {unit}".rstrip()
-    )
+    told = f"{style.plain(value, 2)} {marks.unit(measure)}".rstrip()
+    return f"{measure.name} is {_EXTREME[measure.sign]} at {where}{under}: {told}"
 
 
 _EXTREME = {-1: "lowest, and best,", 1: "highest, and best,", 0: "highest"}
@@ -211,7 +210,7 @@ _EXTREME = {-1: "lowest, and best,", 1: "highest, and best,", 0: "highest"}
 # --- maps -------------------------------------------------------------------------------------------------------------
 
 
-def _draw_maps(comparison: Comparison, axes: Sequence[_Axis], pair: Sequence[_Axis], measure: Measure) -> Figure:
+def _draw_maps(comparison: Comparison, pair: Sequence[_Axis], measure: Measure) -> Figure:
     across, up = pair
     rows = marks.rows_of(comparison)
     maps: dict[str, Floats] = {}
@@ -277,8 +276,4 @@ def _best_of(maps: Mapping[str, Floats], across: _Axis, up: _Axis, measure: Meas
         return f"{measure.name} has no value on the grid"
     value, name, (row, column) = max(points, key=lambda point: point[0])
     where = f"{across.name} {across.values[column]} and {up.name} {up.values[row]}"
-    under = f" under {style.short(name, 30)}" if name else ""
-    unit = marks.unit(measure)
-    return (
-        f"{measure.name} is {_EXTREME[measure.sign]} at {where}{under}: {style.plain(sign * value, 2)} {unit}".rstrip()
-    )
+    return _extreme(measure, where, name, sign * value)

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from results.comparison import Comparison, Measure, Row
+from results.comparison.statistics import differences
 from results.plots import style
 from results.plots.comparison import marks
 
@@ -19,8 +20,6 @@ OVERLOAD = ("overload_import_kvah", "overload_export_kvah")
 UP = ("voltage_outside_bus_min", "ev_unserved_kwh")
 """What is set against each other, unless others are asked for: the first of ``ACROSS`` that differs between runs, and the
 larger overload or else the first of ``UP``."""
-
-
 NAMES = 24
 """Points that get a name, those that are beaten by no other first."""
 
@@ -74,7 +73,9 @@ def _pair(comparison: Comparison, metrics: Sequence[str]) -> tuple[Measure, Meas
     if len(metrics) > 1:
         return comparison.measure(metrics[0]), comparison.measure(metrics[1])
     known = {measure.name: measure for measure in comparison.measures}
-    differing = {name: measure for name, measure in known.items() if measure.sign and _differs(comparison, measure)}
+    differing = {
+        name: measure for name, measure in known.items() if measure.sign and len(comparison.distinct(name)) > 1
+    }
     across = [comparison.measure(name) for name in metrics] + [differing[name] for name in ACROSS if name in differing]
     overload = [differing[name] for name in OVERLOAD if name in differing]
     up = sorted(overload, key=lambda measure: -_total(comparison, measure))
@@ -82,11 +83,6 @@ def _pair(comparison: Comparison, metrics: Sequence[str]) -> tuple[Measure, Meas
     first = (across + others)[:1]
     second = [measure for measure in up + others if measure not in first][:1]
     return (first[0], second[0]) if first and second else None
-
-
-def _differs(comparison: Comparison, measure: Measure) -> bool:
-    values = np.concatenate([comparison.values(variant.name, measure.name) for variant in comparison.variants])
-    return len(np.unique(values[np.isfinite(values)])) > 1
 
 
 def _total(comparison: Comparison, measure: Measure) -> float:
@@ -105,8 +101,9 @@ def _points(comparison: Comparison, across: Measure, up: Measure) -> list[_Point
 
 
 def _beats(other: tuple[float, float], place: tuple[float, float]) -> bool:
-    """Whether the other is at least as good in both and better in one; larger is better."""
-    return other != place and other[0] >= place[0] and other[1] >= place[1]
+    """Whether the other is at least as good in both and better in one, but for rounding; larger is better."""
+    ahead = [differences(np.array([own]), np.array([base]))[0] for own, base in zip(other, place, strict=True)]
+    return any(ahead) and min(ahead) >= 0
 
 
 def _draw_points(ax: Axes, comparison: Comparison, points: Sequence[_Point], pair: tuple[Measure, Measure]) -> None:
