@@ -14,9 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from results.run import Run
+from sim.tolerances import BALANCE_KW
 
 Floats = NDArray[np.float64]
 
@@ -27,7 +29,7 @@ HALF_PERIODS = range(1, 8)
 """Half periods that are looked for, in intervals; slower than that is the day's own course."""
 
 LEAST = 9
-"""More than eight intervals, over which a swing has to last."""
+"""More than eight intervals, each of which is compared with the one half a period before."""
 
 STILL = 0.01
 """What a flow may move by and still stand, as a share of its limit; of its own largest where it has none."""
@@ -116,12 +118,16 @@ def most_used(run: Run) -> str:
 
 
 def used(rows: pd.DataFrame) -> Floats:
-    """By row of ``nodes``, the flow as a share of the limit of its direction; NaN where nothing limits it."""
+    """By row of ``nodes``, the flow as a share of the limit of its direction; NaN where nothing limits it.
+
+    What a power flow may leave unexplained is no flow: it would be infinitely much of a limit of nothing.
+    """
     flow = rows["wire_lv_kw"].to_numpy(dtype=float)
     limit = np.where(flow >= 0, rows["rated_import_kw"], rows["rated_export_kw"])
     with np.errstate(divide="ignore", invalid="ignore"):
-        share: Floats = np.abs(flow) / limit
-    return np.where(np.isfinite(limit), share, np.nan)
+        share = np.where(np.abs(flow) <= BALANCE_KW, 0.0, np.abs(flow) / limit)
+    known: Floats = np.where(np.isfinite(limit) & np.isfinite(flow), share, np.nan)
+    return known
 
 
 def tolerance_kw(rows: pd.DataFrame) -> float:
@@ -131,39 +137,45 @@ def tolerance_kw(rows: pd.DataFrame) -> float:
     return STILL * float(finite.max() if finite.size else np.nanmax(np.abs(rows["wire_lv_kw"]), initial=0.0))
 
 
-def autocorrelation(values: Floats, lag: int) -> float:
+def autocorrelation(values: Floats, lag: int) -> Floats:
     """How much the values are like those ``lag`` later, -1..1: their covariance over the larger of the two variances.
 
     It is Pearson's where both vary alike, and less where a swing dies down or grows: by the factor by which it does so.  NaN
-    where nothing varies.
+    where nothing varies.  Along the last axis.
     """
-    before, after = values[:-lag] - values[:-lag].mean(), values[lag:] - values[lag:].mean()
-    larger = max(float(before @ before), float(after @ after))
-    return float(before @ after) / larger if larger > 0 else math.nan
+    before, after = values[..., :-lag], values[..., lag:]
+    before, after = before - before.mean(axis=-1, keepdims=True), after - after.mean(axis=-1, keepdims=True)
+    larger = np.maximum((before**2).sum(axis=-1), (after**2).sum(axis=-1))
+    like: Floats = np.divide((before * after).sum(axis=-1), larger, out=np.full_like(larger, np.nan), where=larger > 0)
+    return like
 
 
 def alarms(flow: Floats, still: float, half_periods: Sequence[int] = HALF_PERIODS) -> tuple[Alarm, ...]:
-    """Where a flow swings, from the first interval at which that is known: it has then lasted for more than eight intervals,
-    and for two periods.
+    """Where a flow swings, from the first interval at which that is known: more than eight intervals are then the mirror of
+    those half a period before, and it has lasted for two periods.
 
-    half_periods: (1,) for the alarm of a loop that is measured at once, in which lag 1 tells all.
+    half_periods: (1,) for the alarm of a loop that is measured at once, in which lag 1 tells all.  Noise is taken for a swing
+    now and then: white noise in one interval of 500, so that a day of 96 raises alarm in one case of nine.
     """
+    # Three halves of a period are as good a mirror as one: to the rounding, the shorter.
+    likeness = np.stack([np.round(_likeness(flow, half, still), 2) for half in half_periods])
+    shortest = likeness.argmin(axis=0)
     found: list[Alarm] = []
-    for last in range(len(flow)):
-        # Three halves of a period are as good a mirror as one: to the rounding, the shorter.
-        likeness, half = min((round(_likeness(flow[: last + 1], half, still), 2), half) for half in half_periods)
-        if likeness >= ALARM:
-            continue
+    for last in np.flatnonzero(likeness.min(axis=0) < ALARM).tolist():
         first = found.pop().first if found and found[-1].last == last - 1 else last
-        found.append(Alarm(first, last, half))
+        found.append(Alarm(first, last, half_periods[shortest[last]]))
     return tuple(found)
 
 
-def _likeness(flow: Floats, half_period: int, still: float) -> float:
-    """Autocorrelation of the last intervals, as many as a swing has to last; 0 where there are too few, or they stand still."""
-    length = max(LEAST, 4 * half_period + 1)
-    tail = flow[-length:]
-    return autocorrelation(tail, half_period) if len(tail) == length and np.ptp(tail) > still else 0.0
+def _likeness(flow: Floats, half_period: int, still: float) -> Floats:
+    """By interval, the autocorrelation of the last ones, as many as a swing has to last; 0 for too few, or a standstill."""
+    length = max(LEAST + half_period, 4 * half_period + 1)
+    known = np.zeros(len(flow))
+    if len(flow) >= length:
+        windows = sliding_window_view(flow, length)
+        moves = np.ptp(windows, axis=-1) > still
+        known[length - 1 :][moves] = autocorrelation(windows[moves], half_period)
+    return known
 
 
 def cycle(flow: Floats, still: float) -> int | None:

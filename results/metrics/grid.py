@@ -12,6 +12,7 @@ import pandas as pd
 from results.metrics.numbers import beyond, largest, share
 from results.metrics.once import once
 from results.run import Run
+from sim import tolerances
 
 IMPORT, EXPORT = "import", "export"
 
@@ -71,8 +72,12 @@ def flow_kw(rows: pd.DataFrame, direction: str) -> pd.Series[float]:
 
 
 def over_kw(rows: pd.DataFrame, direction: str) -> pd.Series[float]:
-    """Flow beyond the full limit in kW, by row of ``nodes``; 0 up to the tolerance.  direction: ``import`` or ``export``."""
-    return beyond(flow_kw(rows, direction), rows[f"rated_{direction}_kw"])
+    """Flow beyond the full limit in kW, by row of ``nodes``; 0 up to the tolerance.  direction: ``import`` or ``export``.
+
+    What a power flow may leave unexplained is beyond no limit, not even one of nothing.
+    """
+    flow = flow_kw(rows, direction)
+    return beyond(flow.mask(flow.abs() <= tolerances.BALANCE_KW, 0.0), rows[f"rated_{direction}_kw"])
 
 
 def peak_kw(rows: pd.DataFrame, direction: str) -> float:

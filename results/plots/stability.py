@@ -13,7 +13,7 @@ from results import stability
 from results.plots import style
 from results.plots.style import Label
 from results.run import Run
-from results.stability import STILL, Stability
+from results.stability import LEAST, STILL, Stability
 from results.text import duration
 
 _SIDES = (("import", 1), ("export", -1))
@@ -46,11 +46,12 @@ def draw(run: Run, interval: int | None = None) -> Figure:
 def _claim(run: Run, found: Stability) -> str:
     name = style.short(found.node)
     if found.settled_kw is not None:
-        after = f", after a peak of {style.percent(found.peak_use)}" if 1 + STILL < found.peak_use < math.inf else ""
-        verdict = f"{name} settles at {_kw(found.settled_kw)}{_of_limit(run, found)}{after}"
+        verdict = f"{name} settles at {_kw(found.settled_kw)}{_of_limit(run, found)}"
     elif found.oscillates:
         every = f" every {found.cycle} intervals" if found.cycle else ""
         verdict = f"{name} swings between {_kw(found.low_kw)} and {_kw(found.high_kw)}{every}"
+    elif found.last + 1 < LEAST:
+        return f"{name} is between {_kw(found.low_kw)} and {_kw(found.high_kw)}; too few intervals to tell more"
     else:
         verdict = f"{name} neither settles nor repeats itself: {_kw(found.low_kw)} to {_kw(found.high_kw)} in the end"
     return f"{verdict}; {_alarm(run, found)}"
@@ -60,26 +61,39 @@ def _alarm(run: Run, found: Stability) -> str:
     if not found.alarms:
         return "no alarm"
     first, last = found.alarms[0].first, found.alarms[-1].last
-    until = "" if last == found.last else f" to {_time(run, last + 1)}"
-    return f"alarm from {_time(run, first + 1)}{until}"
+    since = _time(run, _known(run, found.node, first))
+    until = "" if last == found.last else f" to {_time(run, _known(run, found.node, last + 1))}"
+    again = f", {len(found.alarms)} times" if len(found.alarms) > 1 else ""
+    return f"alarm from {since}{until}{again}"
+
+
+def _known(run: Run, node: str, measured: int) -> int:
+    """The interval before which this flow, one of those that were measured, has been read."""
+    return int(np.flatnonzero(_rows(run, node)["wire_lv_kw"].notna())[measured]) + 1
 
 
 def _time(run: Run, interval: int) -> str:
-    return f"{run.calendar.local(interval * run.calendar.interval_s):%H:%M}"
+    day = "%a " if run.calendar.count * run.calendar.interval_s > 24 * 3600 else ""
+    return f"{run.calendar.local(interval * run.calendar.interval_s):{day}%H:%M}"
 
 
 def _of_limit(run: Run, found: Stability) -> str:
     assert found.settled_kw is not None
     side = "import" if found.settled_kw >= 0 else "export"
     limit = float(_rows(run, found.node)[f"rated_{side}_kw"].dropna().iloc[-1])
-    return f", {style.percent(abs(found.settled_kw) / limit)} of its limit" if 0 < limit < math.inf else ""
+    if not 0 < limit < math.inf:
+        return ""
+    share = abs(found.settled_kw) / limit
+    beyond = max(1.0, share) + STILL < found.peak_use < math.inf
+    after = f", after a peak of {style.percent(found.peak_use)}" if beyond else ""
+    return f", {style.percent(share)} of its limit{after}"
 
 
 def _remark(run: Run, found: Stability) -> str:
     others = run.nodes["node"].nunique() - 1
     peak = f"peak {style.percent(found.peak_use)} of the limit" if math.isfinite(found.peak_use) else ""
     over = f"beyond it for {duration(found.over_h)}" if found.over_h else ""
-    more = f"{others} more transformers used less of theirs" if others else ""
+    more = f"most used of {others + 1} nodes" if others else ""
     return " · ".join(part for part in (peak, over, more) if part)
 
 
@@ -96,9 +110,9 @@ def _draw_flow(ax: Axes, run: Run, found: Stability) -> None:
     rows, edges = _rows(run, found.node), style.edges_s(run)
     flow = rows["wire_lv_kw"]
     alarmed = np.zeros(run.calendar.count, dtype=bool)
-    measured = np.flatnonzero(flow.notna())
     for alarm in found.alarms:
-        alarmed[measured[alarm.first : alarm.last + 1]] = True
+        until = run.calendar.count if alarm.last == found.last else _known(run, found.node, alarm.last + 1)
+        alarmed[_known(run, found.node, alarm.first) : until] = True
     style.shade(ax, alarmed, edges, "alarm", color="#fbe6da")
     ax.axhline(0, color=style.INK, linewidth=0.8)
     ax.stairs(flow, edges, baseline=0, fill=True, color="#cfe3f0", linewidth=0)
