@@ -386,7 +386,7 @@ class Run:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self.manifest: Mapping[str, Any] = _manifest(self.path)
+        self.manifest: Mapping[str, Any] = finished(self.path, MANIFEST, FORMAT, "run")
         self._frames: dict[str, pd.DataFrame] = {}
 
     def table(self, name: str) -> pd.DataFrame:
@@ -504,20 +504,24 @@ class Run:
         return {second // self.calendar.interval_s: exchange for second, exchange in exchanges.items()}
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def finished(folder: Path, manifest: str, version: int, what: str) -> dict[str, Any]:
+    """What the manifest of a folder says, which makes it a finished ``what`` of this version of its format.
+
+    Raises ``RunError`` where it is none.
+    """
     source = str(folder)
     if not folder.is_dir():
         raise RunError(source, "there is no such folder")
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        said = json.loads((folder / manifest).read_bytes())
     except FileNotFoundError:
-        raise RunError(source, f"has no {MANIFEST}: the run never finished, or this is no run folder") from None
+        raise RunError(source, f"has no {manifest}: the {what} never finished, or this is no {what} folder") from None
     except ValueError as error:
-        raise RunError(source, f"{MANIFEST} is not JSON: {error}") from error
-    if not isinstance(manifest, dict):
-        raise RunError(source, f"{MANIFEST} is not an object")
-    if manifest.get("format") != FORMAT:
-        raise RunError(source, f"{MANIFEST} has format {manifest.get('format')!r}, and this version reads {FORMAT}")
-    if manifest.get("complete") is not True:
-        raise RunError(source, f"{MANIFEST} does not say that the run is complete")
-    return manifest
+        raise RunError(source, f"{manifest} is not JSON: {error}") from error
+    if not isinstance(said, dict):
+        raise RunError(source, f"{manifest} is not an object")
+    if said.get("format") != version:
+        raise RunError(source, f"{manifest} has format {said.get('format')!r}, and this version reads {version}")
+    if said.get("complete") is not True:
+        raise RunError(source, f"{manifest} does not say that the {what} is complete")
+    return said

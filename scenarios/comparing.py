@@ -24,7 +24,7 @@ from scenarios import catalog
 from scenarios.engine import Engine, Outcome
 from scenarios.engine.local import LocalEngine
 from scenarios.progress import Runs
-from scenarios.runner import provenance
+from scenarios.runner import is_free, provenance
 from scenarios.study import Study, Task, tasks
 from sim.errors import EngineError, Fault, RunError, ScenarioError
 
@@ -75,7 +75,7 @@ def prepare(study: Study, folder: Path, *, very_many: bool = False) -> Work:
         raise ScenarioError(
             study.source, (Fault(study.name, f"are {count:,} runs", f"say --yes to begin more than {MOST_RUNS:,}"),)
         )
-    if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / STUDY).exists())):
+    if not is_free(folder, STUDY):
         raise ScenarioError(str(folder), "is neither empty nor a comparison; choose another --out")
     wanted = tasks(study)
     known = {task.key: found for task in wanted if (found := _known(folder, task)) is not None}

@@ -43,7 +43,7 @@ def execute(scenario: Scenario, folder: Path, progress: Callable[[int], None] = 
     for a folder that holds something else; then the folder is as it was.
     """
     folder = folder.resolve()
-    if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / MANIFEST).exists())):
+    if not is_free(folder, MANIFEST):
         raise ScenarioError(str(folder), "is neither empty nor a run; choose another --out")
     draft, former = (folder.with_name(f".{folder.name}.{what}") for what in ("partial", "former"))
     shutil.rmtree(draft, ignore_errors=True)
@@ -61,6 +61,11 @@ def execute(scenario: Scenario, folder: Path, progress: Callable[[int], None] = 
         shutil.rmtree(draft, ignore_errors=True)
         shutil.rmtree(former, ignore_errors=True)
     return folder
+
+
+def is_free(folder: Path, mark: str) -> bool:
+    """Whether a folder may be written to: there is none, it is empty, or the file ``mark`` says that it is one of its kind."""
+    return not folder.exists() or (folder.is_dir() and (not any(folder.iterdir()) or (folder / mark).exists()))
 
 
 def _write(scenario: Scenario, folder: Path, progress: Callable[[int], None]) -> None:

@@ -26,7 +26,7 @@ from results.comparison import text
 from results.comparison.model import Cell, Comparison, Failure, Measure, Variant
 from results.comparison.statistics import Row, table
 from results.observation import Observation
-from results.run import digest, write_at_once
+from results.run import digest, finished, write_at_once
 from sim.errors import Fault, RunError
 
 FORMAT = 1
@@ -176,23 +176,9 @@ def read(folder: Path | str) -> Comparison:
 
 def manifest_of(folder: Path) -> dict[str, Any]:
     """What ``comparison.json`` says.  Raises ``RunError`` where the folder is no finished comparison of this format."""
-    source = str(folder)
-    if not folder.is_dir():
-        raise RunError(source, "there is no such folder")
-    try:
-        said = json.loads((folder / MANIFEST).read_bytes())
-    except FileNotFoundError:
-        raise RunError(source, f"has no {MANIFEST}: the comparison never finished, or this is none") from None
-    except ValueError as error:
-        raise RunError(source, f"{MANIFEST} is not JSON: {error}") from error
-    if not isinstance(said, dict):
-        raise RunError(source, f"{MANIFEST} is not an object")
-    if said.get("format") != FORMAT:
-        raise RunError(source, f"{MANIFEST} has format {said.get('format')!r}, and this version reads {FORMAT}")
-    if said.get("complete") is not True:
-        raise RunError(source, f"{MANIFEST} does not say that the comparison is complete")
+    said = finished(folder, MANIFEST, FORMAT, "comparison")
     if missing := [Fault(f"{MANIFEST}/{name}", "is missing") for name in OWN if name not in said]:
-        raise RunError(source, tuple(missing))
+        raise RunError(str(folder), tuple(missing))
     return said
 
 
