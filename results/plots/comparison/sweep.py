@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from results.comparison import POLICY, Comparison, Measure, Row, Variant, headline
+from results.comparison.statistics import differences
 from results.plots import style
 from results.plots.comparison import marks
 from results.plots.style import Label
@@ -21,6 +23,7 @@ PANELS = 3
 MAPS = 4
 """Maps beside each other, one for each of the values of the axes that are not its own."""
 Rows = Mapping[tuple[str, str], Row]
+Place = TypeVar("Place")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +197,16 @@ def _best_category(rows: Rows, along: _Axis, lines: Mapping[str, Sequence[Varian
     ]
     if not found:
         return f"{measure.name} has no value along {along.path}"
-    value, name, where = max(found, key=lambda item: item[0])
-    return _extreme(measure, where, name, sign * value)
+    (value, name, where), others = _first_of(found)
+    return _extreme(measure, where, name, sign * value) + others
+
+
+def _first_of(found: Sequence[tuple[float, str, Place]]) -> tuple[tuple[float, str, Place], str]:
+    """The first of those with the greatest value, and what is to be said of the others that have it but for rounding."""
+    values = np.array([value for value, *_ in found])
+    alike = np.flatnonzero(differences(values, np.full(len(values), values.max())) == 0)
+    count = len(alike) - 1
+    return found[alike[0]], f", as at {count} other{'s' * (count > 1)}" if count else ""
 
 
 def _extreme(measure: Measure, where: str, name: str, value: float) -> str:
@@ -274,6 +285,6 @@ def _best_of(maps: Mapping[str, Floats], across: _Axis, up: _Axis, measure: Meas
     ]
     if not points:
         return f"{measure.name} has no value on the grid"
-    value, name, (row, column) = max(points, key=lambda point: point[0])
+    (value, name, (row, column)), others = _first_of(points)
     where = f"{across.name} {across.values[column]} and {up.name} {up.values[row]}"
-    return _extreme(measure, where, name, sign * value)
+    return _extreme(measure, where, name, sign * value) + others
