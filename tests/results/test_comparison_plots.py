@@ -234,6 +234,16 @@ def test_what_only_rounding_tells_apart_is_beaten_by_nobody_and_best_together() 
     )
 
 
+def test_points_have_names_that_tell_them_apart() -> None:
+    path = "populations.battery."
+    comparison = grid(
+        {path + "capacity_kwh": ["5", "10", "20"], path + "charge_kw": ["2", "4"]}, ["locational", "none"]
+    )
+    figure, _ = drawn_of("tradeoff", comparison)
+    names = [text.get_text() for text in figure.axes[0].texts]
+    assert len(set(names)) == len(names) == len(comparison.variants)
+
+
 # --- what is shown ----------------------------------------------------------------------------------------------------
 
 

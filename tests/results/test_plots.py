@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox
+from pictures import check_legible
 from small_run import (
     Draft,
     Edit,
@@ -224,18 +224,7 @@ def words(picture: Picture) -> list[str]:
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", PLOTS)
 def test_no_text_lies_on_another_or_leaves_the_picture(pictures: Pictures, name: str, case: str) -> None:
-    figure, texts = pictures(name, case)
-    boxes = {text: text.get_window_extent() for text in texts}
-    for one, other in itertools.combinations(boxes, 2):
-        both = Bbox.intersection(boxes[one], boxes[other])
-        overlap = 0.0 if both is None else min(both.width, both.height)
-        assert overlap < 1.5, f"{one.get_text()!r} and {other.get_text()!r} overlap"
-    page = figure.bbox.padded(1)
-    for text, box in boxes.items():
-        assert page.containsx(box.x0), text.get_text()
-        assert page.containsx(box.x1), text.get_text()
-        assert page.containsy(box.y0), text.get_text()
-        assert page.containsy(box.y1), text.get_text()
+    check_legible(*pictures(name, case))
 
 
 @pytest.mark.parametrize("fmt", ["png", "svg"])
