@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def duration(hours: float) -> str:
     """Hours as a person says them: ``3 h 15 min``, ``45 min``, ``0 min``."""
@@ -15,3 +17,12 @@ def short(name: str, width: int) -> str:
         return name
     head = (width - 1) // 2
     return f"{name[:head]}…{name[len(name) - (width - 1 - head) :]}"
+
+
+def distinct(names: Sequence[str], width: int, most: int) -> list[str]:
+    """Names cut alike, to ``width`` or as much more as it takes to tell them apart, but to ``most`` at the most."""
+    for room in range(width, most):
+        found = [short(name, room) for name in names]
+        if len(set(found)) == len(set(names)):
+            return found
+    return [short(name, most) for name in names]

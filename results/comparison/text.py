@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 from results.comparison.model import Comparison, Measure
 from results.comparison.statistics import USUAL_SEEDS, Difference, Row, table
-from results.text import short
+from results.text import distinct, short
 
 WIDTH = 110
 """Columns of the text."""
-LABEL = 30
-"""Columns that a variant's name may take."""
+LABEL, LONGEST = 30, 60
+"""Columns that a variant's name may take, and where that would not tell it from another."""
 VARIANTS = 40
 """Variants that the text shows before it counts the rest; the tables of the folder have all."""
 LISTED = 5
@@ -338,7 +338,8 @@ def _wrapped(sentence: str) -> list[str]:
 def _blocks(
     comparison: Comparison, names: Sequence[str], measures: Sequence[Measure], fill: Filled, counted: bool = False
 ) -> list[str]:
-    labels = [short(name, LABEL - 2) + (" †" if name in comparison.unpaired else "") for name in names]
+    told = zip(names, distinct(names, LABEL - 2, LONGEST - 2), strict=True)
+    labels = [label + (" †" if name in comparison.unpaired else "") for name, label in told]
     first = [_Column(("",), tuple(labels))]
     if counted and len(comparison.observations) < len(comparison.variants) * len(comparison.seeds):
         first.append(_Column(("runs",), tuple(_count(comparison, name) for name in names)))

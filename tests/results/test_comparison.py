@@ -445,6 +445,14 @@ def test_many_variants_are_not_all_shown_and_that_is_said() -> None:
     assert "v40 " not in text
 
 
+def test_names_that_would_look_alike_are_cut_less() -> None:
+    names = [f"locational, capacity_kwh={kwh}, charge_kw=2.5" for kwh in (10, 20)]
+    text = render(drawn_from(names, 3))
+    means = text.split("means")[1].split("\n\n")[0].splitlines()
+    labels = [line.split("  ")[0] for line in means if "…" in line]
+    assert len(set(labels)) == len(labels) == 2
+
+
 def test_what_is_the_same_in_all_runs_takes_no_column() -> None:
     text = render(compared({"base": [4.0, 4.0], "own": [4.0, 4.0]}))
     assert "the same in all runs: regret 4.00 EUR" in text

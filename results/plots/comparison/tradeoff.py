@@ -14,6 +14,7 @@ from results.comparison import Comparison, Measure, Row
 from results.comparison.statistics import differences
 from results.plots import style
 from results.plots.comparison import marks
+from results.text import distinct
 
 ACROSS = ("regret", "welfare", "cost_per_consumer")
 OVERLOAD = ("overload_import_kvah", "overload_export_kvah")
@@ -146,7 +147,8 @@ def _draw_names(ax: Axes, points: Sequence[_Point]) -> None:
     heights = style.spread(np.array([place[1] for place, _ in placed]), gap)
     over = max(0.0, heights[-1] - 1.0)
     heights = np.maximum(heights - over, np.arange(len(placed)) * gap)
-    for (place, point), height in zip(placed, heights, strict=True):
+    names = distinct([point.name for _, point in placed], 26, 44)
+    for (place, point), height, name in zip(placed, heights, names, strict=True):
         color = style.BLUE if point.first else style.MUTED
         ax.plot(
             [place[0], 1.0, 1.02],
@@ -157,9 +159,7 @@ def _draw_names(ax: Axes, points: Sequence[_Point]) -> None:
             clip_on=False,
             zorder=1,
         )
-        ax.text(
-            1.025, height, style.short(point.name, 26), color=color, fontsize=8.5, va="center", transform=ax.transAxes
-        )
+        ax.text(1.025, height, name, color=color, fontsize=8.5, va="center", transform=ax.transAxes)
 
 
 def _claim(points: Sequence[_Point], pair: tuple[Measure, Measure]) -> str:
