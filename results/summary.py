@@ -111,9 +111,9 @@ def _price_lines(summary: Summary) -> Iterator[str]:
 
 def _parted(parted: Parted) -> str:
     """How long, and why where it is not for the nodes alone."""
-    reasons = {"between nodes": parted.nodes_h, "by bounds": parted.bounds_h, "by losses alone": parted.losses_h}
+    reasons = {"between nodes": parted.nodes_h, "by bounds": parted.bounds_h, "within them alone": parted.within_h}
     why = ", ".join(f"{reason} for {duration(hours)}" for reason, hours in reasons.items() if hours)
-    return duration(parted.hours) + (f": {why}" if parted.bounds_h or parted.losses_h else "")
+    return duration(parted.hours) + (f": {why}" if parted.bounds_h or parted.within_h else "")
 
 
 def _transformer_lines(transformers: Sequence[Transformer]) -> Iterator[str]:

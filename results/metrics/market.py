@@ -26,12 +26,15 @@ class NodePrice:
 
 @dataclass(frozen=True, slots=True)
 class Parted:
-    """For how long prices differed [h]: at all, between nodes, by a bound beside the tree, and for losses alone."""
+    """For how long prices differed [h]: at all, between nodes, by a bound beside the tree, and within a node alone.
+
+    Within a node losses part them, or a tariff that pays for injections less than it asks for withdrawals.
+    """
 
     hours: float
     nodes_h: float
     bounds_h: float
-    losses_h: float
+    within_h: float
 
 
 def node_prices(run: Run) -> tuple[NodePrice, ...]:
@@ -42,7 +45,8 @@ def node_prices(run: Run) -> tuple[NodePrice, ...]:
 def own_adders(run: Run) -> pd.DataFrame:
     """What each participant's price lies above its node's, as ``own_per_kwh``, by ``interval``, ``era`` and ``node``.
 
-    Of those below a node, and only where both have a price: bounds beside the tree and losses set them apart.
+    Of those below a node, and only where both have a price: bounds beside the tree, losses, and the two prices of a tariff
+    set them apart.
     """
     places = run.participants.loc[run.participants["node"] != "", ["era", "node"]]
     own = run.setpoints[["interval", "era", "price_per_kwh"]].merge(places, on="era")
@@ -70,8 +74,8 @@ def parted(run: Run) -> pd.DataFrame:
 def parting(run: Run) -> Parted:
     """For how long prices differed, and why."""
     found = parted(run)
-    losses = found["own"] & ~found["nodes"] & ~found["bounds"]
-    parts = (found["any"], found["nodes"], found["bounds"], losses)
+    within = found["own"] & ~found["nodes"] & ~found["bounds"]
+    parts = (found["any"], found["nodes"], found["bounds"], within)
     return Parted(*(float(part.sum()) * run.hours for part in parts))
 
 

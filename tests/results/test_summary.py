@@ -104,7 +104,7 @@ def test_curtailment_is_what_the_sun_could_have_given(day: Run) -> None:
 
 def test_nodes_part_where_their_prices_differ(day: Run) -> None:
     parted = summarise(day).parted
-    assert (parted.hours, parted.nodes_h, parted.bounds_h, parted.losses_h) == (6.0, 6.0, 0.0, 0.0)
+    assert (parted.hours, parted.nodes_h, parted.bounds_h, parted.within_h) == (6.0, 6.0, 0.0, 0.0)
 
 
 def with_a_bound(draft: Draft) -> None:
@@ -120,9 +120,9 @@ def with_a_bound(draft: Draft) -> None:
 def test_prices_of_participants_part_by_bounds_and_by_losses_too(edited: Edited) -> None:
     run = edited(with_a_bound)
     parted = summarise(run).parted
-    assert (parted.hours, parted.nodes_h, parted.bounds_h, parted.losses_h) == (12.0, 6.0, 3.0, 3.0)
+    assert (parted.hours, parted.nodes_h, parted.bounds_h, parted.within_h) == (12.0, 6.0, 3.0, 3.0)
     line = next(line for line in lines_of(run) if "prices part" in line)
-    assert line.strip() == ("prices part for 12 h: between nodes for 6 h, by bounds for 3 h, by losses alone for 3 h")
+    assert line.strip() == ("prices part for 12 h: between nodes for 6 h, by bounds for 3 h, within them alone for 3 h")
 
 
 def test_what_losses_bring_is_no_congestion_rent(edited: Edited) -> None:
