@@ -15,12 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
 from results.run import Run
+from sim.curves import Floats
 from sim.tolerances import BALANCE_KW
-
-Floats = NDArray[np.float64]
 
 ALARM = -0.8
 """A correlation below it is a swing."""
@@ -36,7 +34,7 @@ STILL = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
+class Swing:
     """A swing of a flow: the first interval after which it is known, the last one, and half its period by then."""
 
     first: int
@@ -63,7 +61,7 @@ class Stability:
     cycle: int | None
     peak_use: float
     over_h: float
-    alarms: tuple[Alarm, ...]
+    alarms: tuple[Swing, ...]
 
     @property
     def oscillates(self) -> bool:
@@ -150,7 +148,7 @@ def autocorrelation(values: Floats, lag: int) -> Floats:
     return like
 
 
-def alarms(flow: Floats, still: float, half_periods: Sequence[int] = HALF_PERIODS) -> tuple[Alarm, ...]:
+def alarms(flow: Floats, still: float, half_periods: Sequence[int] = HALF_PERIODS) -> tuple[Swing, ...]:
     """Where a flow swings, from the first interval at which that is known: more than eight intervals are then the mirror of
     those half a period before, and it has lasted for two periods.
 
@@ -160,10 +158,10 @@ def alarms(flow: Floats, still: float, half_periods: Sequence[int] = HALF_PERIOD
     # Three halves of a period are as good a mirror as one: to the rounding, the shorter.
     likeness = np.stack([np.round(_likeness(flow, half, still), 2) for half in half_periods])
     shortest = likeness.argmin(axis=0)
-    found: list[Alarm] = []
+    found: list[Swing] = []
     for last in np.flatnonzero(likeness.min(axis=0) < ALARM).tolist():
         first = found.pop().first if found and found[-1].last == last - 1 else last
-        found.append(Alarm(first, last, half_periods[shortest[last]]))
+        found.append(Swing(first, last, half_periods[shortest[last]]))
     return tuple(found)
 
 

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.backend_bases import RendererBase
+from legible import check_legible, with_texts
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from paired import COST, MEASURES, OVERLOAD, SAVING, compared, drawn_from, grid
-from pictures import check_legible
 
 from results.comparison import Comparison, headline, table
 from results.plots import style
@@ -60,18 +59,7 @@ def drawn(name: str, case: str) -> Picture:
 
 
 def drawn_of(name: str, comparison: Comparison, metrics: Sequence[str] = ()) -> Picture:
-    seen: dict[Text, None] = {}
-    draw = Text.draw
-
-    def record(self: Text, renderer: RendererBase) -> None:
-        seen[self] = None
-        draw(self, renderer)
-
-    with style.applied(), pytest.MonkeyPatch.context() as patch:
-        figure = PICTURES[name].draw(comparison, metrics)
-        patch.setattr(Text, "draw", record)
-        figure.draw_without_rendering()
-    return figure, [text for text in seen if text.get_visible() and text.get_text().strip()]
+    return with_texts(lambda: PICTURES[name].draw(comparison, metrics))
 
 
 def claim(name: str, case: str) -> str:

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.backend_bases import RendererBase
+from legible import check_legible, with_texts
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from pictures import check_legible
 from small_run import (
     Draft,
     Edit,
@@ -196,19 +195,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
 
 
 def drawn(run: Run, name: str, interval: int | None = None) -> Picture:
-    """A picture, and the texts that were really drawn: an axis also keeps labels for ticks that are out of sight."""
-    seen: dict[Text, None] = {}
-    draw = Text.draw
-
-    def record(self: Text, renderer: RendererBase) -> None:
-        seen[self] = None
-        draw(self, renderer)
-
-    with style.applied(), pytest.MonkeyPatch.context() as patch:
-        figure = PLOTS[name].draw(run, interval)
-        patch.setattr(Text, "draw", record)
-        figure.draw_without_rendering()
-    return figure, [text for text in seen if text.get_visible() and text.get_text().strip()]
+    return with_texts(lambda: PLOTS[name].draw(run, interval))
 
 
 def words(picture: Picture) -> list[str]:

@@ -13,7 +13,7 @@ from small_run import without_power_flow, write_run
 
 from results.metrics.grid import over_kw
 from results.run import Run
-from results.stability import LEAST, Alarm, alarm_min, alarms, autocorrelation, cycle, most_used, of_run, used
+from results.stability import LEAST, Swing, alarm_min, alarms, autocorrelation, cycle, most_used, of_run, used
 
 swing = st.integers(1, 7)
 
@@ -48,7 +48,7 @@ def test_a_swing_is_told_once_nine_intervals_mirror_those_before_and_it_has_last
 
 
 def test_by_lag_one_a_swing_from_interval_to_interval_alone_is_found():
-    assert alarms(wave(1, 12), 1.0, (1,)) == (Alarm(9, 11, 1),)
+    assert alarms(wave(1, 12), 1.0, (1,)) == (Swing(9, 11, 1),)
     assert alarms(wave(2, 40), 1.0, (1,)) == ()
     assert alarms(wave(2, 40), 1.0)[0].half_period == 2
 
@@ -79,7 +79,7 @@ def test_what_comes_later_does_not_change_when_an_alarm_was_raised(flow, until):
 def test_where_a_flow_is_not_known_there_is_no_alarm_until_it_is_known_again():
     flow = wave(1, 40)
     flow[20] = math.nan
-    assert alarms(flow, 1.0) == (Alarm(9, 19, 1), Alarm(30, 39, 1))
+    assert alarms(flow, 1.0) == (Swing(9, 19, 1), Swing(30, 39, 1))
     assert alarms(np.array([]), 1.0) == ()
 
 

@@ -5,9 +5,29 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 
+import pytest
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+
+from results.plots import style
+
+
+def with_texts(draw: Callable[[], Figure]) -> tuple[Figure, list[Text]]:
+    """A picture, and the texts that were really drawn: an axis also keeps labels for ticks that are out of sight."""
+    seen: dict[Text, None] = {}
+    draw_text = Text.draw
+
+    def record(self: Text, renderer: RendererBase) -> None:
+        seen[self] = None
+        draw_text(self, renderer)
+
+    with style.applied(), pytest.MonkeyPatch.context() as patch:
+        figure = draw()
+        patch.setattr(Text, "draw", record)
+        figure.draw_without_rendering()
+    return figure, [text for text in seen if text.get_visible() and text.get_text().strip()]
 
 
 def check_legible(
