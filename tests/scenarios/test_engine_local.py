@@ -49,16 +49,15 @@ def test_a_run_that_always_kills_its_worker_is_reported_and_the_others_are_well(
 
 
 @pytest.mark.slow
-def test_a_worker_does_all_runs_of_a_seed_in_a_process_of_its_own_with_one_thread() -> None:
+def test_workers_are_processes_of_their_own_with_one_thread_each() -> None:
     wanted = (f"{ROGUES}process", f"{ROGUES}threads")
-    given = [task(policy, seed, metrics=wanted) for seed in (1, 2) for policy in ("none", "locational")]
-    found = outcomes(LocalEngine(2), given)
-    values = {cell: one.observation.values for cell, one in found.items() if one.observation}
-    processes = {seed: {v[wanted[0]] for (_, s), v in values.items() if s == seed} for seed in (1, 2)}
-    assert [len(of_seed) for of_seed in processes.values()] == [1, 1]
-    assert processes[1] != processes[2]
-    assert os.getpid() not in processes[1] | processes[2]
-    assert {v[wanted[1]] for v in values.values()} == {1.0}
+    found = outcomes(LocalEngine(2), [task("none", seed, metrics=wanted) for seed in (1, 2, 3)])
+    values = [one.observation.values for one in found.values() if one.observation]
+    assert len(values) == 3
+    processes = {one[wanted[0]] for one in values}
+    assert 1 <= len(processes) <= 2  # who is quick does more
+    assert os.getpid() not in processes
+    assert [one[wanted[1]] for one in values] == [1.0, 1.0, 1.0]
 
 
 @pytest.mark.slow
