@@ -117,14 +117,16 @@ def _usual(comparison: Comparison) -> tuple[Measure, ...]:
 
 
 def _same(comparison: Comparison, measures: Sequence[Measure]) -> list[str]:
-    """What is one number, or none, in all runs."""
+    """What is one number, or none, in all runs; in how many where only some have one."""
     parts = []
     for measure in measures:
         values = comparison.distinct(measure.name)
         unit = f" {measure.unit}" if measure.unit not in ("", "1") else ""
-        parts.append(
-            f"{measure.name} {number(values[0], decimals(values))}{unit}" if values else f"{measure.name} {NOTHING}"
-        )
+        told = f"{number(values[0], decimals(values))}{unit}" if values else NOTHING
+        has = sum(math.isfinite(one.values.get(measure.name, math.nan)) for one in comparison.observations)
+        count = len(comparison.observations)
+        where = f" (only {has} of {count} have one)" if 0 < has < count else ""
+        parts.append(f"{measure.name} {told}{where}")
     return ["", *_wrapped(f"the same in all runs: {', '.join(parts)}")] if parts else []
 
 

@@ -459,6 +459,11 @@ def test_what_is_the_same_in_all_runs_takes_no_column() -> None:
     assert "means" not in text
 
 
+def test_a_number_that_only_some_runs_have_is_not_said_of_all() -> None:
+    text = render(compared({"base": [4.0, math.nan], "own": [math.nan, math.nan]}))
+    assert "the same in all runs: regret 4.00 EUR (only 1 of 4 have one)" in text
+
+
 def test_a_variant_that_does_as_its_baseline_on_every_seed_is_said_to_be_the_same() -> None:
     text = render(compared({"base": [4.0, 5.0], "own": [4.0, 5.0], "other": [4.0, 6.0]}))
     assert [line.split() for line in text.splitlines() if line.startswith("own")][1] == ["own", "same"]
