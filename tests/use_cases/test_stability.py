@@ -126,7 +126,7 @@ def test_the_same_again_is_the_same_to_the_byte(name: str, run: Runs, tmp_path) 
 @pytest.mark.parametrize("late", [0, 1, 2])
 def test_an_adder_answers_to_the_flow_of_two_intervals_before_and_more_if_it_is_late(late: int, run: Runs) -> None:
     """The gate of an interval closes before the one that runs has been read."""
-    lived = run("ascent-stale", *([f"market.adders.late={late}"] if late != 1 else []))
+    lived = run("ascent-stale", *([f"market.adders.late={late}", "duration_h=5"] if late != 1 else []))
     flows, told = flow_kw(lived), adder(lived)
     assert not told[: 2 + late].any()
     for t in range(2 + late, len(told)):
