@@ -124,6 +124,8 @@ def _imported(name: str, module_name: str, attribute: str) -> object:
         return getattr(module(module_name), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ScenarioError(name, f"cannot be imported: {error}") from error
+    except (Exception, SystemExit) as error:  # whatever a module does while it is loaded is its author's to see
+        raise ScenarioError(name, f"cannot be imported: {type(error).__name__}: {error}") from error
 
 
 def module(name: str) -> ModuleType:

@@ -210,6 +210,14 @@ def _out(text: str) -> None:
     print(text)  # noqa: T201
 
 
+def _end_as_by_ctrl_c() -> None:
+    """Whoever ends us politely, or closes our terminal, finds things as if he had pressed Ctrl-C: nothing is left behind."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) is signal.SIG_DFL:  # nohup wants it unheard
+        signal.signal(hangup, signal.default_int_handler)
+
+
 def _run(options: argparse.Namespace) -> int:
     from scenarios.reader import read  # noqa: PLC0415
 
@@ -222,8 +230,7 @@ def _run(options: argparse.Namespace) -> int:
     from scenarios import runner  # noqa: PLC0415
     from scenarios.progress import Progress  # noqa: PLC0415
 
-    # Whoever ends us politely finds things as if he had pressed Ctrl-C: no draft is left behind.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _end_as_by_ctrl_c()
     folder = options.out or runner.default_folder(scenario, overrides)
     with Progress(scenario) as progress:
         runner.execute(scenario, folder, progress)
@@ -247,7 +254,7 @@ def _compare(options: argparse.Namespace) -> int:
         study = study_of(
             options.source,
             policies=options.policy,
-            seeds=options.seeds or SEEDS,
+            seeds=SEEDS if options.seeds is None else options.seeds,
             overrides=options.set,
             baseline=options.baseline,
             metrics=options.metric,
@@ -281,7 +288,7 @@ def _carry_out(study: Any, options: argparse.Namespace) -> int:
     keep = folder / "runs" if options.keep_runs else None
     engine = comparing.engine_of(options.engine, options.scheduler, options.workers, keep)
     work = comparing.prepare(study, folder, very_many=options.yes)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _end_as_by_ctrl_c()
     try:
         return OK if comparing.show(work, engine, _out, _say) else AT_FAULT
     except KeyboardInterrupt:

@@ -17,6 +17,9 @@ from sim.errors import Fault, ScenarioError, nearest
 
 M = TypeVar("M", bound=BaseModel)
 
+WORDS = {"tuple_type": "expected a list", "dict_type": "expected a mapping of keys"}
+"""What pydantic calls by names of Python."""
+
 PATTERNS = {
     NAME_PATTERN: "is not a name: letters, digits, _ . - only, beginning with a letter or digit",
     CURRENCY_PATTERN: "is not a currency code of three capital letters, such as EUR",
@@ -32,15 +35,20 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Scenario:
     return validated(Scenario, path.name, overridden(load(path), path.name, overrides))
 
 
-def overridden(document: Mapping[str, Any], source: str, overrides: Sequence[str]) -> dict[str, Any]:
-    """A copy of the document with ``a.b=value`` overrides applied.  Raises ``ScenarioError`` naming each that does not fit."""
+def overridden(
+    document: Mapping[str, Any], source: str, overrides: Sequence[str], asked: str = "--set"
+) -> dict[str, Any]:
+    """A copy of the document with ``a.b=value`` overrides applied.
+
+    asked: where they come from.  Raises ``ScenarioError`` naming each that does not fit.
+    """
     changed = copy.deepcopy(dict(document))
     faults: list[Fault] = []
     for override in overrides:
         try:
             _override(changed, override)
         except ValueError as error:
-            faults.append(Fault(f"--set {override}", str(error)))
+            faults.append(Fault(f"{asked} {override}", str(error)))
     if faults:
         raise ScenarioError(source, tuple(faults))
     return changed
@@ -60,7 +68,7 @@ def load(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ScenarioError(str(path), "there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # not UTF-8, or no name that a file could have
         raise ScenarioError(str(path), f"cannot be read: {error}") from None
     try:
         document = yaml.safe_load(text)
@@ -77,9 +85,14 @@ def _kind(value: object) -> str:
     return "nothing" if value is None else f"a {type(value).__name__}"
 
 
+def keys_of(path: str) -> list[str]:
+    """The keys of a YAML path such as ``populations[2].count`` or ``populations.ev.count``."""
+    return [key for key in re.split(r"[.\[\]]+", path.strip()) if key]
+
+
 def _override(document: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
-    keys = [key for key in re.split(r"[.\[\]]+", path) if key]
+    keys = keys_of(path)
     if not equals or not keys:
         raise ValueError("expected path=value, such as market.policy=pay-as-clear")
     try:
@@ -136,7 +149,7 @@ def _fault(model: type[BaseModel], problem: Any, location: str) -> Fault:
         case "union_tag_not_found" | "union_tag_invalid":
             return _tag_fault(problem["ctx"], location)
         case _:
-            return Fault(location, f"{problem['msg']}, got {problem['input']!r}")
+            return Fault(location, f"{WORDS.get(problem['type'], problem['msg'])}, got {problem['input']!r}")
 
 
 def _own(text: str, location: str) -> Fault:

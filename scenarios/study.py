@@ -6,8 +6,9 @@ import functools
 import hashlib
 import itertools
 import json
+import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -18,11 +19,12 @@ from pydantic import Field
 from results.comparison import POLICY, Variant
 from scenarios import catalog
 from scenarios.fields import Model, Name
-from scenarios.reader import load, overridden, validated
+from scenarios.reader import keys_of, load, overridden, validated
 from scenarios.runner import LOCK, provenance
 from scenarios.spec import Scenario
 from sim.errors import DegsimError, Fault, ScenarioError
 
+SEED = "seed"
 REFERENCE = "none"
 """The policy that participants are asked to be better off than."""
 SEEDS = "1-20"
@@ -34,8 +36,8 @@ class StudySpec(Model):
     """A study file: a scenario and what is to be compared on it.
 
     scenario: path of the scenario's file, seen from the study's.  policies: the variants, where ``over`` gives none.  over:
-    values by YAML path; every combination is a variant.  seeds: such as ``1-20`` or ``1,5,9``.  baseline: the policy that all
-    others are compared with, else the first.  set: overrides of all variants.  metrics: from outside, as
+    values by YAML path; every combination is a variant.  seeds: such as ``1-20`` or ``[1, 5, 9]``.  baseline: the policy
+    that all others are compared with, else the first.  set: overrides of all variants.  metrics: from outside, as
     ``module:function``, beside all of the catalogue.
     """
 
@@ -44,7 +46,7 @@ class StudySpec(Model):
     scenario: str
     policies: tuple[str, ...] = ()
     over: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = {}  # noqa: RUF012  pydantic copies it
-    seeds: str | int = SEEDS
+    seeds: str | int | tuple[int, ...] = SEEDS
     baseline: str | None = None
     set: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
@@ -123,12 +125,14 @@ def tasks(study: Study) -> tuple[Task, ...]:
     faults: dict[Fault, None] = {}
     for seed, variant in itertools.product(study.seeds, study.variants):
         try:
-            document = overridden(study.document, study.source, [*overrides_of(variant), f"seed={seed}"])
+            document = overridden(study.document, study.source, [*overrides_of(variant), f"seed={seed}"], "over")
             scenario = validated(Scenario, study.source, document)
         except ScenarioError as error:
             faults |= dict.fromkeys(error.faults)
             continue
         made.append(Task(variant.name, seed, scenario, study.metrics))
+    used = dict.fromkeys(name for task in made for name in (task.scenario.market.policy, task.scenario.market.fallback))
+    faults |= dict.fromkeys(_unknown(catalog.policy, used))
     if faults:
         raise ScenarioError(study.source, tuple(faults))
     return tuple(made)
@@ -145,11 +149,14 @@ def is_study(path: Path) -> bool:
 def read_study(path: Path, seeds: str | None = None, overrides: Sequence[str] = ()) -> Study:
     """The study in this file, with other seeds and further overrides where they are given."""
     spec = validated(StudySpec, path.name, load(path))
+    if not (spec.policies or spec.over):
+        raise ScenarioError(path.name, "there is nothing to compare: it takes policies, over or both")
+    listed = spec.seeds if isinstance(spec.seeds, tuple) else (spec.seeds,)
     return study_of(
         path.parent / spec.scenario,
         policies=spec.policies,
         over={name: tuple(map(_text, values)) for name, values in spec.over.items()},
-        seeds=str(spec.seeds) if seeds is None else seeds,
+        seeds=",".join(map(str, listed)) if seeds is None else seeds,
         overrides=(*spec.set, *overrides),
         baseline=spec.baseline,
         metrics=spec.metrics,
@@ -174,30 +181,49 @@ def study_of(
     better off than under it.  seeds: default the scenario's own.
     Raises ``ScenarioError`` for policies, metrics, seeds and paths that are none, all at once.
     """
-    document = overridden(load(scenario), scenario.name, overrides)
-    faults: list[Fault] = []
+    document = load(scenario)
+    if "study" in document:
+        raise ScenarioError(
+            scenario.name, (Fault(scenario.name, "is a study, no scenario", "degsim compare takes it"),)
+        )
+    document = overridden(document, scenario.name, overrides)
     policies = tuple(dict.fromkeys(policies))
-    for check, names in ((catalog.policy, policies), (catalog.metric, metrics)):
-        faults += [fault for named in names for fault in _faults_of(check, named)]
+    faults = [*_unknown(catalog.policy, policies), *_unknown(catalog.metric, metrics)]
+    axes = {".".join(keys_of(path)): tuple(dict.fromkeys(values)) for path, values in (over or {}).items()}
+    faults += _misplaced(tuple(over or {}), policies)
     numbers: tuple[int, ...] = ()
     try:
         numbers = seeds_of(str(document.get("seed", 1)) if seeds is None else seeds)
     except ValueError as error:
-        faults.append(Fault("--seeds", str(error)))
+        faults.append(Fault("seeds", str(error)))
     if baseline is not None and baseline not in policies:
         faults.append(Fault("baseline", f"{baseline} is not compared", f"expected one of {', '.join(policies)}"))
     if faults:
         raise ScenarioError(scenario.name, tuple(faults))
-    variants = tuple(_variants(policies, over or {}, baseline))
+    variants = tuple(_variants(policies, axes, baseline))
     return Study(name or str(document.get("name")), scenario.name, document, variants, numbers, _all_metrics(metrics))
 
 
-def _faults_of(check: Callable[[str], object], named: str) -> tuple[Fault, ...]:
-    try:
-        check(named)
-    except DegsimError as error:
-        return error.faults
-    return ()
+def _unknown(check: Callable[[str], object], names: Iterable[str]) -> Iterator[Fault]:
+    for named in names:
+        try:
+            check(named)
+        except DegsimError as error:
+            yield from error.faults
+
+
+def _misplaced(paths: Sequence[str], policies: Sequence[str]) -> Iterator[Fault]:
+    """Axes that would be overruled by what is said elsewhere, or would overrule it."""
+    said: dict[str, str] = {}
+    for path in paths:
+        plain = ".".join(keys_of(path))
+        if plain in said:
+            yield Fault(f"over {path}", f"is the same as {said[plain]}")
+        elif plain == SEED:
+            yield Fault(f"over {path}", "every variant has all seeds", "name them as seeds, such as --seeds 1-20")
+        elif plain == POLICY and policies:
+            yield Fault(f"over {path}", "policies are named as well", "name all of them in one place")
+        said[plain] = path
 
 
 def _all_metrics(further: Sequence[str]) -> tuple[str, ...]:
@@ -248,6 +274,8 @@ def seeds_of(text: str) -> tuple[int, ...]:
         if match is None:
             raise ValueError(f"{part.strip() or 'nothing'} is no seed, expected numbers such as 1-20 or 1,5,9")
         low, high = int(match[1]), int(match[2] or match[1])
+        if high >= 2**63:
+            raise ValueError(f"{part.strip()} is too large for a seed, at most 2^63 - 1")
         if high < low:
             raise ValueError(f"{part.strip()} ends before it begins")
         if high - low >= MOST_SEEDS:
@@ -289,8 +317,9 @@ def _values(text: str) -> tuple[str, ...]:
 
 
 def _text(value: object) -> str:
-    """A value as it stands in an override."""
-    return value if isinstance(value, str) else json.dumps(value)
+    """A value as it stands in an override, so that it is read as the same again."""
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=math.inf)
+    return str(text).removesuffix("...\n").strip()
 
 
 def _refuse(what: str) -> NoReturn:

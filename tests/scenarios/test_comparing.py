@@ -185,6 +185,8 @@ def test_a_study_that_fails_somewhere_ends_with_status_1_and_says_where(
         (("compare", HAMLET), "say what to compare"),
         (("compare", HAMLET, "--policy", "locatoinal"), "did you mean locational?"),
         (("compare", HAMLET, "--policy", "none", "--seeds", "a"), "a is no seed"),
+        (("compare", HAMLET, "--policy", "none", "--seeds", ""), "nothing is no seed"),
+        (("compare", HAMLET, "--policy", "..nowhere:nothing"), "cannot be imported: TypeError"),
         (("compare", HAMLET, "--policy", "none", "--set", "market.polcy=1"), "did you mean policy?"),
         (("compare", HAMLET, "--policy", "none", "--metric", "peak_imprt_kw"), "peak_import_kw"),
         (("compare", HAMLET, "--policy", "none", "--metric", "nowhere:nothing"), "nowhere:nothing"),

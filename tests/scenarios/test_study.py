@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.study import Study, grid_of, is_study, read_study, seeds_of, study_of, tasks
+from scenarios.reader import overridden
+from scenarios.study import Study, _text, grid_of, is_study, read_study, seeds_of, study_of, tasks
 from sim.errors import ScenarioError
 from tests.conftest import STREET
 
@@ -95,6 +97,7 @@ def test_a_range_of_seeds_has_both_its_ends(low: int, more: int) -> None:
         ("1-", "1- is no seed"),
         ("-3", "-3 is no seed"),
         ("9-3", "ends before it begins"),
+        (str(2**63), "too large for a seed"),
         ("a", "a is no seed"),
     ],
 )
@@ -178,6 +181,59 @@ def test_seeds_and_overrides_of_the_command_line_are_stronger_than_the_files(tmp
 def test_unknown_keys_of_a_study_file_name_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match=r"policy: unknown key \(did you mean policies\?\)"):
         read_study(stated(tmp_path, policy="none"))
+
+
+@pytest.mark.parametrize(
+    ("over", "policies", "says"),
+    [
+        ("seed=1,2", (), "over seed: every variant has all seeds (name them as seeds"),
+        ("market.policy=vcg", ("none",), "over market.policy: policies are named as well"),
+        ("market[policy]=vcg", ("none",), "over market[policy]: policies are named as well"),
+        ("market.policy=vcg,vgc", (), "vgc: no such policy, did you mean vcg?"),
+        ("market.fallback=vgc", (), "vgc: no such policy, did you mean vcg?"),
+        ("populations.cars.count=1", (), "over populations.cars.count=1: cars: expected a number"),
+    ],
+)
+def test_an_axis_that_would_say_something_else_than_it_seems_to_is_refused(
+    over: str, policies: Sequence[str], says: str
+) -> None:
+    assert says in refusal(policies, over=[over])
+
+
+def test_one_path_in_two_spellings_is_one_axis() -> None:
+    assert "over [duration_h]: is the same as duration_h" in refusal(over=["duration_h=1,2", "[duration_h]=3"])
+    assert names(study_of(STREET, over=grid_of(["market[policy]=none,none,vcg"]))) == ["policy=none", "policy=vcg"]
+
+
+@given(st.text() | st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.booleans() | st.dates())
+def test_what_a_study_gives_to_a_path_is_what_the_scenario_gets(value: object) -> None:
+    assert overridden({}, "", [f"key={_text(value)}"])["key"] == value
+
+
+def test_moments_are_values_of_an_axis(tmp_path: Path) -> None:
+    study = read_study(stated(tmp_path, over={"start": [datetime(2016, 5, 17, 11), datetime(2016, 5, 18, 11)]}))
+    assert [task.scenario.start.day for task in tasks(study)] == [17, 17, 18, 18] * 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"policies": []}, "there is nothing to compare"),
+        ({"policies": "none"}, "policies: expected a list, got 'none'"),
+        ({"seeds": "x"}, "seeds: x is no seed"),
+        ({"scenario": "nowhere.yaml"}, "nowhere.yaml: there is no such file"),
+        ({"scenario": "a\0b"}, "cannot be read"),
+        ({"scenario": "study.yaml"}, "study.yaml: is a study, no scenario (degsim compare takes it)"),
+    ],
+)
+def test_what_no_study_can_be_made_of_is_said(changes: dict[str, object], says: str, tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError) as refused:
+        read_study(stated(tmp_path, **changes))
+    assert says in str(refused.value)
+
+
+def test_seeds_may_be_a_list(tmp_path: Path) -> None:
+    assert read_study(stated(tmp_path, seeds=[3, 1])).seeds == (3, 1)
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
