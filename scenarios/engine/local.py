@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import tempfile
 import threading
@@ -143,7 +144,7 @@ class _Worker:
                 except BrokenProcessPool:  # it died with nothing to do
                     self._dismiss()
             context = _Context()
-            self._hired = ProcessPoolExecutor(1, context, _settle_in), context
+            self._hired = ProcessPoolExecutor(1, context, _settle_in, self._folders[1:]), context
             return self._hired[0].submit(attempt_here, task, *self._folders, program())
 
     def _dismiss(self) -> str:
@@ -198,13 +199,14 @@ def attempt_here(task: Task, keep: Path | None, scratch: Path | None, code: str)
     return attempt(task, keep, scratch)
 
 
-def _settle_in() -> None:
-    """In the worker: end when whoever started it is gone, however that came about."""
+def _settle_in(scratch: Path) -> None:
+    """In the worker: end when whoever started it is gone, however that came about, and clear up in its place."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 
     def watch() -> None:
         connection.wait([parent.sentinel])
+        shutil.rmtree(scratch, ignore_errors=True)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -10,16 +10,18 @@ import gc
 import hashlib
 import re
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from results.metrics import header, measure, parties, truth
 from results.observation import Observation
 from results.run import Run
+from results.text import short
 from scenarios import catalog
 from scenarios.bound import Hindsight, hindsight, hindsight_key, horizon_for, needs, values_of
 from scenarios.engine import Outcome
@@ -52,20 +54,30 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 def attempt(task: Task, keep: Path | None, scratch: Path | None) -> Reply:
-    """``perform``, with whatever it raises told in words."""
+    """``perform``, with whatever it raises told in a line; what a policy prints goes where talk goes."""
     stopwatch = Stopwatch()
     data, error = b"", ""
-    with _ONE_AT_A_TIME, stopwatch.part("task"):
+    with _ONE_AT_A_TIME, stopwatch.part("task"), redirect_stdout(sys.stderr):
         try:
             data = perform(task, keep, scratch)
         except DegsimError as failure:
-            error = str(failure)
+            error = _line(str(failure))
         except BaseException as failure:
             # A policy may call sys.exit; the other runs go on, and Ctrl-C is not heard here.
-            error = f"{type(failure).__name__}: {failure}"
+            error = _line(f"{type(failure).__name__}: {failure}")
         if error:
             gc.collect()  # the failure held the world in which it happened
     return Reply(data, error, stopwatch.seconds["task"])
+
+
+def _line(text: str) -> str:
+    """A text as one line that no terminal takes for a command."""
+    plain = " ".join(text.split())
+    return short("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in plain), LONGEST)
+
+
+LONGEST = 1_000
+"""Characters of an error that are kept."""
 
 
 def perform(task: Task, keep: Path | None = None, scratch: Path | None = None) -> bytes:
@@ -133,7 +145,11 @@ def _truth(run: Run, scenario: Scenario) -> str:
 
 def _stopped(run: Run) -> str:
     head = header(run)
-    return f"policy stopped in {head.stops} of {head.intervals} intervals, first {head.stopped}" if head.stops else ""
+    return (
+        _line(f"policy stopped in {head.stops} of {head.intervals} intervals, first {head.stopped}")
+        if head.stops
+        else ""
+    )
 
 
 def _best(scenario: Scenario) -> Hindsight:

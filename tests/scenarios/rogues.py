@@ -47,6 +47,12 @@ def stay(problem: Problem) -> Clearing:
     return clear(problem)
 
 
+def shout(run: Run) -> float:
+    """A metric with much to say, some of it to the terminal."""
+    sys.stdout.write("here I am\n")
+    raise ValueError("\x1b[31mred\n" + "very " * 1000 + "long")
+
+
 def raise_on_seed_2(run: Run) -> float:
     """A metric with a mistake that only some days show."""
     return 1 / (run.manifest["seed"] - 2)

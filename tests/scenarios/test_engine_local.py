@@ -132,6 +132,7 @@ def test_workers_end_when_who_started_them_is_killed(tmp_path: Path) -> None:
     process.kill()
     process.communicate(timeout=20)
     assert eventually(lambda: not in_session(process))
+    assert [path.name for path in tmp_path.iterdir()] == ["script.py"]
 
 
 def test_a_worker_with_other_code_than_who_started_it_does_nothing(tmp_path: Path) -> None:

@@ -160,6 +160,17 @@ def test_what_goes_wrong_in_measuring_is_told_as_well(tmp_path: Path, monkeypatc
     assert work.attempt(task(), None, tmp_path).error == "KeyError: 'bus'"
 
 
+def test_what_a_run_prints_is_no_data_and_what_it_fails_with_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = work.attempt(task(metrics=(f"{ROGUES}shout",)), None, tmp_path).error
+    assert error.startswith(f"{ROGUES}shout: failed with ValueError: \\x1b[31mred very very")
+    assert error.endswith("very long")
+    assert error.isprintable()
+    assert len(error) <= work.LONGEST
+    assert capsys.readouterr() == ("", "here I am\n")
+
+
 def test_an_answer_that_is_no_observation_is_refused() -> None:
     with pytest.raises(RunError, match="locational, seed 1: is no observation"):
         work.Reply(b"PAR1", "", 1.0).outcome(task(), 1)
