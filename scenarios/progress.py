@@ -1,4 +1,4 @@
-"""Progress bars: one that speaks simulated time, and one that counts runs."""
+"""Progress bars: one that speaks simulated time, and one that counts runs; a log has lines in their place."""
 
 from __future__ import annotations
 
@@ -12,13 +12,38 @@ from scenarios.build import calendar_of
 from scenarios.engine import Outcome
 from scenarios.spec import Scenario
 
+LOGGED_S = 30
+"""A log has a line in so many seconds, and not one for each state of a bar."""
+
+
+class _Log:
+    """Standard error that is no terminal: what would be drawn over the state before is a line, and none comes twice."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def write(self, text: str) -> None:
+        """A state of a bar, or what tqdm moves the cursor by."""
+        line = text.strip()
+        if line and line != self._last:
+            sys.stderr.write(f"{line}\n")
+            self._last = line
+
+    def flush(self) -> None:
+        """At once, for whoever follows the log."""
+        sys.stderr.flush()
+
 
 class _Bar:
     """A bar on standard error, closed by whoever opened it.  counted: how tqdm is to say what has been done."""
 
     def __init__(self, name: str, total: int, counted: str) -> None:
-        bar_format = f"{{desc}} {{percentage:3.0f}}% |{{bar:24}}| {counted}, {{remaining}} to go"
-        self._bar = tqdm(total=total, desc=name, file=sys.stderr, bar_format=bar_format)
+        drawn = (
+            {"file": sys.stderr} if sys.stderr.isatty() else {"file": _Log(), "mininterval": LOGGED_S, "miniters": 1}
+        )
+        bar = "|{bar:24}| " if sys.stderr.isatty() else ""
+        bar_format = f"{{desc}} {{percentage:3.0f}}% {bar}{counted}, {{remaining}} to go"
+        self._bar = tqdm(total=total, desc=name, bar_format=bar_format, **drawn)
 
     def __enter__(self) -> Self:
         return self
@@ -34,7 +59,7 @@ class Progress(_Bar):
 
     def __init__(self, scenario: Scenario) -> None:
         self._calendar = calendar_of(scenario)
-        super().__init__(scenario.name, self._calendar.count, "{postfix} {n}/{total} intervals")
+        super().__init__(scenario.name, self._calendar.count, "{n}/{total} intervals{postfix}")
 
     def __call__(self, seconds: int) -> None:
         """An interval has ended at this simulated second."""
