@@ -8,6 +8,8 @@
 | solvent   | the accounts together are not below zero: nobody has to pay in (weak budget balance)                   |
 | nonprofit | the accounts together are zero (strong budget balance)                                                 |
 
+The accounts of the last two are those that a policy answers for, without the tariff's margin and the surplus of losses.
+
 Whether a clearing is efficient cannot be seen from it alone: ``shortfall`` asks the optimum.
 """
 
@@ -22,7 +24,7 @@ import numpy as np
 from sim.curves import Floats
 from sim.market.certificate import Certificate, Violation, certify
 from sim.market.policies import locational
-from sim.market.problem import MARGIN, Clearing, Problem, receipts_per_h
+from sim.market.problem import LOSSES, MARGIN, Clearing, Problem, receipts_per_h
 from sim.tolerances import POWER_KW, PRICE_PER_KWH
 
 _Finding = tuple[str, str, float]
@@ -136,8 +138,9 @@ def _nonprofit(problem: Problem, clearing: Clearing) -> Iterator[_Finding]:
 
 
 def _kept(clearing: Clearing) -> dict[str, float]:
-    """The accounts of those who are no participants; what the slack earns by its tariff is its own."""
-    return {name: amount for name, amount in clearing.accounts.items() if name != MARGIN}
+    """The accounts that a policy answers for: not what the slack earns by its tariff, which is its own, nor what known adders
+    of losses bring or take, which follows from them whoever clears."""
+    return {name: amount for name, amount in clearing.accounts.items() if name not in (MARGIN, LOSSES)}
 
 
 def _money_tolerance(problem: Problem, clearing: Clearing) -> float:

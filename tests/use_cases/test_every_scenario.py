@@ -21,6 +21,7 @@ SHIPPED = sorted(STREET.parent.glob("*.yaml"))
 def test_a_shipped_scenario_is_sound_from_its_wires_to_its_money(path: Path, tmp_path: Path) -> None:
     run = Run(execute(read(path), tmp_path / "run"))
     assert (run.intervals["status"] == "OK").all()
+    assert run.manifest["policyStopped"] == {}
     assert (run.intervals["residual_kw"].abs() <= BALANCE_KW).all()
     compared = run.intervals["reference_gap_pu"].dropna()
     assert len(compared) >= 1

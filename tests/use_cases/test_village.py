@@ -43,6 +43,13 @@ def seeded(seed: int) -> tuple[str, ...]:
     return () if seed == 1 else (f"seed={seed}",)
 
 
+def test_no_interval_needs_another_policy_for_what_losses_come_to(run_village: Village) -> None:
+    """Marginal losses are linearised round an outcome; what they bring may fall a little short in another one."""
+    run = run_village()
+    assert run.manifest["policyStopped"] == {}
+    assert run.intervals["loss_surplus"].min() < 0
+
+
 def priced_bounds(run: Run) -> pd.DataFrame:
     """Voltages that held somebody back."""
     return run.table("bounds").query("price_per_unit > 1e-6")
