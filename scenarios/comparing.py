@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def show(work: Work, engine: Engine, out: Say, say: Say) -> bool:
     done = len(work.known)
     if done:
         say(f"{done} of {done + len(work.todo)} runs are known from {work.folder}")
-    with Runs(work.study.name, len(work.todo)) as watch:
+    with Runs(work.study.name, len(work.todo)) if work.todo else nullcontext(_nobody) as watch:
         comparison = carry_out(work, engine, watch)
     out(render(comparison))
     for path in pictures(comparison, work.folder):
@@ -96,7 +97,11 @@ def show(work: Work, engine: Engine, out: Say, say: Say) -> bool:
     return not comparison.failures
 
 
-def carry_out(work: Work, engine: Engine, watch: Watch = lambda _: None) -> Comparison:
+def _nobody(_: Outcome) -> None:
+    """Watches where nothing is told."""
+
+
+def carry_out(work: Work, engine: Engine, watch: Watch = _nobody) -> Comparison:
     """Do what there is to do, and write the comparison.
 
     A run that fails is a failure of the comparison; it is tried again when the study is carried out again.  A run whose policy

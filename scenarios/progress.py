@@ -41,8 +41,8 @@ class _Bar:
         drawn = (
             {"file": sys.stderr} if sys.stderr.isatty() else {"file": _Log(), "mininterval": LOGGED_S, "miniters": 1}
         )
-        bar = "|{bar:24}| " if sys.stderr.isatty() else ""
-        bar_format = f"{{desc}} {{percentage:3.0f}}% {bar}{counted}, {{remaining}} to go"
+        bar = " |{bar:24}|" if sys.stderr.isatty() else ""  # last, so that what is narrow cuts the bar and no number
+        bar_format = f"{{desc}} {{percentage:3.0f}}% {counted}, {{remaining}} to go{bar}"
         self._bar = tqdm(total=total, desc=name, bar_format=bar_format, **drawn)
 
     def __enter__(self) -> Self:

@@ -152,3 +152,12 @@ def test_the_exported_scenario_schema_accepts_the_example_and_refuses_an_unknown
     document["start"] = document["start"].isoformat()
     assert [error.message for error in validator.iter_errors(document)] == []
     assert not validator.is_valid(document | {"sed": 1})
+
+
+def test_without_standard_error_nothing_is_said_and_data_stay_data(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    assert cli.main(["list", "nothing"]) == 2
+    sys.stderr.close()
+    assert capsys.readouterr() == ("", "")

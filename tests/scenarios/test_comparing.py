@@ -11,7 +11,7 @@ import pytest
 
 from results.comparison.folder import read
 from scenarios.cli import main
-from scenarios.comparing import carry_out, default_folder, prepare
+from scenarios.comparing import carry_out, default_folder, prepare, show
 from scenarios.engine import Outcome
 from scenarios.engine.work import attempt
 from scenarios.study import Study, Task, study_of
@@ -75,6 +75,11 @@ def test_a_study_carried_out_again_runs_nothing_and_writes_the_same_bytes(whole:
     carry_out(prepare(two(), whole), again)
     assert again.did == []
     assert files(whole) == before
+
+
+def test_where_nothing_is_left_to_do_no_progress_is_told(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert show(prepare(two(), whole), Here(), lambda _: None, lambda _: None)
+    assert capsys.readouterr().err == ""
 
 
 def test_more_seeds_run_only_what_is_new(tmp_path: Path) -> None:

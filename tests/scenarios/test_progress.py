@@ -37,7 +37,7 @@ def test_a_log_has_lines_and_no_bars(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_terminal_has_a_bar_that_is_drawn_over(monkeypatch: pytest.MonkeyPatch) -> None:
     text = told(Terminal(), monkeypatch)
     assert "\r" in text
-    assert "| 3/3 runs, 1 failed, 00:00 to go" in text
+    assert "3/3 runs, 1 failed, 00:00 to go |" in text
     assert "\rlocational, seed 1: it broke\n" in text
 
 
