@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+# One process for each core; a file stays together, because its tests share runs.
+SPREAD := -n auto --dist loadfile
 
 .PHONY: help demo setup test test-all lint types layers bench mutants lock clean
 
@@ -22,10 +24,10 @@ $(READY): requirements.lock pyproject.toml
 	touch $(READY)
 
 test: lint types layers  ## all checks: style, types, layers, fast tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SPREAD)
 
 test-all: lint types layers  ## the same with the slow tests
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest $(SPREAD) -m "slow or not slow"
 
 lint: setup
 	$(BIN)/ruff format --check .
