@@ -345,13 +345,23 @@ def _write_table(path: Path, frame: pa.Table) -> dict[str, Any]:
 
 
 def write_at_once(path: Path, content: bytes) -> None:
-    """Write under another name and rename, so that no reader ever sees half of it."""
-    draft = path.with_suffix(".tmp")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    """Write under another name and rename, so that no reader ever sees half of it, and that several may write at once."""
+    draft = path.with_suffix(f".{os.getpid()}{DRAFT}")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException as error:
+        draft.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # that a disk is full is said without a name
+        raise
+
+
+DRAFT = ".tmp"
+"""How the names of files end that are being written, or that nobody came to finish."""
 
 
 class _Frame:

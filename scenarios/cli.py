@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sim.errors import DegsimError, Fault, MessageError, ScenarioError
+from sim.errors import DegsimError, Fault, MessageError, RunError, ScenarioError
 
 OK, AT_FAULT, UNUSABLE = 0, 1, 2
 INTERRUPTED = 130
@@ -290,10 +290,15 @@ def _carry_out(study: Any, options: argparse.Namespace) -> int:
     folder = options.out or comparing.default_folder(study)
     keep = folder / "runs" if options.keep_runs else None
     engine = comparing.engine_of(options.engine, options.scheduler, options.workers, keep)
-    work = comparing.prepare(study, folder, very_many=options.yes)
+    work = comparing.prepare(study, folder, very_many=options.yes, keep=keep)
     _end_as_by_ctrl_c()
     try:
         return OK if comparing.show(work, engine, _out, _say) else AT_FAULT
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        what = f"{error.strerror or error}; what is done is kept, and the same command goes on from there"
+        raise RunError(str(error.filename or folder), what) from error
     except KeyboardInterrupt:
         _say(f"degsim: interrupted; what is done is kept in {folder}, and the same command goes on from there")
         return INTERRUPTED

@@ -7,9 +7,11 @@ folder is for; ``comparison.json`` is written last.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,11 @@ from results.comparison.model import Described
 from results.comparison.text import render
 from results.metrics import RELATIVE
 from results.observation import Observation
-from results.run import write_at_once
+from results.run import DRAFT, write_at_once
 from scenarios import catalog
 from scenarios.engine import Engine, Outcome
 from scenarios.engine.local import LocalEngine
+from scenarios.engine.work import folder_name
 from scenarios.progress import Runs
 from scenarios.runner import is_free, provenance
 from scenarios.study import Study, Task, tasks
@@ -65,8 +68,9 @@ def engine_of(name: str, scheduler: str | None, workers: int | None, keep: Path 
     return LocalEngine(workers, keep)
 
 
-def prepare(study: Study, folder: Path, *, very_many: bool = False) -> Work:
-    """Find out what there is to do.  very_many: whether it may be more than ``MOST_RUNS``.
+def prepare(study: Study, folder: Path, *, very_many: bool = False, keep: Path | None = None) -> Work:
+    """Find out what there is to do.  very_many: whether it may be more than ``MOST_RUNS``.  keep: where run folders are to
+    be; what is known already and has none there is run again.
 
     Raises ``ScenarioError`` with everything wrong with the study, and for a folder that holds something else; nothing is
     written then.
@@ -79,7 +83,8 @@ def prepare(study: Study, folder: Path, *, very_many: bool = False) -> Work:
     if not is_free(folder, STUDY):
         raise ScenarioError(str(folder), "is neither empty nor a comparison; choose another --out")
     wanted = tasks(study)
-    known = {task.key: found for task in wanted if (found := _known(folder, task)) is not None}
+    there = (task for task in wanted if keep is None or (keep / folder_name(task)).is_dir())
+    known = {task.key: found for task in there if (found := _known(folder, task)) is not None}
     return Work(study, folder, known, tuple(task for task in wanted if task.key not in known))
 
 
@@ -107,8 +112,32 @@ def carry_out(work: Work, engine: Engine, watch: Watch = _nobody) -> Comparison:
     A run that fails is a failure of the comparison; it is tried again when the study is carried out again.  A run whose policy
     was stopped counts as failed too, for its numbers are partly those of the fallback; but it would only be stopped again.
     """
+    (work.folder / OBSERVATIONS).mkdir(parents=True, exist_ok=True)
+    with _alone(work.folder):
+        for draft in (work.folder / OBSERVATIONS).glob(f"*{DRAFT}"):
+            draft.unlink()
+        return _carry_out(work, engine, watch)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else writes to this folder meanwhile, where the file system has locks.  Raises ``RunError``."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fault = Fault(str(folder), "another degsim is writing to it", "wait for it, or choose another --out")
+            raise RunError(str(folder), (fault,)) from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(handle)
+
+
+def _carry_out(work: Work, engine: Engine, watch: Watch) -> Comparison:
     folder = work.folder
-    (folder / OBSERVATIONS).mkdir(parents=True, exist_ok=True)
     write_at_once(folder / STUDY, json.dumps(_described(work.study), indent=2, default=str).encode() + b"\n")
     observations, failures = dict(work.known), []
     for outcome in engine.run(work.todo):
@@ -128,11 +157,14 @@ def carry_out(work: Work, engine: Engine, watch: Watch = _nobody) -> Comparison:
 
 def pictures(comparison: Comparison, folder: Path) -> Iterator[Path]:
     """Draw whatever says something of this comparison; of one without an observation, nothing does."""
-    from results.plots.comparison import fitting, save  # noqa: PLC0415  heavy: brings in matplotlib
+    from results.plots.comparison import PICTURES, fitting, save  # noqa: PLC0415  heavy: brings in matplotlib
 
-    if comparison.observations:
-        for name in fitting(comparison):
-            yield save(comparison, name, folder / "plots")
+    drawn = fitting(comparison) if comparison.observations else ()
+    for name in PICTURES:
+        if name not in drawn:  # of what was compared here before
+            (folder / "plots" / f"{name}.png").unlink(missing_ok=True)
+    for name in drawn:
+        yield save(comparison, name, folder / "plots")
 
 
 def _compared(study: Study, found: tuple[Observation, ...], failures: tuple[Failure, ...]) -> Comparison:
@@ -152,9 +184,10 @@ def _known(folder: Path, task: Task) -> Observation | None:
     if not path.is_file():
         return None
     try:
-        return Observation.from_bytes(path.read_bytes(), str(path))
+        found = Observation.from_bytes(path.read_bytes(), str(path))
     except RunError:
         return None  # torn or of an earlier format: it is run again
+    return found if (found.variant, found.seed) == (task.variant, task.seed) else None
 
 
 def _described(study: Study) -> Mapping[str, Any]:

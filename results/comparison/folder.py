@@ -121,7 +121,7 @@ def write(
     contents |= {f"{name}.csv": _csv(frame) for name, frame in frames.items()}
     contents["table.md"] = text.markdown(comparison, rows).encode()
     for name, content in contents.items():
-        (folder / name).write_bytes(content)
+        write_at_once(folder / name, content)
     said = {
         "format": FORMAT,
         "study": comparison.study,

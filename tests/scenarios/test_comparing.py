@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from scenarios.comparing import carry_out, default_folder, prepare, show
 from scenarios.engine import Outcome
 from scenarios.engine.work import attempt
 from scenarios.study import Study, Task, study_of
-from sim.errors import ScenarioError
+from sim.errors import RunError, ScenarioError
 from tests.scenarios.hamlets import HAMLET, ROGUES
 
 
@@ -99,6 +101,62 @@ def test_a_torn_observation_is_run_again(tmp_path: Path) -> None:
     carry_out(prepare(two("1"), tmp_path), again)
     assert len(again.did) == 1
     assert len(read(tmp_path).observations) == 2
+
+
+def test_an_observation_of_another_run_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    carry_out(prepare(two("1"), tmp_path), Here())
+    one, other = sorted((tmp_path / "observations").iterdir())
+    one.write_bytes(other.read_bytes())
+    assert len(prepare(two("1"), tmp_path).todo) == 1
+
+
+def test_what_nobody_came_to_finish_is_cleared_away(tmp_path: Path) -> None:
+    carry_out(prepare(two("1"), tmp_path), Here())
+    (tmp_path / "observations" / "0123.99.tmp").write_bytes(b"PAR1")
+    carry_out(prepare(two("1"), tmp_path), Here())
+    assert [path for path in tmp_path.rglob("*.tmp")] == []
+
+
+def test_two_at_once_do_not_write_to_the_same_folder(tmp_path: Path) -> None:
+    class Meanwhile(Here):
+        def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+            with pytest.raises(RunError, match="another degsim is writing to it"):
+                carry_out(prepare(two("1"), tmp_path), Here())
+            yield from super().run(tasks)
+
+    carry_out(prepare(two("1"), tmp_path), Meanwhile())
+    assert read(tmp_path).failures == ()
+    carry_out(prepare(two("1"), tmp_path), Here())
+
+
+def test_runs_that_are_to_be_kept_are_run_again_where_only_their_numbers_are_known(tmp_path: Path) -> None:
+    carry_out(prepare(two("1"), tmp_path), Here())
+    runs = tmp_path / "runs"
+    assert len(prepare(two("1"), tmp_path, keep=runs).todo) == 2
+    (runs / "none-seed1").mkdir(parents=True)
+    assert [task.variant for task in prepare(two("1"), tmp_path, keep=runs).todo] == ["locational"]
+
+
+def test_a_full_disk_is_told_with_the_file_and_leaves_no_half_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", full)
+    assert main(["compare", str(HAMLET), "--policy", "none", "--seeds", "1", "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert f"degsim: {tmp_path}/out/study.json: No space left on device; what is done is kept" in said
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.usefixtures("here")
+def test_pictures_are_of_what_was_compared_last(tmp_path: Path) -> None:
+    swept = ("sweep", str(HAMLET), "--over", "populations.battery.count=0,1", "--out", str(tmp_path))
+    assert main(swept) == 0
+    assert (tmp_path / "plots" / "sweep.png").exists()
+    assert main(["compare", str(HAMLET), "--policy", "none", "--seeds", "1", "--out", str(tmp_path)]) == 0
+    assert not (tmp_path / "plots" / "sweep.png").exists()
 
 
 def test_a_folder_that_holds_something_else_is_left_as_it_is(tmp_path: Path) -> None:
