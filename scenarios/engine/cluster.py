@@ -6,6 +6,7 @@ there, so that a worker that dies loses one run, and a worker that comes later i
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import platform
 import re
@@ -13,7 +14,7 @@ import tempfile
 import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -123,14 +124,24 @@ def _started(workers: int) -> Iterator[Any]:
         yield client
 
 
+async def _asked(address: str) -> None:
+    """Who listens at an address: a client would wait for ever for an answer of somebody that is no scheduler."""
+    distributed = _distributed()
+    security = distributed.Security().get_connection_args("client")
+    async with distributed.core.rpc(address, timeout=ANSWER_S, connection_args=security) as scheduler:
+        await asyncio.wait_for(scheduler.identity(), ANSWER_S)
+
+
 @contextmanager
 def _connected(address: str) -> Iterator[Any]:
     distributed = _distributed()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            with ThreadPoolExecutor(1) as aside:  # where no loop of a notebook runs
+                aside.submit(asyncio.run, _asked(address)).result()
             client = distributed.Client(address, timeout=ANSWER_S, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
+    except Exception as error:  # whoever else listens there may answer anything
         fault = Fault(address, f"no Dask scheduler answers there within {ANSWER_S} s", "start one: dask scheduler")
         raise EngineError(address, (fault,)) from error
     with client:

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +48,33 @@ def test_a_scheduler_that_does_not_answer_is_told_in_a_line(
         taken.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
         said = refused(lambda: ClusterEngine(address))
+    assert said == f"{address}: no Dask scheduler answers there within 1 s (start one: dask scheduler)"
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_whoever_else_listens_at_an_address_is_no_scheduler(
+    answer: bytes, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cluster, "ANSWER_S", 1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                held.append(connection)
+                connection.sendall(answer)
+
+        held: list[socket.socket] = []
+        threading.Thread(target=serve, daemon=True).start()
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        said = refused(lambda: ClusterEngine(address))
+        server.shutdown(socket.SHUT_RDWR)
+    for connection in held:
+        connection.close()
     assert said == f"{address}: no Dask scheduler answers there within 1 s (start one: dask scheduler)"
     assert capfd.readouterr() == ("", "")
 
