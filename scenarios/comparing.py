@@ -44,12 +44,15 @@ Watch = Callable[[Outcome], None]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A study with its folder: the runs that are known already, by their keys, and those that are still to be done."""
+    """A study with its folder: by their keys the runs that are known already, and those that are still to be done.
+
+    A key tells of files as they were when it was asked for, and a policy may be edited while its runs are under way.
+    """
 
     study: Study
     folder: Path
     known: Mapping[str, Observation]
-    todo: tuple[Task, ...]
+    todo: Mapping[str, Task]
 
 
 def default_folder(study: Study) -> Path:
@@ -82,10 +85,10 @@ def prepare(study: Study, folder: Path, *, very_many: bool = False, keep: Path |
         )
     if not is_free(folder, STUDY):
         raise ScenarioError(str(folder), "is neither empty nor a comparison; choose another --out")
-    wanted = tasks(study)
-    there = (task for task in wanted if keep is None or (keep / folder_name(task)).is_dir())
-    known = {task.key: found for task in there if (found := _known(folder, task)) is not None}
-    return Work(study, folder, known, tuple(task for task in wanted if task.key not in known))
+    wanted = {task.key: task for task in tasks(study)}
+    there = {key: task for key, task in wanted.items() if keep is None or (keep / folder_name(task)).is_dir()}
+    known = {key: found for key, task in there.items() if (found := _known(_path(folder, key), task)) is not None}
+    return Work(study, folder, known, {key: task for key, task in wanted.items() if key not in known})
 
 
 def show(work: Work, engine: Engine, out: Say, say: Say) -> bool:
@@ -140,17 +143,19 @@ def _carry_out(work: Work, engine: Engine, watch: Watch) -> Comparison:
     folder = work.folder
     write_at_once(folder / STUDY, json.dumps(_described(work.study), indent=2, default=str).encode() + b"\n")
     observations, failures = dict(work.known), []
-    for outcome in engine.run(work.todo):
+    keys = {(task.variant, task.seed): key for key, task in work.todo.items()}
+    for outcome in engine.run(tuple(work.todo.values())):
+        cell = outcome.task.variant, outcome.task.seed
         if outcome.observation is None:
-            failures.append(Failure(outcome.task.variant, outcome.task.seed, outcome.error))
+            failures.append(Failure(*cell, outcome.error))
         else:
-            write_at_once(_path(folder, outcome.task), outcome.observation.to_bytes())
-            observations[outcome.task.key] = outcome.observation
+            write_at_once(_path(folder, keys[cell]), outcome.observation.to_bytes())
+            observations[keys[cell]] = outcome.observation
         watch(outcome)
     failures += [Failure(one.variant, one.seed, one.stopped) for one in observations.values() if one.stopped]
     whole = tuple(one for one in observations.values() if not one.stopped)
     comparison = _compared(work.study, whole, tuple(failures))
-    keys = {(found.variant, found.seed): key for key, found in observations.items()}
+    keys |= {(found.variant, found.seed): key for key, found in observations.items()}
     write(folder, comparison, provenance(), keys)
     return comparison
 
@@ -175,12 +180,11 @@ def _compared(study: Study, found: tuple[Observation, ...], failures: tuple[Fail
     return related(comparison, {name: metric.measure for name, metric in RELATIVE.items()})
 
 
-def _path(folder: Path, task: Task) -> Path:
-    return folder / OBSERVATIONS / f"{task.key}.parquet"
+def _path(folder: Path, key: str) -> Path:
+    return folder / OBSERVATIONS / f"{key}.parquet"
 
 
-def _known(folder: Path, task: Task) -> Observation | None:
-    path = _path(folder, task)
+def _known(path: Path, task: Task) -> Observation | None:
     if not path.is_file():
         return None
     try:

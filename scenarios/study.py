@@ -22,7 +22,7 @@ from scenarios.fields import Model, Name
 from scenarios.reader import keys_of, load, overridden, validated
 from scenarios.runner import LOCK, provenance
 from scenarios.spec import Scenario
-from sim.errors import DegsimError, Fault, ScenarioError
+from sim.errors import DegsimError, EngineError, Fault, ScenarioError
 
 SEED = "seed"
 REFERENCE = "none"
@@ -359,3 +359,29 @@ def source_of(name: str) -> str:
     """
     file = getattr(catalog.module(name.partition(":")[0]), "__file__", None) if _is_function(name) else name
     return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+
+
+def in_use(name: str) -> str:
+    """``source_of`` a module when this process first asked: of the code that it has loaded, whatever its file says by now."""
+    return _loaded(name.partition(":")[0]) if _is_function(name) else source_of(name)
+
+
+@functools.cache
+def _loaded(module: str) -> str:
+    return source_of(f"{module}:")
+
+
+DEGSIM = "degsim"
+
+
+def code_of(tasks: Iterable[Task]) -> Mapping[str, str]:
+    """The code that runs follow from, as hashes: the project's own, and what is from outside by its name."""
+    names = dict.fromkeys(name for task in tasks for name in task.outside)
+    return {DEGSIM: program(), **{name: source_of(name) for name in names}}
+
+
+def check_code(task: Task, code: Mapping[str, str]) -> None:
+    """Raises ``EngineError`` where this process would do a task with other code than that of whoever began the runs."""
+    for name in (DEGSIM, *task.outside):
+        if code.get(name) != (program() if name == DEGSIM else in_use(name)):
+            raise EngineError(name, "is not the code that the runs were begun with; begin again when it is settled")

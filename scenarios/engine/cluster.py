@@ -26,7 +26,7 @@ from scenarios.engine.local import for_children, processors
 from scenarios.engine.roster import Roster
 from scenarios.engine.work import Reply, attempt
 from scenarios.runner import MATTERS
-from scenarios.study import Task, program, source_of
+from scenarios.study import DEGSIM, Task, code_of, in_use, program, source_of
 from sim.errors import EngineError, Fault
 
 ANSWER_S = 5
@@ -64,13 +64,14 @@ class ClusterEngine:
         if not tasks:
             return
         with _quiet(), ExitStack() as stack:
+            code = code_of(tasks)
             if self._address is None:
                 client = stack.enter_context(_started(min(self._workers, len(tasks))))
             else:
                 client = stack.enter_context(_connected(self._address))
-                _compare(client, self._address, tuple(dict.fromkeys(name for task in tasks for name in task.outside)))
+                _compare(client, self._address, tuple(name for name in code if name != DEGSIM))
             try:
-                yield from _completed(_Crew(client, self._keep), Roster(tasks))
+                yield from _completed(_Crew(client, self._keep, code), Roster(tasks))
             except (OSError, TimeoutError, CancelledError) as error:
                 fault = Fault(self._address or "dask", "the scheduler was lost", "what has been done is done")
                 raise EngineError(fault.where, (fault,)) from error
@@ -155,11 +156,11 @@ def _connected(address: str) -> Iterator[Any]:
 
 def identity(outside: Sequence[str]) -> Mapping[str, str]:
     """What numbers can depend on, in the process where it is asked.  outside: as in ``Task.outside``."""
-    facts = {"degsim": program(), "Python": platform.python_version()}
+    facts = {DEGSIM: program(), "Python": platform.python_version()}
     facts |= {package: version(package) for package in PACKAGES}
     for name in outside:
         try:
-            facts[name] = source_of(name)
+            facts[name] = in_use(name)
         except (ImportError, OSError) as error:
             facts[name] = f"cannot be {'imported' if ':' in name else 'read'}: {error}"
     return facts
@@ -167,7 +168,7 @@ def identity(outside: Sequence[str]) -> Mapping[str, str]:
 
 def _compare(client: Any, address: str, outside: Sequence[str]) -> None:
     """Raises ``EngineError`` where a worker would compute something else than this process."""
-    ours = identity(outside)
+    ours = {**identity(()), **{name: source_of(name) for name in outside}}
     faults: list[Fault] = []
     for worker, theirs in client.run(identity, outside, on_error="return").items():
         if isinstance(theirs, Exception):
@@ -185,16 +186,16 @@ def _difference(name: str, mine: str, theirs: str) -> tuple[str, str]:
         return f"{name} {theirs}", "start the worker in a folder that has it, or install it there"
     if name in ("Python", *PACKAGES):
         return f"{name} is {theirs} there and {mine} here", "install from the same requirements.lock"
-    return f"the code of {name} is not the same there", "bring it there as it is here"
+    return f"the code of {name} is not the same there", "bring it there as it is here, and start the worker again"
 
 
 # --- doing runs -------------------------------------------------------------------------------------------------------
 
 
-def attempt_there(task: Task, keep: Path | None) -> tuple[str, Reply]:
+def attempt_there(task: Task, keep: Path | None, code: Mapping[str, str]) -> tuple[str, Reply]:
     """In a worker: its address, and what the task came to.  Folders are made where Dask clears up after a lost worker."""
     worker = _distributed().get_worker()
-    return worker.address, attempt(task, keep, Path(worker.local_directory))
+    return worker.address, attempt(task, keep, Path(worker.local_directory), code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +207,9 @@ class _Job:
 class _Crew:
     """The workers of a cluster, and what they are at."""
 
-    def __init__(self, client: Any, keep: Path | None) -> None:
+    def __init__(self, client: Any, keep: Path | None, code: Mapping[str, str]) -> None:
         self._client = client
-        self._keep = keep
+        self._given = (keep, code)
         self._jobs: dict[Any, _Job] = {}
         self._again: deque[_Job] = deque()
         self._free: dict[str, int] = {}
@@ -232,7 +233,7 @@ class _Crew:
 
     def _begin(self, job: _Job, address: str | None = None) -> None:
         there = {} if address is None else {"workers": [address], "allow_other_workers": True}
-        self._jobs[self._client.submit(attempt_there, job.task, self._keep, pure=False, **there)] = job
+        self._jobs[self._client.submit(attempt_there, job.task, *self._given, pure=False, **there)] = job
 
     def outcomes(self) -> list[Outcome]:
         """What has been completed since; waits for it, but a second at most."""

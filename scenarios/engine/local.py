@@ -13,7 +13,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ from typing import Any
 from scenarios.engine import ATTEMPTS, Outcome
 from scenarios.engine.roster import Roster
 from scenarios.engine.work import Reply, attempt
-from scenarios.study import Task, program
+from scenarios.study import Task, code_of
 from sim.errors import EngineError
 
 THREADS = (
@@ -59,13 +59,13 @@ class LocalEngine:
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
         """See ``Engine``."""
-        roster = Roster(tasks)
+        roster, code = Roster(tasks), code_of(tasks)
         keep = None if self._keep is None else self._keep.resolve()
         crew: list[_Worker] = []
         with tempfile.TemporaryDirectory(prefix="degsim-", ignore_cleanup_errors=True) as scratch:
             try:
                 for _ in range(min(self.workers, len(tasks))):
-                    crew.append(_Worker(keep, Path(scratch)))
+                    crew.append(_Worker(keep, Path(scratch), code))
                     _occupy(crew[-1], roster, crew)
                 yield from _completed(crew, roster)
             finally:
@@ -104,8 +104,9 @@ class _Job:
 class _Worker:
     """One process, and the next one when it has died."""
 
-    def __init__(self, keep: Path | None, scratch: Path) -> None:
+    def __init__(self, keep: Path | None, scratch: Path, code: Mapping[str, str]) -> None:
         self._folders = (keep, scratch)
+        self._code = code
         self._hired: tuple[ProcessPoolExecutor, _Context] | None = None
         self.job: _Job | None = None
         self.seed: int | None = None
@@ -140,12 +141,12 @@ class _Worker:
         with for_children():
             if self._hired is not None:
                 try:
-                    return self._hired[0].submit(attempt_here, task, *self._folders, program())
+                    return self._hired[0].submit(attempt, task, *self._folders, self._code)
                 except BrokenProcessPool:  # it died with nothing to do
                     self._dismiss()
             context = _Context()
             self._hired = ProcessPoolExecutor(1, context, _settle_in, self._folders[1:]), context
-            return self._hired[0].submit(attempt_here, task, *self._folders, program())
+            return self._hired[0].submit(attempt, task, *self._folders, self._code)
 
     def _dismiss(self) -> str:
         """Wait until the process is gone, and say how it went."""
@@ -190,13 +191,6 @@ def for_children() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def attempt_here(task: Task, keep: Path | None, scratch: Path | None, code: str) -> Reply:
-    """``attempt``, in a worker that has loaded the same code as who started it, told by its hash."""
-    if program() != code:
-        return Reply(b"", "degsim's files were changed while runs were under way; begin again", 0.0)
-    return attempt(task, keep, scratch)
 
 
 def _settle_in(scratch: Path) -> None:

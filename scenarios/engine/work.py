@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,7 @@ from scenarios.bound import Hindsight, hindsight, hindsight_key, horizon_for, ne
 from scenarios.engine import Outcome
 from scenarios.runner import execute, few_collections
 from scenarios.spec import Scenario
-from scenarios.study import Task
+from scenarios.study import Task, check_code
 from scenarios.timing import Stopwatch
 from sim.errors import DegsimError
 
@@ -53,12 +53,17 @@ _ONE_AT_A_TIME = threading.Lock()
 """Runs share their process's garbage collector, and a worker of a cluster may have several threads."""
 
 
-def attempt(task: Task, keep: Path | None, scratch: Path | None) -> Reply:
-    """``perform``, with whatever it raises told in a line; what a policy prints goes where talk goes."""
+def attempt(task: Task, keep: Path | None, scratch: Path | None, code: Mapping[str, str] | None = None) -> Reply:
+    """``perform``, with whatever it raises told in a line; what a policy prints goes where talk goes.
+
+    code: as of ``code_of``, where whoever began the runs is another process; one that has loaded other code does nothing.
+    """
     stopwatch = Stopwatch()
     data, error = b"", ""
     with _ONE_AT_A_TIME, stopwatch.part("task"), redirect_stdout(sys.stderr):
         try:
+            if code is not None:
+                check_code(task, code)
             data = perform(task, keep, scratch)
         except DegsimError as failure:
             error = _line(str(failure))

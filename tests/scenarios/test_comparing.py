@@ -134,7 +134,25 @@ def test_runs_that_are_to_be_kept_are_run_again_where_only_their_numbers_are_kno
     runs = tmp_path / "runs"
     assert len(prepare(two("1"), tmp_path, keep=runs).todo) == 2
     (runs / "none-seed1").mkdir(parents=True)
-    assert [task.variant for task in prepare(two("1"), tmp_path, keep=runs).todo] == ["locational"]
+    assert [task.variant for task in prepare(two("1"), tmp_path, keep=runs).todo.values()] == ["locational"]
+
+
+def test_what_was_run_before_an_edit_is_not_taken_for_what_would_be_run_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    policy = tmp_path / "edited_policy.py"
+    policy.write_text("from sim.market.policies.none import POLICY as mine\n", encoding="utf-8")
+
+    class Edited(Here):
+        def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+            for outcome in super().run(tasks):
+                policy.write_text(policy.read_text(encoding="utf-8") + "# better\n", encoding="utf-8")
+                yield outcome
+
+    study = two("1", "edited_policy:mine")
+    carry_out(prepare(study, tmp_path / "out"), Edited())
+    assert [task.variant for task in prepare(study, tmp_path / "out").todo.values()] == ["edited_policy:mine"]
 
 
 def test_a_full_disk_is_told_with_the_file_and_leaves_no_half_of_it(

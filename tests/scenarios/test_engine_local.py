@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from results.run import Run
-from scenarios.engine.local import LocalEngine, attempt_here, processors
+from scenarios.engine.local import LocalEngine, processors
 from scenarios.engine.work import perform
 from sim.errors import EngineError
 from tests.conftest import ROOT
@@ -133,12 +133,6 @@ def test_workers_end_when_who_started_them_is_killed(tmp_path: Path) -> None:
     process.communicate(timeout=20)
     assert eventually(lambda: not in_session(process))
     assert [path.name for path in tmp_path.iterdir()] == ["script.py"]
-
-
-def test_a_worker_with_other_code_than_who_started_it_does_nothing(tmp_path: Path) -> None:
-    reply = attempt_here(task(), tmp_path, tmp_path, "the code of before")
-    assert reply.error == "degsim's files were changed while runs were under way; begin again"
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_to_do_starts_nothing() -> None:

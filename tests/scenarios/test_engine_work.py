@@ -23,7 +23,7 @@ from scenarios.engine.roster import Roster
 from scenarios.reader import read
 from scenarios.runner import execute
 from scenarios.spec import Scenario
-from scenarios.study import Task
+from scenarios.study import Task, code_of
 from scenarios.timing import Stopwatch
 from sim.errors import RunError, ScenarioError
 from sim.participant import Participant
@@ -169,6 +169,24 @@ def test_what_a_run_prints_is_no_data_and_what_it_fails_with_is_one_line(
     assert error.isprintable()
     assert len(error) <= work.LONGEST
     assert capsys.readouterr() == ("", "here I am\n")
+
+
+def test_a_worker_with_other_code_than_who_began_the_runs_does_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    policy = tmp_path / "changed_policy.py"
+    policy.write_text("from sim.market.policies.none import POLICY as mine\n", encoding="utf-8")
+    given = task("changed_policy:mine")
+    code = code_of([given])
+    assert work.attempt(given, None, tmp_path, code).error == ""
+    other = {**code, "degsim": "that of before"}
+    told = "is not the code that the runs were begun with; begin again when it is settled"
+    assert work.attempt(given, None, tmp_path, other).error == f"degsim: {told}"
+    # What has been loaded stays what it was, so that it is not that of who begins with another file.
+    policy.write_text("from sim.market.policies.vcg import POLICY as mine\n", encoding="utf-8")
+    assert work.attempt(given, None, tmp_path, code_of([given])).error == f"changed_policy:mine: {told}"
+    assert {path.name for path in tmp_path.iterdir()} <= {"changed_policy.py", "__pycache__"}
 
 
 def test_an_answer_that_is_no_observation_is_refused() -> None:
