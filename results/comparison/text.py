@@ -92,7 +92,8 @@ def render(comparison: Comparison, metrics: Sequence[str] = ()) -> str:
         lines.append(f"of the variants the first {VARIANTS} are shown")
     if shown:
         lines += ["", "means", *_blocks(comparison, names, shown, _means(rows), True)]
-    lines += _same(comparison, [measure for measure in asked if measure.name not in telling])
+    if comparison.observations:
+        lines += _same(comparison, [measure for measure in asked if measure.name not in telling])
     heads = headline(comparison, metrics)
     if compared and shown:
         lines += ["", *_about_differences(comparison, rows), *_blocks(comparison, compared, heads, _differences(rows))]
@@ -148,7 +149,7 @@ def markdown(comparison: Comparison, rows: Sequence[Row] | None = None, headline
         [
             f"# {comparison.study}",
             "",
-            *(f"- {line}" for line in (*_header(comparison), *_failures(comparison))),
+            *(line if line.startswith(" ") else f"- {line}" for line in (*_header(comparison), *_failures(comparison))),
             "",
             *_pipes(["variant", "runs", *heads], [names, counts, *cells]),
             "",
@@ -258,6 +259,8 @@ def _header(comparison: Comparison) -> Iterator[str]:
     yield short(
         f"{comparison.study}: {len(comparison.variants)} variants on {on_seeds(comparison)}, {runs}{failed}", WIDTH
     )
+    if not comparison.observations:
+        return
     yield from _wrapped(_pairing(comparison))
     if len(comparison.seeds) < USUAL_SEEDS:
         yield f"{USUAL_SEEDS} seeds or more are usual; with fewer, small differences stay untold"
@@ -308,8 +311,11 @@ def _failures(comparison: Comparison) -> list[str]:
     for failure in comparison.failures:
         alike.setdefault((failure.variant, " ".join(failure.error.split())), []).append(failure.seed)
     told = [
-        short(f"failed: {variant}, seed{'s' * (len(seeds) > 1)} {spans(seeds)}: {error}", WIDTH)
+        line
         for (variant, error), seeds in itertools.islice(alike.items(), LISTED)
+        for line in _wrapped(
+            f"failed: {variant}, seed{'s' * (len(seeds) > 1)} {spans(seeds)}: {short(error, 2 * WIDTH)}"
+        )
     ]
     return told + [f"and {len(alike) - LISTED} other failures"] * (len(alike) > LISTED)
 

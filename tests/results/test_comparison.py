@@ -421,6 +421,25 @@ def test_lines_fit(case: str) -> None:
     assert max(map(len, render(AWKWARD[case]()).splitlines())) <= WIDTH
 
 
+def test_a_long_error_is_told_over_lines_and_not_cut_where_it_says_what_was_wrong() -> None:
+    comparison = drawn_from(["base", "own"], 3, {"own": [3]})
+    error = f"policy stopped in 4 of 4 intervals, first Tue 11:00: {'my_lab:mine was stopped: ' * 4}ValueError: unlucky"
+    comparison = dataclasses.replace(comparison, failures=(Failure("own", 3, error),))
+    lines = render(comparison).splitlines()
+    assert lines[-2].startswith("failed: own, seed 3: policy stopped in 4 of 4 intervals, first Tue 11:00:")
+    assert lines[-1].startswith("  ")
+    assert " ".join(f"{lines[-2]} {lines[-1].strip()}".split()).endswith(error)
+    listed = [line for line in markdown(comparison).splitlines() if line.startswith("- ")]
+    assert listed[-1] == f"- {lines[-2]}"
+
+
+def test_where_every_run_failed_nothing_is_said_of_numbers() -> None:
+    comparison = drawn_from(["base", "own"], 2, {"base": [1, 2], "own": [1, 2]})
+    lines = render(comparison).splitlines()
+    assert lines[0] == "street: 2 variants on 2 seeds (1-2), 0 of 4 runs, 4 failed"
+    assert {line.partition(" ")[0] for line in lines[1:] if line} == {"failed:"}
+
+
 def test_a_text_says_what_the_table_says() -> None:
     comparison = drawn_from(["base", "own"], 40, {"own": [3]})
     found = row(comparison, "own")
