@@ -104,8 +104,8 @@ def render(comparison: Comparison, metrics: Sequence[str] = ()) -> str:
             "worst seed: value (seed)",
             *_blocks(comparison, names, heads, _worst(rows)),
         ]
-    if comparison.failures:
-        lines += ["", *_failures(comparison)]
+    if events := _events(comparison):
+        lines += ["", *events]
     return "\n".join(lines)
 
 
@@ -149,7 +149,7 @@ def markdown(comparison: Comparison, rows: Sequence[Row] | None = None, headline
         [
             f"# {comparison.study}",
             "",
-            *(line if line.startswith(" ") else f"- {line}" for line in (*_header(comparison), *_failures(comparison))),
+            *(line if line.startswith(" ") else f"- {line}" for line in (*_header(comparison), *_events(comparison))),
             "",
             *_pipes(["variant", "runs", *heads], [names, counts, *cells]),
             "",
@@ -256,9 +256,8 @@ def _header(comparison: Comparison) -> Iterator[str]:
     count, done = len(comparison.variants) * len(comparison.seeds), len(comparison.observations)
     runs = f"{done} of {count} runs" if done < count else f"{count} runs"
     failed = f", {len(comparison.failures)} failed" if comparison.failures else ""
-    yield short(
-        f"{comparison.study}: {len(comparison.variants)} variants on {on_seeds(comparison)}, {runs}{failed}", WIDTH
-    )
+    variants = f"{len(comparison.variants)} variant{'s' * (len(comparison.variants) != 1)}"
+    yield short(f"{comparison.study}: {variants} on {on_seeds(comparison)}, {runs}{failed}", WIDTH)
     if not comparison.observations:
         return
     yield from _wrapped(_pairing(comparison))
@@ -305,19 +304,26 @@ def _without_a_value(rows: Sequence[Row], shown: set[str]) -> list[str]:
     return _wrapped(f"seeds left out for want of a value: {', '.join(parts[:LISTED])}{rest}") if parts else []
 
 
-def _failures(comparison: Comparison) -> list[str]:
-    """What failed, with equal errors of a variant in one line."""
+def _events(comparison: Comparison) -> list[str]:
+    """What failed, and what was noted of the other runs."""
+    failed = [(one.variant, one.seed, one.error) for one in comparison.failures]
+    noted = [(one.variant, one.seed, note) for one in comparison.observations for note in one.notes]
+    return [*_listed("failed", "failures", failed), *_listed("note", "notes", noted)]
+
+
+def _listed(what: str, many: str, told: Iterable[tuple[str, int, str]]) -> list[str]:
+    """What is told of runs by variant and seed, with what is equal for a variant told once."""
     alike: dict[tuple[str, str], list[int]] = {}
-    for failure in comparison.failures:
-        alike.setdefault((failure.variant, " ".join(failure.error.split())), []).append(failure.seed)
-    told = [
+    for variant, seed, text in told:
+        alike.setdefault((variant, " ".join(text.split())), []).append(seed)
+    lines = [
         line
-        for (variant, error), seeds in itertools.islice(alike.items(), LISTED)
+        for (variant, text), seeds in itertools.islice(alike.items(), LISTED)
         for line in _wrapped(
-            f"failed: {variant}, seed{'s' * (len(seeds) > 1)} {spans(seeds)}: {short(error, 2 * WIDTH)}"
+            f"{what}: {variant}, seed{'s' * (len(seeds) > 1)} {spans(seeds)}: {short(text, 2 * WIDTH)}"
         )
     ]
-    return told + [f"and {len(alike) - LISTED} other failures"] * (len(alike) > LISTED)
+    return lines + [f"and {len(alike) - LISTED} other {many}"] * (len(alike) > LISTED)
 
 
 def on_seeds(comparison: Comparison) -> str:

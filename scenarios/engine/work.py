@@ -124,7 +124,8 @@ def observe(task: Task, run: Run) -> Observation:
     try:
         values |= values_of(run, _best(task.scenario))
     except DegsimError as error:
-        notes = (f"not compared with the best plan: {error}",)
+        why = str(error).removeprefix(f"{run.path}: ")  # of a folder that nobody will find any more
+        notes = (f"not compared with the best plan: {why}",)
     return Observation(
         variant=task.variant,
         seed=task.seed,

@@ -433,6 +433,16 @@ def test_a_long_error_is_told_over_lines_and_not_cut_where_it_says_what_was_wron
     assert listed[-1] == f"- {lines[-2]}"
 
 
+def test_what_was_noted_of_runs_is_told_once_for_a_variant() -> None:
+    comparison = drawn_from(["base", "own"], 3)
+    noted = [
+        dataclasses.replace(one, notes=("no best plan",) * (one.variant == "own")) for one in comparison.observations
+    ]
+    comparison = dataclasses.replace(comparison, observations=tuple(noted))
+    assert render(comparison).splitlines()[-1] == "note: own, seeds 1-3: no best plan"
+    assert "- note: own, seeds 1-3: no best plan" in markdown(comparison).splitlines()
+
+
 def test_where_every_run_failed_nothing_is_said_of_numbers() -> None:
     comparison = drawn_from(["base", "own"], 2, {"base": [1, 2], "own": [1, 2]})
     lines = render(comparison).splitlines()

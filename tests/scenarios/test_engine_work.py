@@ -109,6 +109,12 @@ def test_a_scenario_whose_best_plan_cannot_be_had_is_measured_all_the_same(monke
     assert found.values["messages"] > 0
 
 
+def test_what_is_noted_of_a_run_names_no_folder_that_is_gone(tmp_path: Path) -> None:
+    dark = task("none", 1, "populations.house.scale=60", "feeder.described.chains.lane.km=30")
+    (note,) = Observation.from_bytes(work.perform(dark, None, tmp_path), "here").notes
+    assert note.startswith("not compared with the best plan: no power flow in 4 of 4 intervals")
+
+
 @pytest.mark.usefixtures("forgetful")
 def test_the_best_plan_of_a_seed_is_computed_once_for_all_policies_and_kept_for_the_last_few_seeds(
     monkeypatch: pytest.MonkeyPatch,
