@@ -201,7 +201,10 @@ def test_a_cluster_without_workers_or_with_others_than_ours_is_refused(
         monkeypatch.syspath_prepend(str(tmp_path))
         monkeypatch.setattr(cluster, "program", lambda: "another")
         said = refused(lambda: engine)
-        assert "the code of degsim is not the same there (bring it there as it is here)" in said
+        assert (
+            "the code of degsim is not the same there (bring it there as it is here, and start the worker again)"
+            in said
+        )
         monkeypatch.undo()
         monkeypatch.setattr(cluster, "version", lambda package: "9.9")
         assert "numpy is 2." in refused(lambda: engine)
