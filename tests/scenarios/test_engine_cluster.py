@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -165,7 +166,10 @@ def scheduler() -> Iterator[tuple[str, subprocess.Popen[str]]]:
 
 @contextmanager
 def workers(address: str, *arguments: str, cwd: Path = ROOT) -> Iterator[None]:
-    with started("worker", address, "--no-dashboard", "--local-directory", str(cwd), *arguments, cwd=cwd):
+    with (
+        tempfile.TemporaryDirectory(prefix="degsim-") as local,
+        started("worker", address, "--no-dashboard", "--local-directory", local, *arguments, cwd=cwd),
+    ):
         yield
 
 
