@@ -44,7 +44,7 @@ def policy(name: str) -> Policy:
     Raises ``ScenarioError`` for a name that is unknown or cannot be imported, and for options that do not fit.
     """
     head, colon, rest = name.partition(":")
-    if head in POLICIES or not colon or "=" in rest.partition(":")[0]:
+    if head in POLICIES or not is_outside(name):
         if head not in POLICIES:
             known = f"known: {', '.join(sorted(POLICIES))}"
             raise ScenarioError(
@@ -57,7 +57,7 @@ def policy(name: str) -> Policy:
 
 
 def _outside(name: str, module_name: str, function_name: str) -> Policy:
-    function = _imported(name, module_name, function_name)
+    function = imported(name, module_name, function_name)
     if isinstance(function, Policy):
         return function
     if not callable(function):
@@ -80,7 +80,7 @@ def metric(name: str) -> Metric:
     if not colon:
         known = "degsim list metrics names them all; module:function is one of your own"
         raise ScenarioError(name, (Fault(name, f"no such metric, did you mean {_nearest(name, METRICS)}?", known),))
-    found = _imported(name, module_name, function_name)
+    found = imported(name, module_name, function_name)
     if isinstance(found, Metric):
         return replace(found, name=name, measure=guarded(name, _as_float(found.measure), float))
     if not callable(found):
@@ -119,7 +119,14 @@ def guarded(name: str, function: Callable[P, object], expected: type[R]) -> Call
     return call
 
 
-def _imported(name: str, module_name: str, attribute: str) -> object:
+def is_outside(name: str) -> bool:
+    """Whether a name is ``module:function``, and none of the catalogue, whose options follow a colon."""
+    _, colon, rest = name.partition(":")
+    return bool(colon) and "=" not in rest.partition(":")[0]
+
+
+def imported(name: str, module_name: str, attribute: str) -> object:
+    """What a module from outside calls so.  Raises ``ScenarioError`` under ``name`` where it cannot be had."""
     try:
         return getattr(module(module_name), attribute)
     except (ImportError, AttributeError, ValueError) as error:

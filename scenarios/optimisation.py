@@ -10,8 +10,8 @@ from typing import Any, cast
 from pydantic import ConfigDict, ValidationError, create_model
 
 from agents.optimisers import OPTIMISERS, Bid, Optimise
-from scenarios.catalog import guarded, module
-from sim.errors import nearest
+from scenarios.catalog import guarded, imported
+from sim.errors import ScenarioError, nearest
 
 
 def optimiser(name: str, options: Mapping[str, Any]) -> Optimise:
@@ -27,9 +27,9 @@ def optimiser(name: str, options: Mapping[str, Any]) -> Optimise:
     if not colon:
         raise ValueError(f"no such optimiser {name}, {nearest(name, OPTIMISERS)}")
     try:
-        found = getattr(module(module_name), function_name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"{name} cannot be imported: {error}") from error
+        found = imported(name, module_name, function_name)
+    except ScenarioError as error:
+        raise ValueError(f"{name} {error.faults[0].what}") from error
     if not callable(found):
         raise ValueError(f"{name} is not a function from StoreProblem to Bid")
     return guarded(name, _with(found, options), Bid)

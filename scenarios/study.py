@@ -95,7 +95,7 @@ class Task:
         optimisers = (getattr(population, "optimiser", None) for population in self.scenario.populations)
         named = (market.policy, market.fallback, *(one.name for one in optimisers if one is not None), *self.metrics)
         file = () if feeder.described or not Path(feeder.name).is_file() else (feeder.name,)
-        return (*(name for name in dict.fromkeys(named) if _is_function(name)), *file)
+        return (*(name for name in dict.fromkeys(named) if catalog.is_outside(name)), *file)
 
     @property
     def key(self) -> str:
@@ -346,24 +346,18 @@ def _packages() -> str:
     return json.dumps(provenance())
 
 
-def _is_function(name: str) -> bool:
-    """Whether a name is ``module:function`` and none of the catalogue, which may have options behind a colon."""
-    _, colon, rest = name.partition(":")
-    return bool(colon) and "=" not in rest.partition(":")[0]
-
-
 def source_of(name: str) -> str:
     """Hash of the file behind one of ``Task.outside``; empty for a module that has none.
 
     Raises ``ImportError`` and ``OSError`` where it is not to be had here.
     """
-    file = getattr(catalog.module(name.partition(":")[0]), "__file__", None) if _is_function(name) else name
+    file = getattr(catalog.module(name.partition(":")[0]), "__file__", None) if catalog.is_outside(name) else name
     return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
 
 
 def in_use(name: str) -> str:
     """``source_of`` a module when this process first asked: of the code that it has loaded, whatever its file says by now."""
-    return _loaded(name.partition(":")[0]) if _is_function(name) else source_of(name)
+    return _loaded(name.partition(":")[0]) if catalog.is_outside(name) else source_of(name)
 
 
 @functools.cache

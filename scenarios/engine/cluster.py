@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from scenarios.engine import ATTEMPTS, Outcome
-from scenarios.engine.local import for_children, processors
+from scenarios.engine.local import asked_for, for_children
 from scenarios.engine.roster import Roster
 from scenarios.engine.work import Reply, attempt
 from scenarios.runner import MATTERS
@@ -52,11 +52,9 @@ class ClusterEngine:
     def __init__(self, address: str | None = None, workers: int | None = None, keep: Path | None = None) -> None:
         if address is not None and not re.fullmatch(r"(tcp|tls)://(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}", address):
             raise EngineError(address, (Fault(address, "is no address of a scheduler", "expected tcp://HOST:PORT"),))
-        if workers is not None and workers < 1:
-            raise EngineError("workers", f"expected at least 1, got {workers}")
+        self._workers = asked_for(workers)
         _distributed()
         self._address = address
-        self._workers = workers or processors()
         self._keep = None if keep is None else keep.resolve()
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:

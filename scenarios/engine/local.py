@@ -44,6 +44,13 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def asked_for(workers: int | None) -> int:
+    """How many workers are wanted, default one for each processor.  Raises ``EngineError`` below one."""
+    if workers is not None and workers < 1:
+        raise EngineError("workers", f"expected at least 1, got {workers}")
+    return workers or processors()
+
+
 class LocalEngine:
     """Runs tasks on this machine.
 
@@ -52,9 +59,7 @@ class LocalEngine:
     """
 
     def __init__(self, workers: int | None = None, keep: Path | None = None) -> None:
-        if workers is not None and workers < 1:
-            raise EngineError("workers", f"expected at least 1, got {workers}")
-        self.workers = workers or processors()
+        self.workers = asked_for(workers)
         self._keep = keep
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
