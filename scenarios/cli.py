@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     plot.add_argument("names", nargs="*", metavar="NAME", help="default: all; see degsim list plots")
     plot.add_argument("--interval", type=int, metavar="N")
     plot.add_argument("--format", default="png", choices=("png", "svg"))
+    _add_sequence(commands)
     directory = _command(
         commands, "directory", _directory, "answer for the keys of a run that signs, as a DeDi server over HTTP"
     )
@@ -99,6 +100,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     schema.add_argument("--out", type=Path, metavar="DIR", help="default: the scenario's schema to standard output")
     return parser
+
+
+def _add_sequence(commands: Any) -> None:
+    sequence = _command(commands, "sequence", _sequence, "show who said what to whom in a finished run")
+    sequence.add_argument("run", type=Path, metavar="RUN")
+    sequence.add_argument("--transaction", metavar="ID", help="only it and what descends from it; its first digits do")
+    sequence.add_argument(
+        "--participant", action="append", default=[], metavar="NAME", help="only what it says and hears, repeatable"
+    )
+    sequence.add_argument("--from", dest="begin", metavar="TIME", help="11:30 of the first day, or 2016-05-17T11:30")
+    sequence.add_argument("--to", dest="end", metavar="TIME", help="before this time")
+    sequence.add_argument(
+        "--all", action="store_true", help="every message, also what repeats or is said by many alike"
+    )
+    sequence.add_argument("--format", default="text", choices=("mermaid", "text"))
+    sequence.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
 
 
 def _add_compare(commands: Any) -> None:
@@ -400,6 +417,26 @@ def _bound(options: argparse.Namespace) -> int:
 
     found = bounds(options.targets, options.set)
     _out(as_json(found) if options.json else render(found))
+    return OK
+
+
+def _sequence(options: argparse.Namespace) -> int:
+    from results import sequence  # noqa: PLC0415
+    from results.run import Run  # noqa: PLC0415
+    from scenarios.exchange import write  # noqa: PLC0415
+
+    run = Run(options.run)
+    begin, end = (
+        None if text is None else sequence.second_of(run.calendar, text, option)
+        for text, option in ((options.begin, "--from"), (options.end, "--to"))
+    )
+    told = sequence.select(str(run.path), sequence.steps(run), options.transaction, options.participant, begin, end)
+    drawn = sequence.outline(told, run.kinds, options.all, options.participant)
+    text = (sequence.mermaid if options.format == "mermaid" else sequence.as_text)(run, drawn)
+    if options.out is None:
+        _out(text.removesuffix("\n"))
+    else:
+        write(options.out, text.removesuffix("\n"))
     return OK
 
 
