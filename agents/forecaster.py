@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
@@ -20,7 +21,7 @@ from sim.clock import DAY_S, Calendar
 from sim.participant import Ids, Participant, Registry
 from sim.rng import stream
 from sim.wire.core import Catalog, Descriptor, Provider, Resource
-from sim.wire.messages import SETUP_TTL_S, Alarm, Event, PublishContent, uri
+from sim.wire.messages import SETUP_TTL_S, Alarm, CatalogsContent, Event, Message, PublishContent, uri
 
 Z90 = 1.2815515655446004
 """Quantile of the standard normal distribution that 90 % of outcomes lie below."""
@@ -156,7 +157,8 @@ class Series:
 class Habits:
     """How a forecaster works: its error model, how often it publishes and how far it looks ahead, in seconds.
 
-    ahead_s: by how much a publication comes before the interval from which on it is meant to be used.
+    ahead_s: by how much a publication comes before the interval from which on it is meant to be used.  valid_s: for how long
+    a forecast holds from its issue; None for as long as it takes until the next one comes.
     """
 
     model: ErrorModel
@@ -164,6 +166,7 @@ class Habits:
     refresh_s: int
     horizon_s: int
     ahead_s: int
+    valid_s: int | None = None
 
 
 class PriceMemory:
@@ -197,7 +200,7 @@ class Forecaster(Participant):
     """Publishes a catalogue for every topic, again and again.
 
     series: what happens, by topic; a price has none.  published: prices by node that the market has published for an interval,
-    empty before it has.
+    empty before it has.  pushed: topics that are sent to their followers and not published.
     """
 
     kind = "forecaster"
@@ -217,6 +220,7 @@ class Forecaster(Participant):
         tariff: Sequence[float],
         published: Callable[[int], Mapping[str, float | None]],
         habits: Habits,
+        pushed: Mapping[Topic, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         super().__init__(registry, era, ids)
         self._seed = seed
@@ -228,6 +232,7 @@ class Forecaster(Participant):
         self._memory = PriceMemory(calendar, tariff)
         self._published = published
         self._habits = habits
+        self._pushed = pushed
         self._transaction = ids.fresh()
         self.reactions |= {"refresh": self.on_refresh, "look": self.on_look, "catalog/on_publish": lambda _: ()}
 
@@ -248,15 +253,27 @@ class Forecaster(Participant):
             yield Alarm((alarm.index + 1) * self._calendar.interval_s, "look", alarm.index + 1)
 
     def _publish(self, now_s: int, number: int) -> Iterable[Event]:
-        """One message with all topics, good until the publication of this number comes."""
+        """One message with all topics, good until the publication of this number comes; the rest goes to its followers."""
         again_s = number * self._habits.refresh_s - self._habits.ahead_s
         forecasts = ((topic, self.forecast(topic, now_s)) for topic in self._topics)
-        catalogs = tuple(self._catalog(made, topic, again_s - now_s) for topic, made in forecasts if made.values)
-        if catalogs:
-            content = PublishContent(catalogs=catalogs)
+        valid_s = self._habits.valid_s or again_s - now_s
+        catalogs = {topic: self._catalog(made, topic, valid_s) for topic, made in forecasts if made.values}
+        listed = tuple(catalog for topic, catalog in catalogs.items() if topic not in self._pushed)
+        if listed:
+            content = PublishContent(catalogs=listed)
             yield self.request("catalog/publish", self._catalogue, content, self._transaction, SETUP_TTL_S)
+        yield from self._push(catalogs)
         if number * self._habits.refresh_s < self._calendar.duration_s:
             yield Alarm(again_s, "refresh", number)
+
+    def _push(self, catalogs: Mapping[Topic, Catalog]) -> Iterable[Message]:
+        """One message to each follower, outside the catalogue."""
+        due: dict[str, list[Catalog]] = {}
+        for topic, catalog in catalogs.items():
+            for follower in self._pushed.get(topic, ()):
+                due.setdefault(follower, []).append(catalog)
+        for follower, wanted in due.items():
+            yield self.request("on_discover", follower, CatalogsContent(catalogs=tuple(wanted)), self._transaction)
 
     def forecast(self, topic: Topic, now_s: int) -> Forecast:
         """What is expected on a topic at a second, from the next interval on."""

@@ -6,7 +6,8 @@ thing is not sent everything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from msgspec import UNSET, UnsetType
@@ -16,10 +17,11 @@ from sim.clock import Calendar
 from sim.wire.bags import ENERGY, EnergyForecast, ForecastValue, Quantiles, TimeWindow
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import Catalog
-from sim.wire.messages import seconds_of
+from sim.wire.messages import CatalogsContent, Message, seconds_of
 from sim.wire.need import needed
 
 VALUES = "/message/catalogs/resources/resourceAttributes/values"
+ISSUED = "/message/catalogs/resources/resourceAttributes/issuedAt"
 
 Variable: TypeAlias = Literal["PRICE", "LOAD", "PV", "TEMPERATURE"]
 
@@ -34,6 +36,20 @@ class Topic(NamedTuple):
     def catalog_id(self) -> str:
         """The name of the catalogue that its forecast stands in."""
         return f"forecast/{self.variable}/{self.place}"
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """How forecasts reach whoever follows them.
+
+    subscribed: the catalogue tells of new ones unasked, and is asked but once for what was there before.  pushed: variables
+    that ``sources`` send to their followers themselves, and that no catalogue has.  sources: whose forecasts are believed;
+    where nobody is named, everybody's that the catalogue lists.
+    """
+
+    subscribed: bool = False
+    pushed: tuple[Variable, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 def forecast_body(forecast: Forecast, calendar: Calendar, unit: str, valid_s: int) -> EnergyForecast:
@@ -113,31 +129,83 @@ class Held(NamedTuple):
 class Outlook:
     """The forecasts that one participant follows.  topics: what it wants to know; nothing else is kept."""
 
-    def __init__(self, topics: Iterable[Topic], calendar: Calendar) -> None:
+    def __init__(self, topics: Iterable[Topic], calendar: Calendar, news: News | None = None) -> None:
         self.topics = tuple(topics)
+        self.news = news or News()
         self._calendar = calendar
         self._held: dict[str, Held] = {}
 
+    @property
+    def subscribes(self) -> bool:
+        """Whether there is anything to have the catalogue tell."""
+        return self.news.subscribed and bool(self.listed)
+
+    @property
+    def listed(self) -> tuple[Topic, ...]:
+        """The topics that the catalogue is asked about."""
+        return tuple(topic for topic in self.topics if topic.variable not in self.news.pushed)
+
     def read(self, catalogs: Iterable[Catalog], now_s: int) -> dict[str, Held]:
-        """The forecasts in these catalogues on a topic of ours, by variable, but stale ones.
+        """The forecasts in these catalogues on a topic of ours, by variable, but stale ones and those of strangers.
 
         Raises ``Refusal`` for a broken one.
         """
+        return {variable: held for variable, held in self._read(catalogs).items() if now_s < held.until_s}
+
+    def told(self, message: Message) -> dict[str, Held]:
+        """The forecasts on a topic of ours that were sent unasked, by variable.
+
+        Raises ``Refusal`` for a stale one, and for one that is sent in another's name.
+        """
+        assert isinstance(message.content, CatalogsContent)
+        found = self._read(message.content.catalogs)
+        for variable, held in found.items():
+            if held.until_s <= message.sent_s:
+                until = self._calendar.timestamp(held.until_s)
+                what = f"expected a forecast of {variable} that still holds, got one that held until {until}"
+                raise Refusal(Code.NET_TIMEOUT, ISSUED, what)
+        return found
+
+    def pushed(self, message: Message) -> dict[str, Held]:
+        """The forecasts that a source of ours has sent itself; whose it is, the signature of the message says.
+
+        Raises ``Refusal`` for anything but forecasts of the sender's own, and as ``told`` does.
+        """
+        assert isinstance(message.content, CatalogsContent)
+        for number, catalog in enumerate(message.content.catalogs):
+            where = f"/message/catalogs/{number}"
+            if message.sender not in self.news.sources or catalog.provider.id != message.sender:
+                what = f"expected forecasts of {message.sender}'s own, got some of {catalog.provider.id}"
+                raise Refusal(Code.AUT_UNAUTHORIZED_ACTION, f"{where}/provider/id", what)
+            if catalog.offers:
+                what = f"expected forecasts alone of {message.sender}, got offers"
+                raise Refusal(Code.AUT_UNAUTHORIZED_ACTION, f"{where}/offers", what)
+        return self.told(message)
+
+    def _read(self, catalogs: Iterable[Catalog]) -> dict[str, Held]:
         found = {}
         for catalog in catalogs:
+            if self.news.sources and catalog.provider.id not in self.news.sources:
+                continue
             for resource in catalog.resources or ():
                 body = resource.resourceAttributes
                 if isinstance(body, EnergyForecast) and (body.variable, body.place) in self.topics:
                     until_s = self._calendar.seconds(body.issuedAt) + seconds_of(needed(body.validFor, VALUES))
-                    held = Held(forecast_of(body, self._calendar), until_s)
-                    if now_s < until_s:
-                        found[str(body.variable)] = held
+                    found[str(body.variable)] = Held(forecast_of(body, self._calendar), until_s)
         return found
 
-    def keep(self, found: dict[str, Held]) -> list[tuple[int, int]]:
-        """Take what was read in the place of what was held; number of each topic, and the second at which it is stale."""
-        self._held |= found
-        return [(k, found[t.variable].until_s) for k, t in enumerate(self.topics) if t.variable in found]
+    def keep(self, found: Mapping[str, Held]) -> list[tuple[int, int]]:
+        """Take what was read in the place of what was held, unless that was issued later.
+
+        Returns the number of each topic to be asked about again, and the second at which it is stale.
+        """
+        for variable, new in found.items():
+            held = self._held.get(variable)
+            if held is None or held.forecast.issued_s <= new.forecast.issued_s:
+                self._held[variable] = new
+        if self.news.subscribed:
+            return []
+        return [(k, found[t.variable].until_s) for k, t in enumerate(self.listed) if t.variable in found]
 
     def forecast(self, variable: Variable, now_s: int) -> Forecast | None:
         """What is held about a variable at this second; None where nothing is, or what is held has become stale."""

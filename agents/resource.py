@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 from msgspec import UNSET, UnsetType
 
 from agents.award import Award, award_in
-from agents.outlook import Outlook, Topic
+from agents.outlook import News, Outlook, Topic
 from agents.passbook import Passbook
 from sim.clock import Calendar, Interval
 from sim.curves import OfferCurve, clip
@@ -46,6 +46,7 @@ from sim.wire.core import (
     ContractStatus,
     Quantity,
     SearchIntent,
+    SubscriptionRequest,
 )
 from sim.wire.core import Offer as WireOffer
 from sim.wire.messages import (
@@ -56,6 +57,7 @@ from sim.wire.messages import (
     DiscoverContent,
     Event,
     Message,
+    SubscribeContent,
     seconds_of,
 )
 from sim.wire.need import ATTRIBUTES, energy_contract, needed
@@ -85,7 +87,8 @@ class Place:
 class Seat:
     """What every resource is given: its address, its identifiers, its place, the calendar, and its device if it has one.
 
-    signatory: its hand for settlements; None for one that signs nothing.  topics: forecasts that it follows.
+    signatory: its hand for settlements; None for one that signs nothing.  topics: forecasts that it follows.  news: how these
+    reach it.
     """
 
     registry: Registry
@@ -96,6 +99,7 @@ class Seat:
     device: Device | None = None
     signatory: Signatory | None = None
     topics: tuple[Topic, ...] = ()
+    news: News = News()  # noqa: RUF009  it is frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,7 @@ class Resource(Participant):
             self.device.command(self.safe_kw)
         self.tariffs: dict[str, tuple[float, ...]] = {}
         """Tariff prices per kWh by local minute of the day, under IMPORT and EXPORT."""
-        self.outlook = Outlook(seat.topics, seat.calendar)
+        self.outlook = Outlook(seat.topics, seat.calendar, seat.news)
         """Forecasts, as far as any are published; without one a kind falls back on persistence."""
         self.terms: Terms | None = None
         self.charges = Charges()
@@ -170,6 +174,7 @@ class Resource(Participant):
         """What each gate gave, by interval."""
         self.reactions |= {
             "on_discover": self.on_discover,
+            "catalog/on_subscription": lambda _: (),
             "ask": self.on_ask,
             "on_init": self.on_init,
             "commit": self.on_commit,
@@ -214,12 +219,19 @@ class Resource(Participant):
         """Ask the catalogue for tariffs and forecasts, and the host for its offer."""
         yield self._question(self.place.catalogue, "Tariff")
         yield self._question(self.place.host, "EnergyOffer")
-        for topic in self.outlook.topics:
+        if self.outlook.subscribes:
+            yield self._subscription()
+        for topic in self.outlook.listed:
             yield self._question(self.place.catalogue, topic.catalog_id)
 
     def on_ask(self, alarm: Alarm) -> Iterable[Event]:
         """A forecast has become stale: ask for the next."""
-        return (self._question(self.place.catalogue, self.outlook.topics[alarm.index].catalog_id),)
+        return (self._question(self.place.catalogue, self.outlook.listed[alarm.index].catalog_id),)
+
+    def _subscription(self) -> Message:
+        wanted = SubscriptionRequest(networkIds=(), schemaTypes=("EnergyForecast",))
+        content = SubscribeContent(subscription=wanted)
+        return self.request("catalog/subscription", self.place.catalogue, content, self._transaction, SETUP_TTL_S)
 
     def _question(self, recipient: str, text: str) -> Message:
         content = DiscoverContent(intent=SearchIntent(textSearch=text))
@@ -228,13 +240,19 @@ class Resource(Participant):
     def on_discover(self, message: Message) -> Iterable[Event]:
         """Remember tariffs and forecasts; apply for the open role that fits."""
         assert isinstance(message.content, CatalogsContent)
+        if message.sender in self.outlook.news.sources:
+            self.outlook.keep(self.outlook.pushed(message))
+            return ()
         if message.sender not in (self.place.host, self.place.catalogue):
             what = f"expected offers of {self.place.host} or {self.place.catalogue}, got some of {message.sender}"
             raise Refusal(Code.AUT_UNAUTHORIZED_ACTION, "/context/bppId", what)
         offers = [o for catalog in message.content.catalogs for o in (catalog.offers or ())]
         tariffs = _tariffs_in(offers)
         terms = None if self.terms is not None else self._terms_in(offers)
-        forecasts = self.outlook.read(message.content.catalogs, message.sent_s)
+        unasked = message.request_digest is None
+        forecasts = (
+            self.outlook.told(message) if unasked else self.outlook.read(message.content.catalogs, message.sent_s)
+        )
         self.tariffs |= tariffs
         if tariffs:
             self.on_tariffs()

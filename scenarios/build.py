@@ -22,7 +22,7 @@ from agents.market import Market
 from agents.member import OpenRole
 from agents.membership import Gate, Membership
 from agents.meter import MeterOperator
-from agents.outlook import Topic
+from agents.outlook import News, Topic
 from agents.resource import Place, Resource, Seat
 from agents.retailer import Retailer
 from agents.rounds import Clear, Rules, Stage, clear_and_certify
@@ -181,7 +181,12 @@ class _Builder:
             self._add(aggregator, 20)
         topics = tuple(dict.fromkeys(topic for resource in resources for topic in resource.outlook.topics))
         if self._scenario.forecasts is not None and topics:
-            self._add(self._forecaster(self._scenario.forecasts, topics, market), 30)
+            followers = {
+                topic: [resource.era for resource in resources if topic in resource.outlook.topics]
+                for topic in topics
+                if topic.variable in self._scenario.forecasts.pushed
+            }
+            self._add(self._forecaster(self._scenario.forecasts, topics, followers, market), 30)
         for resource in resources:
             self._add(resource, 60)
         return Built(
@@ -217,8 +222,11 @@ class _Builder:
         bus, seed = settler.site.bus, self._scenario.seed
         phase = phase_of(settler.population, settler.era, self._feeder.phases, self._feeder.phase_at(bus), seed)
         spot = Spot(settler.era, settler.number, settler.column, bus, place, phase)
-        forecast = () if self._scenario.forecasts is None else self._scenario.forecasts.variables
-        ground = Ground(self._world, self._calendar, self._weather, self._scenario.seed, self._world.key_of, forecast)
+        spec = self._scenario.forecasts
+        variables, news = ((), News()) if spec is None else (spec.variables, _news(spec))
+        ground = Ground(
+            self._world, self._calendar, self._weather, self._scenario.seed, self._world.key_of, variables, news
+        )
         return KINDS[settler.population.kind].build(settler.population, spot, ground)
 
     def _connections(self, resources: list[Resource]) -> dict[str, Connection]:
@@ -384,7 +392,9 @@ class _Builder:
             solve=self._solve,
         )
 
-    def _forecaster(self, spec: ForecastsSpec, topics: tuple[Topic, ...], market: Market) -> Forecaster:
+    def _forecaster(
+        self, spec: ForecastsSpec, topics: tuple[Topic, ...], pushed: Mapping[Topic, Sequence[str]], market: Market
+    ) -> Forecaster:
         """The weather service: the only one who is told what will happen."""
         truth = Truth(self._scenario, self._calendar, spec.horizon_h * 3600)
 
@@ -412,7 +422,9 @@ class _Builder:
                 refresh_s=spec.refresh_h * 3600,
                 horizon_s=spec.horizon_h * 3600,
                 ahead_s=self._scenario.market.confirm_s + AGGREGATOR_AHEAD_S + FORECAST_AHEAD_S,
+                valid_s=None if spec.valid_h is None else round(spec.valid_h * 3600),
             ),
+            pushed=pushed,
         )
 
     def _utility(self, connections: Mapping[str, Connection], inspector: Inspector | None) -> Utility:
@@ -455,6 +467,11 @@ class _Builder:
             own_tariffs=self._tariffs,
             capacity_kw=capacity_kw,
         )
+
+
+def _news(spec: ForecastsSpec) -> News:
+    """How a scenario's forecasts reach those who follow them."""
+    return News(spec.by == "SUBSCRIPTION", spec.pushed, (FORECASTER,) if spec.pushed else ())
 
 
 def calendar_of(scenario: Scenario) -> Calendar:

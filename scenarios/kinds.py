@@ -15,7 +15,7 @@ from agents.ev import EV
 from agents.flexible_load import FlexibleLoad
 from agents.heat_pump import HeatPump
 from agents.household import Household
-from agents.outlook import Topic, Variable
+from agents.outlook import News, Topic, Variable
 from agents.resource import Place, Resource, Seat
 from agents.solar import Solar
 from agents.twins.battery import BatteryTwin
@@ -79,6 +79,7 @@ class Ground:
     """What all participants of a run share.
 
     key_of: the keys by address with which they sign settlements.  forecast: variables that somebody publishes forecasts of.
+    news: how these forecasts reach whoever follows them.
     """
 
     registry: Registry
@@ -87,13 +88,14 @@ class Ground:
     seed: int
     key_of: Callable[[str], Key]
     forecast: tuple[Variable, ...] = ()
+    news: News = News()  # noqa: RUF009  it is frozen
 
     def seat(self, spot: Spot, twin: Twin, *topics: Topic) -> Seat:
         """What the participant at this spot is given, with a device of this kind; topics that it could use forecasts of."""
         device = Device(spot.era, spot.bus, spot.place.node, twin, spot.phase)
         ids, signatory = Ids(self.seed, spot.era), Signatory(spot.era, self.key_of)
         followed = tuple(topic for topic in topics if topic.variable in self.forecast)
-        return Seat(self.registry, spot.era, ids, spot.place, self.calendar, device, signatory, followed)
+        return Seat(self.registry, spot.era, ids, spot.place, self.calendar, device, signatory, followed, self.news)
 
 
 def draw(value: float | Normal | Lognormal | Uniform, rng: np.random.Generator) -> float:

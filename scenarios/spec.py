@@ -368,7 +368,10 @@ class ForecastsSpec(Model):
     """A forecaster that publishes in the catalogue; bidders that can use what it says ask for it.
 
     model: a name from ``degsim list forecasts``.  sd, correlation, bias: of its error, as ``agents.forecaster.Accuracy`` says.
-    A forecast is made anew every refresh_h and looks horizon_h ahead.
+    A forecast is made anew every refresh_h and looks horizon_h ahead.  by: whether bidders ask the catalogue again when what
+    they know is stale, or have it tell them.  pushed: variables of which they are told by the forecaster itself, outside the
+    catalogue, in messages that are believed for their signature.  valid_h: for how long a forecast holds; default until the
+    next one comes.
     """
 
     variables: Annotated[tuple[Variable, ...], Field(min_length=1)] = ("PV", "LOAD", "TEMPERATURE", "PRICE")
@@ -378,9 +381,20 @@ class ForecastsSpec(Model):
     bias: Annotated[float, Field(gt=-1, le=1000)] = 0.0
     refresh_h: Annotated[int, Field(ge=1)] = 6
     horizon_h: Annotated[int, Field(ge=1, le=168)] = 24
+    by: Literal["DISCOVER", "SUBSCRIPTION"] = unless("DISCOVER")
+    pushed: tuple[Variable, ...] = unless(())
+    valid_h: Positive | None = unless(None)
 
     @model_validator(mode="after")
     def _known(self) -> Self:
+        strangers = [variable for variable in self.pushed if variable not in self.variables]
+        if strangers:
+            raise ValueError(f"pushed: {', '.join(strangers)} is none of the variables that are forecast")
+        if self.by == "DISCOVER" and self.valid_h is not None and self.valid_h < self.refresh_h:
+            raise ValueError(
+                f"valid_h: who asks after {self.valid_h:g} h would ask before the next forecast comes, after"
+                f" {self.refresh_h} h; let them be told (by: SUBSCRIPTION)"
+            )
         if self.model not in ERROR_MODELS:
             raise ValueError(f"model: no error model {self.model}, {nearest(self.model, ERROR_MODELS)}")
         if self.horizon_h < self.refresh_h:
@@ -433,6 +447,8 @@ class Scenario(Model):
     def _consistent(self) -> Self:
         if 1440 % self.interval_min:
             raise ValueError(f"interval_min: {self.interval_min} minutes do not divide a day of 1440")
+        if self.forecasts is not None and self.forecasts.pushed and not self.wire.sign:
+            raise ValueError("forecasts.pushed: what no catalogue lists is believed for its signature; needs wire.sign")
         if self.duration_h * 60 % self.interval_min:
             raise ValueError(
                 f"duration_h: {self.duration_h} h are no whole number of {self.interval_min}-minute intervals"

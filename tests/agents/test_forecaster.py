@@ -208,7 +208,8 @@ def answer(*bodies: EnergyForecast, at_s: int = 500) -> Message:
         )
         for one in bodies
     )
-    return Message("on_discover", "catalogue", "x", "t", "m", CatalogsContent(catalogs=catalogs), sent_s=at_s)
+    content = CatalogsContent(catalogs=catalogs)
+    return Message("on_discover", "catalogue", "x", "t", "m", content, sent_s=at_s, request_digest="of the question")
 
 
 def household(*topics: Topic) -> Household:
