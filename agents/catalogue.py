@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from msgspec import UNSET
@@ -25,6 +25,7 @@ from sim.wire.messages import (
     SubscribedContent,
 )
 from sim.wire.need import needed
+from sim.wire.search import Asker, bag_types, found, visible
 
 EVERYTHING = "*"
 """A schema type that every catalogue has."""
@@ -48,20 +49,25 @@ class Follower:
     types: frozenset[str]
 
 
-def bag_types(catalog: Catalog) -> frozenset[str]:
-    """The ``@type`` of every energy bag in a catalogue."""
-    bags = [r.resourceAttributes for r in catalog.resources or ()] + [o.offerAttributes for o in catalog.offers or ()]
-    return frozenset(type(bag).__name__ for bag in bags)
-
-
 class Catalogue(Participant):
-    """Keeps every edition of every catalogue by its id, in order of first publication."""
+    """Keeps every edition of every catalogue by its id, in order of first publication.
+
+    roles: of those it knows, for offers that are open to a role.
+    """
 
     kind = "catalogue"
 
-    def __init__(self, registry: Registry, era: str, ids: Ids, calendar: Calendar) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        era: str,
+        ids: Ids,
+        calendar: Calendar,
+        roles: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
         super().__init__(registry, era, ids)
         self._calendar = calendar
+        self._roles = roles or {}
         self._editions: dict[str, list[Edition]] = {}
         self._followers: dict[tuple[str, str], Follower] = {}
         self.reactions |= {
@@ -83,7 +89,9 @@ class Catalogue(Participant):
 
     def _news(self, catalogs: tuple[Catalog, ...]) -> Iterable[Message]:
         for follower in self._followers.values():
-            wanted = tuple(c for c in catalogs if _interests(follower.networks, follower.types, c))
+            asker = Asker(follower.era, follower.networks, frozenset(self._roles.get(follower.era, ())))
+            open_to = [shown for c in catalogs if (shown := visible(c, asker)) is not None]
+            wanted = tuple(c for c in open_to if _interests(follower.networks, follower.types, c))
             if wanted:
                 ids = (follower.transaction_id, self.ids.fresh())
                 yield Message("on_discover", self.era, follower.era, *ids, CatalogsContent(catalogs=wanted))
@@ -114,14 +122,15 @@ class Catalogue(Participant):
         pull = message.content
         filters = pull.filters or CatalogFilters()
         networks, types = frozenset(filters.networkIds or ()), frozenset(filters.schemaTypes or (EVERYTHING,))
+        asker = self._asker(message)
         chosen = [
-            edition
+            shown
             for name, editions in self._editions.items()
             if not pull.catalogIds or name in pull.catalogIds
             for edition in (self._within(pull, editions) if pull.mode == "INCREMENTAL" else editions[-1:])
-            if _interests(networks, types, edition.catalog)
+            if (shown := visible(edition.catalog, asker)) is not None and _interests(networks, types, shown)
         ]
-        catalogs = tuple(edition.catalog for edition in chosen)[: pull.limit or None]
+        catalogs = tuple(chosen)[: pull.limit or None]
         return (self.answer(message, PulledContent(catalogs=catalogs), SETUP_TTL_S),)
 
     def _within(self, pull: PullContent, editions: list[Edition]) -> Iterable[Edition]:
@@ -130,12 +139,15 @@ class Catalogue(Participant):
         return (edition for edition in editions if first_s <= edition.at_s <= last_s)
 
     def on_discover(self, message: Message) -> Iterable[Event]:
-        """Every catalogue with a bag of the type asked for, or the one of that name."""
+        """What the intent selects of the latest editions, at the second in which it was sent (``sim.wire.search``)."""
         assert isinstance(message.content, DiscoverContent)
-        text = needed(message.content.intent.textSearch, "/message/intent/textSearch")
         latest = (editions[-1].catalog for editions in self._editions.values())
-        found = tuple(catalog for catalog in latest if text == catalog.id or text in bag_types(catalog))
-        return (self.answer(message, CatalogsContent(catalogs=found)),)
+        at = self._calendar.local(message.sent_s)
+        answer = found(latest, message.content.intent, self._asker(message), at)
+        return (self.answer(message, CatalogsContent(catalogs=answer)),)
+
+    def _asker(self, message: Message) -> Asker:
+        return Asker.of(message, self._roles.get(message.sender, ()))
 
 
 def _interests(networks: frozenset[str], types: frozenset[str], catalog: Catalog) -> bool:
