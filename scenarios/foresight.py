@@ -19,6 +19,7 @@ from agents.twins.battery import BatteryTwin
 from agents.twins.ev import EVTwin
 from agents.twins.load import LoadTwin
 from agents.twins.solar import SolarTwin
+from agents.twins.stated import StatedTwin
 from agents.twins.task import HouseholdTwin, Task
 from agents.twins.thermal import ThermalTwin
 from scenarios import money
@@ -31,10 +32,11 @@ from scenarios.populations import (
     HouseholdSpec,
     PopulationSpec,
     SolarSpec,
+    StatedSpec,
 )
 from scenarios.spec import Scenario
 from sim.clock import Calendar
-from sim.curves import Floats
+from sim.curves import Floats, Point
 from sim.market.horizon import LOST, Flow, Horizon, Store
 from sim.market.problem import Limit
 from sim.tariff import prices_by_minute
@@ -168,6 +170,41 @@ def _given_up(spec: FlexibleLoadSpec) -> Iterator[tuple[float, float]]:
             )
 
 
+def _stated(_: StatedTwin, spec: StatedSpec, truth: Truth) -> Iterator[Flow]:
+    """What the curve would give up, or run for, from which price on; what it runs at any price it has to."""
+    present, nothing, curve = _hours(spec.minutes, truth.calendar), truth.series(0.0), spec.curve()
+    must, last = present * max(curve.min_kw, 0.0), present * min(curve.max_kw, 0.0)
+    if must.any():
+        yield Flow(truth.era, truth.node, must, must, nothing, SUN, 0.0, truth.trader)
+    if last.any():
+        lost = truth.series(truth.lost_per_kwh)
+        yield Flow(truth.era, truth.node, last, nothing, lost, LOST, last, truth.trader)
+    for price, before, after in _slices(curve.points()):
+        drawn, given = present * (min(after, 0.0) - min(before, 0.0)), present * (max(after, 0.0) - max(before, 0.0))
+        worth = truth.series(price)
+        if drawn.any():
+            yield Flow(truth.era, truth.node, -drawn, nothing, worth, GIVEN_UP, -drawn, truth.trader)
+        if given.any():
+            yield Flow(truth.era, truth.node, nothing, given, worth, SUN, 0.0, truth.trader)
+
+
+def _slices(points: Sequence[Point]) -> Iterator[tuple[float, float, float]]:
+    """A curve as steps: price, and power before and after it; a straight line is as many as ``SLICES``."""
+    for (low, before), (high, after) in pairwise(points):
+        count = 1 if low == high else SLICES
+        for number in range(count):
+            part = (after - before) / count
+            yield low + (high - low) * (number + 0.5) / count, before + part * number, before + part * (number + 1)
+
+
+def _hours(minutes: tuple[int, int], calendar: Calendar) -> Floats:
+    """By interval, 1 where it begins within these minutes of the day, and else 0."""
+    start, end = minutes
+    begins = np.array([calendar.minute_of_day(k * calendar.interval_s) for k in range(calendar.count)])
+    within = (begins >= start) & (begins < end) if start < end else (begins >= start) | (begins < end)
+    return within.astype(float)
+
+
 def _solar(twin: SolarTwin, spec: SolarSpec, truth: Truth) -> Iterator[Flow]:
     """A subsidy moves money and makes nothing cheaper."""
     sun = np.array([twin.sun_kw(k) for k in range(truth.calendar.count)])
@@ -281,5 +318,6 @@ TRUTHS: Mapping[type[PopulationSpec], Callable[[Any, Any, Truth], Iterator[Flow 
     BatterySpec: _battery,
     EVSpec: _ev,
     HeatPumpSpec: _heat_pump,
+    StatedSpec: _stated,
 }
 """What will be, by kind of population."""

@@ -18,11 +18,13 @@ from agents.household import Household
 from agents.outlook import News, Topic, Variable
 from agents.resource import Place, Resource, Seat
 from agents.solar import Solar
+from agents.stated import STATED
 from agents.twins.battery import BatteryTwin
 from agents.twins.ev import EVTwin, Session
 from agents.twins.inverter import OVERSIZE, Inverter
 from agents.twins.load import LoadTwin
 from agents.twins.solar import SolarTwin
+from agents.twins.stated import StatedTwin
 from agents.twins.task import HouseholdTwin, Task
 from agents.twins.thermal import Building, ThermalTwin
 from scenarios.populations import (
@@ -36,6 +38,7 @@ from scenarios.populations import (
     Normal,
     PopulationSpec,
     SolarSpec,
+    StatedSpec,
     Uniform,
 )
 from scenarios.weather import AIR, Weather, customer, sky
@@ -290,6 +293,13 @@ def flexible_load(spec: FlexibleLoadSpec, spot: Spot, ground: Ground) -> Resourc
     )
 
 
+def stated(spec: StatedSpec, spot: Spot, ground: Ground) -> Resource:
+    """A participant by its curve, whose device follows within the curve's range."""
+    curve = spec.curve()
+    seat = ground.seat(spot, StatedTwin(curve.min_kw, curve.max_kw))
+    return STATED[spec.resource_type](seat, curve=curve, min_run_kw=spec.min_run_kw, minutes=spec.minutes)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of participant that a population can have."""
@@ -309,5 +319,6 @@ KINDS: Mapping[str, Kind] = {
         Kind("heat_pump", HeatPumpSpec, heat_pump, "building that stores heat or cold within a comfort band"),
         Kind("flexible_load", FlexibleLoadSpec, flexible_load, "measured profile that gives way where power is dear"),
         Kind("ev", EVSpec, ev, "electric car with a deadline, that may give back"),
+        Kind("stated", StatedSpec, stated, "any device by its offer curve, as given"),
     )
 }

@@ -11,8 +11,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from agents.optimisers import Optimise
 from agents.twins.inverter import CURVES, Curve, curve_fault
 from agents.twins.thermal import LEAST_HOURS
-from scenarios.fields import Finite, Model, Name, NonNegative, Positive, Share, unless
+from scenarios.fields import Finite, Model, Name, NonNegative, Positive, Share, TimeOfDay, unless
 from scenarios.optimisation import optimiser
+from sim.curves import OfferCurve
+from sim.errors import CurveError
 
 LEAST_KEPT = 1e-3
 """A truncated distribution that keeps less than this share of its draws is a mistake, and slow."""
@@ -386,6 +388,42 @@ class FlexibleLoadSpec(PopulationSpec):
         return self
 
 
+class StatedSpec(PopulationSpec):
+    """Participants whose offer curve is given: [price per kWh, kW] points, + into the grid, that ascend in both.
+
+    resource_type: what they say that they operate.  interpolation: between two points power follows a straight line, or
+    (STEP) is whichever of its range is nearest to zero.  A single point is a power at any price.  min_run_kw: what they cannot
+    run below, unless they rest.  from, to: local times of day within which intervals begin that they offer for.
+    """
+
+    kind: Literal["stated"]
+    resource_type: Literal["LOAD", "SOLAR", "BATTERY", "EV"]
+    points: Annotated[tuple[tuple[Finite, Finite], ...], Field(min_length=1)]
+    interpolation: Literal["LINEAR", "STEP"] = "LINEAR"
+    min_run_kw: NonNegative = 0.0
+    start: TimeOfDay = Field("00:00", alias="from")
+    end: TimeOfDay = Field("24:00", alias="to")
+
+    @model_validator(mode="after")
+    def _a_curve(self) -> Self:
+        try:
+            self.curve()
+        except CurveError as error:
+            raise ValueError("; ".join(f"points: {fault.what}" for fault in error.faults)) from None
+        return self
+
+    def curve(self) -> OfferCurve:
+        """The curve that the points mean."""
+        return OfferCurve.of(self.points, step=self.interpolation == "STEP", who=self.name or self.kind)
+
+    @property
+    def minutes(self) -> tuple[int, int]:
+        """The times of day, in minutes."""
+        start, end = (int(hours) * 60 + int(rest) for hours, rest in (t.split(":") for t in (self.start, self.end)))
+        return start, end
+
+
 Population = Annotated[
-    HouseholdSpec | SolarSpec | BatterySpec | EVSpec | HeatPumpSpec | FlexibleLoadSpec, Field(discriminator="kind")
+    HouseholdSpec | SolarSpec | BatterySpec | EVSpec | HeatPumpSpec | FlexibleLoadSpec | StatedSpec,
+    Field(discriminator="kind"),
 ]

@@ -24,13 +24,15 @@ from tests.conftest import STREET, TWO_HOURS
 
 
 @pytest.fixture(scope="module")
-def built() -> Built:
-    flexible = STREET.parent / "flexible-street.yaml"
-    return build(read(flexible, ["duration_h=3", "start=2016-12-06T12:00:00"]), io.BytesIO(), Stopwatch())
+def worlds() -> list[Built]:
+    flexible = read(STREET.parent / "flexible-street.yaml", ["duration_h=3", "start=2016-12-06T12:00:00"])
+    neighbours = read(STREET.parent / "use_cases" / "peer-to-peer-market.yaml")
+    return [build(scenario, io.BytesIO(), Stopwatch()) for scenario in (flexible, neighbours)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_agent_of_every_kind_offers_a_curve_within_its_rating(kind: str, built: Built) -> None:
+def test_an_agent_of_every_kind_offers_a_curve_within_its_rating(kind: str, worlds: list[Built]) -> None:
+    built = _with(kind, worlds)
     agents = [r for r in built.resources if r.kind == kind and r.device is not None]
     assert agents
     interval = built.world.calendar.interval(1)
@@ -49,8 +51,14 @@ def test_an_agent_of_every_kind_offers_a_curve_within_its_rating(kind: str, buil
         assert offer.curve.min_kw - 1e-9 <= offer.uncoordinated_kw <= offer.curve.max_kw + 1e-9
 
 
+def _with(kind: str, worlds: list[Built]) -> Built:
+    """The first world in which somebody of this kind lives."""
+    return next(built for built in worlds if any(resource.kind == kind for resource in built.resources))
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_device_of_every_kind_obeys_within_its_rating(kind: str, built: Built) -> None:
+def test_a_device_of_every_kind_obeys_within_its_rating(kind: str, worlds: list[Built]) -> None:
+    built = _with(kind, worlds)
     for agent in (r for r in built.resources if r.kind == kind and r.device is not None):
         twin = agent.device.twin  # type: ignore[union-attr]
         interval = built.world.calendar.interval(2)

@@ -1,0 +1,104 @@
+"""Runs of the use cases that need a market, and what was said in them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.market import Market
+from results.run import Run
+from scenarios.build import Built, build
+from scenarios.reader import read
+from scenarios.runner import execute
+from scenarios.timing import Stopwatch
+
+USE_CASES = Path(__file__).parents[2] / "scenarios" / "use_cases"
+
+Cases = Callable[..., Run]
+
+
+def cases(name: str, factory: pytest.TempPathFactory) -> Cases:
+    """Runs a use case with overrides, each set of them once."""
+    known: dict[tuple[str, ...], Run] = {}
+
+    def run(*overrides: str) -> Run:
+        if overrides not in known:
+            folder = factory.mktemp(name) / "run"
+            known[overrides] = Run(execute(read(USE_CASES / f"{name}.yaml", overrides), folder))
+        return known[overrides]
+
+    return run
+
+
+def said(run: Run, action: str, sender: str | None = None, recipient: str | None = None) -> list[dict[str, Any]]:
+    """The bodies of the messages of one kind, in order, of one sender and to one recipient if they are named."""
+    found = []
+    for record in run.messages():
+        context = record["body"]["context"]
+        ends = [context["bapId"], context["bppId"]]
+        asking = not action.rpartition("/")[2].startswith("on_")
+        from_, to = ends if asking else ends[::-1]
+        if context["action"] == action and sender in (None, from_) and recipient in (None, to):
+            found.append(record["body"])
+    return found
+
+
+def actions(run: Run) -> set[str]:
+    """Every action that occurred."""
+    return {record["body"]["context"]["action"] for record in run.messages()}
+
+
+def balance(run: Run, era: str, *terms: str) -> Decimal:
+    """What a party received less what it paid, under these terms or all."""
+    rows = run.postings[run.postings.term.isin(terms)] if terms else run.postings
+    return Decimal(rows[rows.payee == era].amount.sum()) - Decimal(rows[rows.payer == era].amount.sum())
+
+
+def balances(run: Run) -> dict[str, Decimal]:
+    """The balance of everybody who paid or received anything."""
+    parties = sorted({*run.postings.payer, *run.postings.payee})
+    return {era: balance(run, era) for era in parties}
+
+
+def price(run: Run, node: str = "grid") -> list[float]:
+    """The prices of a node, by interval; NaN where there was none."""
+    return list(run.prices[run.prices.node == node].sort_values("interval").price_per_kwh)
+
+
+def cleared(run: Run, era: str) -> list[float]:
+    """What was cleared for somebody, by interval."""
+    rows = run.setpoints[run.setpoints.era == era].sort_values("interval")
+    return list(rows.setpoint_kw)
+
+
+class Live:
+    """A use case that is built and then lived through step by step."""
+
+    def __init__(self, name: str, *overrides: str) -> None:
+        self.sink = io.BytesIO()
+        self.built: Built = build(read(USE_CASES / f"{name}.yaml", overrides), self.sink, Stopwatch())
+
+    @property
+    def market(self) -> Market:
+        return self.built.market
+
+    def agent(self, era: str) -> Any:
+        """A participant by its address."""
+        return next(agent for agent in self.built.world.agents if agent.era == era)
+
+    def until(self, second: int) -> None:
+        """Everything up to this second."""
+        self.built.world._clock.run(until=second)
+
+    def to_the_end(self) -> None:
+        """The whole run."""
+        self.built.world.run(lambda interval, flow: None)
+
+    def ledger(self, *eras: str) -> Iterator[Any]:
+        """Postings between or with these, or all."""
+        return (p for p in self.built.world.ledger if not eras or p.payer in eras or p.payee in eras)
