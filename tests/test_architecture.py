@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,8 +89,41 @@ def test_a_participant_never_looks_into_the_registry() -> None:
     assert found == []
 
 
-def test_no_code_branches_on_a_use_case() -> None:
-    found = [str(path) for path, _ in sources(*FOLDERS) if "use_case" in path.read_text(encoding="utf-8")]
+HOMONYMS = {"peer-to-peer": "a clearing policy", "forecasts": "a key of scenarios, and a list"}
+"""Scenarios of the library whose names mean something else as well; with these nothing may be compared."""
+
+
+def test_no_code_speaks_of_use_cases() -> None:
+    spoken = re.compile(r"use[ _-]?cases?\b", re.IGNORECASE)
+    found = [
+        f"{path.relative_to(ROOT)}: {word[0]}"
+        for path, _ in sources(*FOLDERS)
+        for word in spoken.finditer(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+def test_no_code_knows_a_scenario_of_the_library_by_its_name() -> None:
+    names = {path.stem for path in (ROOT / "scenarios" / "use_cases").glob("*.yaml")}
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.value}"
+        for path, tree in sources(*FOLDERS)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if node.value.removesuffix(".yaml") in names - set(HOMONYMS)
+    ]
+    assert found == []
+
+
+def test_nothing_is_compared_with_the_name_of_a_scenario_of_the_library() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {part.value}"
+        for path, tree in sources(*FOLDERS)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare | ast.MatchValue)
+        for part in ast.walk(node)
+        if isinstance(part, ast.Constant) and part.value in HOMONYMS
+    ]
     assert found == []
 
 

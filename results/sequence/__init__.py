@@ -6,9 +6,9 @@ them down.  What a label says is chosen by ``results.sequence.fields``, from the
 
 from __future__ import annotations
 
-from results.sequence.fields import brief, value_at
+from results.sequence.fields import brief, found_at, value_at
 from results.sequence.mermaid import mermaid
-from results.sequence.outline import Arrow, Loop, Outline, outline
+from results.sequence.outline import Arrow, Loop, Outline, outline, repeated
 from results.sequence.plain import as_text
 from results.sequence.steps import Step, second_of, select, steps
 
@@ -19,8 +19,10 @@ __all__ = [
     "Step",
     "as_text",
     "brief",
+    "found_at",
     "mermaid",
     "outline",
+    "repeated",
     "second_of",
     "select",
     "steps",

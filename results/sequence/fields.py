@@ -103,13 +103,13 @@ def brief(action: str, content: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     found: dict[str, Any] = {}
     for path in ACTION_FIELDS.get(action, ()):
-        found.update(_matches(content, path.split("."), ""))
+        found.update(found_at(content, path))
     for place, kind, bag in _bags(content, ""):
         for path in BAG_FIELDS.get(kind, ()):
-            found.update(_matches(bag, path.split("."), place))
+            found.update(found_at(bag, path, place))
     finer = any(path.endswith("contractAttributes.status") for path in found)
     for path in _CONTRACT[1 if finer else 0 :]:
-        found.update(_matches(content, path.split("."), ""))
+        found.update(found_at(content, path))
     return found
 
 
@@ -125,8 +125,12 @@ def value_at(document: Any, path: str) -> Any:
     return document
 
 
+def found_at(document: Any, path: str, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Every plain value that a dotted path with ``*`` leads to, by its own dotted path, which begins with ``place``."""
+    yield from _matches(document, path.split("."), place)
+
+
 def _matches(document: Any, path: list[str], place: str) -> Iterator[tuple[str, Any]]:
-    """Every plain value that a path with ``*`` leads to, by its place."""
     if not path:
         if not isinstance(document, dict | list) and document is not None:
             yield place, document

@@ -87,7 +87,7 @@ class Clock:
         """The clock of a run."""
         return cls(run.calendar)
 
-    def time(self, second: int) -> str:
+    def local(self, second: int) -> str:
         """Local time of day, with the day of the week in a run longer than a day."""
         return f"{self._calendar.local(second):{'%a %H:%M:%S' if self._days else '%H:%M:%S'}}"
 
@@ -103,7 +103,7 @@ class Clock:
     def note(self, arrow: Arrow) -> str:
         """When an arrow happens; inside a loop, when first and when last."""
         first, last = arrow.starts[0], arrow.starts[-1]
-        return self.time(first) if first == last else f"{self.time(first)} … {self.time(last)}"
+        return self.local(first) if first == last else f"{self.local(first)} … {self.local(last)}"
 
 
 def loop_title(loop: Loop) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -188,9 +188,7 @@ def _token(arrow: Arrow) -> tuple[Any, ...]:
 
 def _folded(arrows: Sequence[Arrow]) -> Iterator[Item]:
     """Arrows with loops in the place of what repeats: the loop that saves most first, then within it and on either side."""
-    numbers: dict[tuple[Any, ...], int] = {}
-    tokens = np.array([numbers.setdefault(_token(arrow), len(numbers)) for arrow in arrows], dtype=np.int64)
-    found = _repeat(tokens)
+    found = repeated([_token(arrow) for arrow in arrows])
     if found is None:
         yield from arrows
         return
@@ -202,8 +200,13 @@ def _folded(arrows: Sequence[Arrow]) -> Iterator[Item]:
     yield from _folded(arrows[start + times * period :])
 
 
-def _repeat(tokens: np.ndarray[Any, np.dtype[np.int64]]) -> tuple[int, int, int] | None:
-    """Start, length and number of the turns that save most, of equals the shortest and earliest; None where none pays."""
+def repeated(marks: Sequence[Hashable]) -> tuple[int, int, int] | None:
+    """Start, length and number of the turns of a loop: the one that saves most, of equals the shortest and earliest.
+
+    None where no loop saves ``WORTH`` marks.
+    """
+    numbers: dict[Hashable, int] = {}
+    tokens = np.array([numbers.setdefault(mark, len(numbers)) for mark in marks], dtype=np.int64)
     best: tuple[int, int, int] | None = None
     saved = WORTH - 1
     for period in range(1, min(len(tokens) // 2, LONGEST) + 1):

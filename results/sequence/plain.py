@@ -32,7 +32,7 @@ class _Page:
         self._clock = clock
         self._names = names
         self._width = width
-        self._blank = " " * len(clock.time(0))
+        self._blank = " " * len(clock.local(0))
 
     def lines(self, items: Sequence[Arrow | Loop], margin: str) -> Iterator[str]:
         for item in items:
@@ -42,7 +42,7 @@ class _Page:
                 yield from self.lines(item.body, margin + _RULE)
                 self._clock.again()
             else:
-                told = self._clock.time(item.starts[0]) if self._clock.pause(item) else self._blank
+                told = self._clock.local(item.starts[0]) if self._clock.pause(item) else self._blank
                 left = f"{told}  {margin}{'  ' * item.step.depth}"
                 yield left + self._said(item, WIDTH - len(left))
 

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime
 from typing import Any
 
 from results.run import Record, Run
@@ -114,11 +114,9 @@ def second_of(calendar: Calendar, text: str, option: str) -> int:
 
     Raises ``RunError`` for a text that is neither; ``option`` is named then.
     """
+    whole = text if re.match(r"\d{4}-", text) else f"{calendar.start.date()}T{text}"
     try:
-        if re.match(r"\d{4}-", text):
-            moment = datetime.fromisoformat(text)
-        else:
-            moment = datetime.combine(calendar.start.date(), time.fromisoformat(text))
+        moment = datetime.fromisoformat(whole)
     except ValueError:
         raise RunError(option, f"{text} is no time, expected one such as 11:30 or 2016-05-17T11:30") from None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=calendar.start.tzinfo)
