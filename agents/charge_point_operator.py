@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from agents.accounts import Accounts
 from agents.aggregator import Aggregator, share_out, towards_zero
 from agents.award import Award
-from agents.membership import Membership
 from agents.resource import Seat
 from agents.rounds import silenced
-from sim.curves import OfferCurve, aggregate, clear, clip, shift
+from agents.subtree import price_for
+from sim.curves import OfferCurve, aggregate, clip, shift
 from sim.market.problem import Offer
-from sim.participant import Participant
 from sim.tolerances import POWER_KW
 
 
@@ -39,17 +38,15 @@ class ChargePointOperator(Aggregator):
         self,
         seat: Seat,
         *,
-        membership: Callable[[Participant], Membership],
-        accounts: Callable[[Participant], Accounts],
-        utility: str,
         capacity_kw: tuple[float, float],
         margin_per_kwh: float,
         site_limit_kw: float = math.inf,
         connectors_kw: Sequence[float] = (),
+        **host: Any,
     ) -> None:
         low_kw, high_kw = capacity_kw
         within = (max(low_kw, -site_limit_kw), min(high_kw, site_limit_kw))
-        super().__init__(seat, membership=membership, accounts=accounts, utility=utility, capacity_kw=within)
+        super().__init__(seat, capacity_kw=within, **host)
         self._margin_per_kwh = margin_per_kwh
         self._site_limit_kw = site_limit_kw
         self._connectors_kw = tuple(connectors_kw)
@@ -98,7 +95,7 @@ class ChargePointOperator(Aggregator):
             return {era: self._at_charge_point(share) for era, share in share_out(own, award).items()}
         total = aggregate([part.curve for part in own])
         reachable = min(max(award.cleared_kw, total.min_kw), total.max_kw)
-        price = _price_of(total, reachable, award.price_per_kwh)
+        price = price_for(total, reachable, award.price_per_kwh)
         found = share_out(own, replace(award, cleared_kw=reachable, price_per_kwh=price))
         if abs(reachable - award.cleared_kw) > POWER_KW:
             powers = towards_zero([share.cleared_kw for share in found.values()], award.cleared_kw)
@@ -111,12 +108,3 @@ class ChargePointOperator(Aggregator):
             return share
         margin = self._margin_per_kwh if share.cleared_kw <= 0 else -self._margin_per_kwh
         return replace(share, price_per_kwh=share.price_per_kwh + margin)
-
-
-def _price_of(total: OfferCurve, p_kw: float, price_per_kwh: float) -> float:
-    """The price nearest to the node's at which a sum of curves comes to this power, which it does at some price."""
-    low, high = total.span(price_per_kwh)
-    if low - POWER_KW <= p_kw <= high + POWER_KW:
-        return price_per_kwh
-    crossing = clear(total, p_kw, 0.0 if p_kw > high else 1.0)
-    return price_per_kwh if crossing.price is None else crossing.price

@@ -113,6 +113,7 @@ class Market(Participant):
         self._offers: dict[int, tuple[Offer, ...]] = {}
         self._outcomes: dict[int, Message] = {}
         self._awards: dict[int, dict[str, Award]] = {}
+        self._unheard: dict[int, set[str]] = {}
         self._retail_prices = (0.0, 0.0)
         self.reactions |= {
             "update": self.accounts.on_update,
@@ -284,9 +285,15 @@ class Market(Participant):
         return self.membership.awards(self._calendar.interval(index), self._awards[index])
 
     def on_nack(self, message: Message) -> Iterable[Event]:
-        """A refused lock or assessment fails the round: nobody is awarded, and every device falls back on its safe default."""
+        """A refused lock or assessment fails the round: nobody is awarded, and every device falls back on its safe default.
+
+        An award that did not reach its member binds neither side.
+        """
         index = self._closing.pop(message.message_id, None)
         if index is None:
+            unheard = self.membership.unheard(message)
+            if unheard is not None:
+                self._unheard.setdefault(unheard[0], set()).add(unheard[1])
             return self.membership.on_refused(message)
         self.rounds[index] = replace(self.rounds[index], stage=Stage.FAILED)
         self._awards.pop(index, None)
@@ -301,7 +308,7 @@ class Market(Participant):
         """Readings of all members for one interval: settle it, unless the wires had no valid state."""
         index, readings = self.accounts.deliveries(message)
         interval = self._calendar.interval(index)
-        cut_off = undelivered_in(message)
+        cut_off = undelivered_in(message) | self._unheard.pop(index, set())
         done = self.rounds.get(index, Round(Stage.FAILED))
         awards = self._awards.pop(index, {})
         if done.stage is not Stage.PUBLISHED:
@@ -324,7 +331,7 @@ class Market(Participant):
 
         Where the market's prices rule it is the congestion rent and what marginal losses bring; where the fallback had to
         price at the tariff it is the wedge on what the street traded with itself.  What was agreed with participants whom no
-        supply reached is not settled, and the grid operator makes up for it.
+        supply or no word reached is not settled, and the grid operator makes up for it.
         """
         if self._passes_rent_on:
             losses = clearing.accounts.get(LOSSES, 0.0)

@@ -38,6 +38,9 @@ from sim.wire.core import Offer as WireOffer
 from sim.wire.messages import SETUP_TTL_S, CatalogsContent, ContractContent, Lineage, Message, NackContent, uri
 from sim.wire.need import ATTRIBUTES, bag, energy_contract, needed
 
+TOLD_KEPT = 3
+"""Awards are remembered for so many intervals: an Ack is missed long before the last of them has been settled."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:
@@ -83,6 +86,7 @@ class Membership:
         self._policing = policing
         self._applications: dict[str, tuple[Message, Member]] = {}
         self._closed: set[int] = set()
+        self._told: dict[int, dict[str, str]] = {}
         self.members: dict[str, Member] = {}
         self.books: dict[int, Book] = {}
 
@@ -275,6 +279,8 @@ class Membership:
         """Answer every order of this interval's book with what was cleared; a first award activates the contract."""
         book = self.books.pop(interval.index, Book())
         window = window_of(self._calendar, interval.index)
+        told = {message.message_id: era for era, message in book.messages.items()}
+        self._told = {k: v for k, v in self._told.items() if k > interval.index - TOLD_KEPT} | {interval.index: told}
         for era, request in book.messages.items():
             member = self.members[era]
             if member.status is Status.PENDING:
@@ -282,6 +288,13 @@ class Membership:
                 self._chronicle.activated(member.contract)
             contract = member.on_wire(window=window, signals=(signal_of(awards[era], member.node),))
             yield self._owner.answer(request, ContractContent(contract=contract), self._gate.confirm_s)
+
+    def unheard(self, nack: Message) -> tuple[int, str] | None:
+        """The interval and the member whose award did not arrive, if that is what a refusal is about."""
+        for index, told in self._told.items():
+            if nack.message_id in told:
+                return index, told[nack.message_id]
+        return None
 
 
 def _spoken_for(message: Message) -> str:

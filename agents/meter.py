@@ -19,8 +19,8 @@ from sim.wire.messages import Alarm, ContractContent, Event, Message
 class MeterOperator(Participant):
     """Sends ``on_status`` unasked: to each owner its own reading, to each host its members', to the utility the sums.
 
-    hosts: meters that each host settles; market: the one that the others trade with.  grid nodes get the reading of their
-    own transformer.
+    hosts: whom each host settles with, by meter or, where they are hosts themselves, by name; market: the one above all others.
+    Grid nodes get the reading of their own transformer.
     """
 
     kind = "meter"
@@ -59,8 +59,8 @@ class MeterOperator(Participant):
             yield self._report(era, {era: energy_kwh}, alarm.index)
         for host, eras in self._hosts.items():
             # With the supply's reading a host without members of its own still learns that the interval is over, and valid.
-            told = {SUPPLY_METER: -self._meters.supply_kwh} | {e: sites[e] for e in eras}
-            dark = [other for other in self._dark_hosts() if host in (other, self._market)]
+            told = {SUPPLY_METER: -self._meters.supply_kwh} | {e: sites[e] for e in eras if e in sites}
+            dark = [other for other in self._dark_hosts() if host == other or other in eras]
             yield self._report(host, told | dict.fromkeys(dark, 0.0), alarm.index)
         for node, energy_kwh in self._meters.node_kwh.items():
             yield self._report(node, {node: -energy_kwh}, alarm.index)
@@ -71,8 +71,11 @@ class MeterOperator(Participant):
 
     def _dark_hosts(self) -> list[str]:
         """Hosts none of whose members had supply: what was agreed with them could not happen either."""
-        cut_off = self._meters.cut_off
-        return [h for h, eras in self._hosts.items() if h != self._market and eras and cut_off.issuperset(eras)]
+        return [h for h, eras in self._hosts.items() if h != self._market and eras and all(map(self._is_dark, eras))]
+
+    def _is_dark(self, member: str) -> bool:
+        below = self._hosts.get(member)
+        return member in self._meters.cut_off if below is None else all(map(self._is_dark, below))
 
     def _report(self, recipient: str, energy_kwh: Mapping[str, float], index: int) -> Message:
         service = self._services.get(recipient)

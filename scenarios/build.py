@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from agents.accounts import Accounts
-from agents.aggregator import Aggregator
+from agents.aggregator import Aggregator, Balance
 from agents.announcement import Announcement
 from agents.catalogue import Catalogue
 from agents.charge_point_operator import ChargePointOperator
@@ -30,11 +30,13 @@ from agents.transformer import Transformer
 from agents.utility import Connection, Utility
 from grid_models.powerflow import PandapowerFeeder
 from scenarios import catalog, foresight, money
+from scenarios.delays import delays_of
 from scenarios.feeder import allowed_loading, limits_kw, load
 from scenarios.grid_events import grid_changes
 from scenarios.kinds import KINDS, Ground, Spot, phase_of
+from scenarios.levels import Levels, common_node
 from scenarios.names import CATALOGUE, FORECASTER, MARKET, METERING, RETAILER, ROOT, UTILITY
-from scenarios.placement import Settler, settle_in
+from scenarios.placement import Settler, parents_of, settle_in
 from scenarios.populations import PopulationSpec
 from scenarios.regulation import policing_of
 from scenarios.spec import AscentSpec, ForecastsSpec, Scenario, UtilisationSpec
@@ -56,8 +58,6 @@ from sim.tariff import prices_by_minute
 from sim.trust.signatory import Signatory
 from sim.world import World
 
-AGGREGATOR_AHEAD_S = 60
-"""An aggregator's members commit this much before the aggregator does."""
 FORECAST_AHEAD_S = 45
 """A forecast is published this much before those commit who want to use it."""
 SETUP_S = 600
@@ -133,7 +133,8 @@ class _Builder:
         self._calendar = calendar_of(scenario)
         self._policing = policing_of(scenario, self._calendar)
         self._retail = self._policy.pricing == "RETAIL"
-        self._lead_s = scenario.market.confirm_s + AGGREGATOR_AHEAD_S + SETUP_S
+        self._levels = Levels(scenario.aggregators)
+        self._lead_s = scenario.market.confirm_s + self._levels.longest_s + SETUP_S
         self._solve = stopwatch.wrap("power flow", feeder.solve)
         journal = Journal(sink)
         self._trust = Trust(scenario.seed, self._calendar, -self._lead_s, stopwatch) if scenario.wire.sign else None
@@ -149,6 +150,7 @@ class _Builder:
             witness=METERING,
             seals=self._trust,
             rate_limit=scenario.wire.rate_limit,
+            delays=delays_of(scenario),
             changes=grid_changes(scenario, self._calendar, lambda: load(scenario.feeder, scenario.name)),
             compare=stopwatch.wrap("reference", lambda flow: feeder.reference(flow.p_kw, flow.q_kvar)),
             reference_every=scenario.feeder.reference_every,
@@ -232,7 +234,7 @@ class _Builder:
     def _connections(self, resources: list[Resource]) -> dict[str, Connection]:
         own = {s.era: Connection(s.population.connection_kw, s.population.connection_kw) for s in self._settlers}
         together = {
-            spec.name: sum(own[r.era].import_cap_kw for r in resources if r.place.host == spec.name)
+            spec.name: sum(own[r.era].import_cap_kw for r in resources if spec.name in self._levels.path(r.place.host))
             for spec in self._scenario.aggregators
         }
         everything = sum(connection.import_cap_kw for connection in own.values())
@@ -282,7 +284,7 @@ class _Builder:
             resources,
             self._populations,
             tree_of(limits),
-            lead_s=self._scenario.market.confirm_s + AGGREGATOR_AHEAD_S,
+            lead_s=self._scenario.market.confirm_s + self._levels.longest_s,
         )
         return replace(policy, clear=policy.foreseeing(horizon))
 
@@ -356,10 +358,14 @@ class _Builder:
 
     def _aggregator(self, name: str, connection: Connection) -> Aggregator:
         spec = next(s for s in self._scenario.aggregators if s.name == name)
-        roles = money.aggregator_roles(self._scenario, name, spec.fee_per_kwh, retail=self._retail)
-        due_s = self._scenario.market.confirm_s
-        bus = next(s.site.bus for s in self._settlers if s.population.host == name)
-        place = self._place(name, MARKET, self._feeder.node_of(bus))
+        hosts_aggregators = bool(self._levels.members(name))
+        roles = money.aggregator_roles(
+            self._scenario, name, spec.fee_per_kwh, retail=self._retail, hosts_aggregators=hosts_aggregators
+        )
+        confirm_s = self._scenario.market.confirm_s + self._levels.ahead_s(name)
+        own = [s for s in self._settlers if name in self._levels.path(s.population.host or MARKET)]
+        node = common_node([self._feeder.node_of(s.site.bus) for s in own], parents_of(self._feeder))
+        place = self._place(name, self._levels.host(name), node)
         kind: Callable[..., Aggregator] = Aggregator
         if spec.kind == "charge_point_operator":
             kind = functools.partial(
@@ -370,11 +376,16 @@ class _Builder:
             )
         return kind(
             Seat(self._world, name, self._ids(name), place, self._calendar, signatory=self._signatory(name)),
-            membership=self._membership(roles, due_s + AGGREGATOR_AHEAD_S, due_s + AGGREGATOR_AHEAD_S // 2),
+            membership=self._membership(roles, confirm_s, confirm_s - spec.ahead_s + spec.ahead_s // 2),
             accounts=self._accounts,
             utility=UTILITY,
+            root_node=ROOT,
+            balance=None if self._retail else self._balance(name),
             capacity_kw=(-connection.import_cap_kw, connection.export_cap_kw),
         )
+
+    def _balance(self, name: str) -> Balance:
+        return Balance(money.balance_contract(self._scenario, name), self._world.ledger, self._world.log)
 
     def _inspector(self, resources: list[Resource]) -> Inspector | None:
         """The grid operator's eye on the wires; None where the market does not ask."""
@@ -384,7 +395,7 @@ class _Builder:
         limits = self._scenario.feeder.limits
         return Inspector(
             self._feeder,
-            points=points_of(resources),
+            points=points_of(resources, self._levels),
             allowed={branch.name: allowed_loading(limits, branch) for branch in self._feeder.branches},
             band_pu=(limits.v_min_pu + limits.v_margin_pu, limits.v_max_pu - limits.v_margin_pu),
             kvar=lambda: self._world.wires.q_kvar,
@@ -421,7 +432,7 @@ class _Builder:
                 Accuracy(spec.sd, spec.correlation, spec.bias),
                 refresh_s=spec.refresh_h * 3600,
                 horizon_s=spec.horizon_h * 3600,
-                ahead_s=self._scenario.market.confirm_s + AGGREGATOR_AHEAD_S + FORECAST_AHEAD_S,
+                ahead_s=self._scenario.market.confirm_s + self._levels.longest_s + FORECAST_AHEAD_S,
                 valid_s=None if spec.valid_h is None else round(spec.valid_h * 3600),
             ),
             pushed=pushed,
@@ -447,6 +458,9 @@ class _Builder:
         hosts: dict[str, list[str]] = {MARKET: []}
         for resource in resources:
             hosts.setdefault(resource.place.host, []).append(resource.place.meter)
+        for spec in self._scenario.aggregators:
+            hosts.setdefault(spec.name, [])
+            hosts.setdefault(self._levels.host(spec.name), []).append(spec.name)
         return MeterOperator(
             self._world,
             METERING,
@@ -483,14 +497,14 @@ def calendar_of(scenario: Scenario) -> Calendar:
     )
 
 
-def points_of(resources: Sequence[Resource]) -> dict[str, tuple[Point, ...]]:
+def points_of(resources: Sequence[Resource], levels: Levels) -> dict[str, tuple[Point, ...]]:
     """Where the power of each participant of the market enters the grid: a host's at its members', by what these can do."""
     points: dict[str, tuple[Point, ...]] = {}
     hosted: dict[str, list[Device]] = {}
     for resource in resources:
         if resource.device is not None:
             points[resource.era] = (Point(resource.device.bus, 1.0, resource.device.phase),)
-            hosted.setdefault(resource.place.host, []).append(resource.device)
+            hosted.setdefault(levels.trader(resource.place.host), []).append(resource.device)
     for host, devices in hosted.items():
         if host != MARKET:
             sizes = [max(-device.twin.min_kw, device.twin.max_kw) for device in devices]

@@ -23,6 +23,7 @@ from agents.twins.stated import StatedTwin
 from agents.twins.task import HouseholdTwin, Task
 from agents.twins.thermal import ThermalTwin
 from scenarios import money
+from scenarios.levels import Levels
 from scenarios.names import MARKET, RETAILER, ROOT
 from scenarios.populations import (
     BatterySpec,
@@ -84,11 +85,12 @@ def horizon_of(
     buy, sell = retail_prices(scenario, calendar)
     worth = float(buy.min())
     flows, stores = list(_retailer(buy, sell, calendar)), list[Store]()
+    levels = Levels(scenario.aggregators)
     for resource in resources:
         if resource.device is None:
             continue
         lost = scenario.market.price_cap
-        host = resource.place.host
+        host = levels.trader(resource.place.host)
         trader = "" if host == MARKET else host
         truth = Truth(resource.era, resource.device.node, trader, calendar, lost, worth, lead_s)
         spec = populations[resource.era]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Literal
 
 from agents.member import OpenRole
@@ -54,11 +55,24 @@ def market_roles(scenario: Scenario, *, retail: bool) -> list[OpenRole]:
     return [_open_role(scenario, MARKET, market, role, template, fee) for role, template in found]
 
 
-def aggregator_roles(scenario: Scenario, name: str, fee_per_kwh: float, *, retail: bool) -> list[OpenRole]:
-    """What an aggregator offers to sites."""
-    host = Role.AGGREGATOR
+def aggregator_roles(
+    scenario: Scenario, name: str, fee_per_kwh: float, *, retail: bool, hosts_aggregators: bool
+) -> list[OpenRole]:
+    """What an aggregator offers to sites, and to other aggregators, whose market it is."""
+    host, market, party = Role.AGGREGATOR, Role.MARKET_CLEARING_AGENT, Role.AGGREGATOR
     template = templates.retail_prosumer(host) if retail else templates.cleared_prosumer(host)
-    return [_open_role(scenario, name, host, Role.PROSUMER, template, fee_per_kwh)]
+    roles = [_open_role(scenario, name, host, Role.PROSUMER, template, fee_per_kwh)]
+    if hosts_aggregators:
+        portfolio = templates.retail_party(party) if retail else templates.cleared_party(party, fee=True)
+        roles.append(_open_role(scenario, name, market, party, portfolio, fee_per_kwh))
+    return roles
+
+
+def balance_contract(scenario: Scenario, name: str) -> Contract:
+    """What an aggregator settles with the grid operator for what lies below it."""
+    roles: Mapping[str, str] = {Role.AGGREGATOR: name, Role.GRID_OPERATOR: UTILITY}
+    penalty = {"penaltyPerKWh": Decimal(repr(scenario.tariffs.penalty_per_kwh))}
+    return _instance(scenario, f"balance of {name}", templates.portfolio_balance(), roles, penalty)
 
 
 def _open_role(
@@ -99,5 +113,11 @@ def losses_contract(scenario: Scenario, *, retail: bool) -> Contract:
     return _instance(scenario, "losses", template, roles)
 
 
-def _instance(scenario: Scenario, name: str, template: Template, roles: Mapping[str, str]) -> Contract:
-    return template.instantiate(identifier(scenario.seed, name), scenario.tariffs.currency, roles, {})
+def _instance(
+    scenario: Scenario,
+    name: str,
+    template: Template,
+    roles: Mapping[str, str],
+    inputs: Mapping[str, Decimal] = MappingProxyType({}),
+) -> Contract:
+    return template.instantiate(identifier(scenario.seed, name), scenario.tariffs.currency, roles, inputs)

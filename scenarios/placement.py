@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from grid_models.powerflow import PandapowerFeeder
-from scenarios import catalog
+from scenarios import catalog, levels
 from scenarios.money import DIRECTIONS, tariff_of
-from scenarios.names import RESERVED
+from scenarios.names import MARKET, RESERVED, ROOT
 from scenarios.populations import PopulationSpec
 from scenarios.spec import Scenario, SiteSpec
 from sim.errors import Fault, ScenarioError, nearest
@@ -53,13 +53,18 @@ def settle_in(scenario: Scenario, feeder: PandapowerFeeder, columns: int) -> lis
     counts = Counter([*RESERVED, *(b.name for b in feeder.branches), *(a.name for a in scenario.aggregators)])
     counts.update(settler.era for settler in settlers)
     faults += [Fault("populations", f"{n} participants are called {era}") for era, n in counts.items() if n > 1]
-    hosts = {settler.population.host for settler in settlers}
+    hosts = {settler.population.host for settler in settlers} | {a.host for a in scenario.aggregators}
     faults += [
         Fault("aggregators", f"{a.name} hosts nobody", "take it out, or --set aggregators=[]")
         for a in scenario.aggregators
         if a.name not in hosts
     ]
-    faults += _aggregator_faults(scenario, feeder, settlers)
+    faults += _level_faults(scenario, feeder, settlers)
+    faults += [
+        Fault(f"wire.delays[{number}].from", f"nobody is called {delay.sender}", nearest(delay.sender, list(counts)))
+        for number, delay in enumerate(scenario.wire.delays)
+        if delay.sender not in counts
+    ]
     if not settlers and not faults:
         faults.append(Fault("populations", "nobody takes part: every population is empty"))
     if faults:
@@ -67,14 +72,24 @@ def settle_in(scenario: Scenario, feeder: PandapowerFeeder, columns: int) -> lis
     return settlers
 
 
-def _aggregator_faults(scenario: Scenario, feeder: PandapowerFeeder, settlers: list[Settler]) -> Iterator[Fault]:
-    """One curve has one price, so that the sites of an aggregator stand below one transformer."""
-    for number, spec in enumerate(scenario.aggregators):
-        buses = dict.fromkeys(s.site.bus for s in settlers if s.population.host == spec.name)
-        nodes = dict.fromkeys(feeder.node_of(bus) for bus in buses if bus in feeder.buses)
-        if len(nodes) > 1:
-            what = f"{spec.name} hosts sites below {len(nodes)} transformers: {', '.join(nodes)}"
-            yield Fault(f"aggregators[{number}]", what, "give each transformer an aggregator of its own")
+def _level_faults(scenario: Scenario, feeder: PandapowerFeeder, settlers: list[Settler]) -> Iterator[Fault]:
+    """What is wrong with the tree of hosts: circles, gates, and grid nodes that two of them would have to keep."""
+    wrong = tuple(levels.host_faults(scenario))
+    yield from wrong
+    if not scenario.aggregators or wrong:
+        return
+    yield from levels.timing_faults(scenario)
+    places = {
+        settler.era: (settler.population.host or MARKET, feeder.node_of(settler.site.bus))
+        for settler in settlers
+        if settler.site.bus in feeder.buses
+    }
+    yield from levels.node_faults(scenario, places, parents_of(feeder))
+
+
+def parents_of(feeder: PandapowerFeeder) -> dict[str, str]:
+    """The grid node above each."""
+    return {branch.name: branch.parent or ROOT for branch in feeder.branches}
 
 
 def _members(

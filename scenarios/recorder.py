@@ -11,6 +11,7 @@ from agents.rounds import Round, Stage
 from agents.twins.ev import EVTwin
 from results.run import ADMITTANCES, TABLES
 from scenarios.build import Built, NodeLimits
+from scenarios.levels import Levels
 from scenarios.names import MARKET, ROOT, TREASURY
 from sim.clock import Interval
 from sim.device import Device
@@ -216,9 +217,11 @@ class Recorder:
             self._add("states", interval=interval.index, era=device.era, soc=device.twin.soc)
 
     def _participants(self) -> None:
+        levels = Levels(self._built.scenario.aggregators)
         for agent in self._built.world.agents:
             if agent.era not in self._built.sites:
-                self._add("participants", era=agent.era, kind=agent.kind, site="", bus="", phase="", node="", host="")
+                host = (*levels.path(agent.era), "")[1] if levels.path(agent.era) else ""
+                self._add("participants", era=agent.era, kind=agent.kind, site="", bus="", phase="", node="", host=host)
         self._add("participants", era=TREASURY, kind="government", site="", bus="", phase="", node="", host="")
         for resource in self._built.resources:
             if resource.device is None:

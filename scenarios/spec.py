@@ -16,6 +16,7 @@ from sim.contracts import policies
 from sim.errors import nearest
 from sim.market.policies.iterated import PER_PERCENT
 from sim.market.problem import Sharing
+from sim.wire.messages import ACTIONS
 
 ROUND_HOPS = 4
 """Messages of one outcome: aggregate, assess, and their answers."""
@@ -219,7 +220,10 @@ class SiteSpec(Model):
 
 
 class AggregatorSpec(Model):
-    """An aggregator that populations can name as their host.
+    """An aggregator that populations and other aggregators can name as their host.
+
+    host: the aggregator that it trades with itself, default the market; to any depth.  ahead_s: by how many seconds the
+    curves of its members are due before its own; their gate closes half-way.
 
     A charge point operator adds margin_per_kwh to the price on the way to a car (and takes it off on the way back), keeps
     its site within site_limit_kw either way, and has connectors of so many kW each; cars beyond them wait.  Without connectors
@@ -227,6 +231,8 @@ class AggregatorSpec(Model):
     """
 
     name: Name
+    host: Name | None = unless(None)
+    ahead_s: Annotated[int, Field(ge=20)] = unless(60)
     fee_per_kwh: NonNegative = 0.0
     kind: Literal["aggregator", "charge_point_operator"] = unless("aggregator")
     margin_per_kwh: NonNegative = unless(0.0)
@@ -323,14 +329,38 @@ class MarketSpec(Model):
         return self
 
 
+class DelaySpec(Model):
+    """A fault of the network: messages of ``from`` arrive by_s later than others; those that come too late are refused.
+
+    action: default all of them.  since, until: local times from and before which they are sent; default always.
+    """
+
+    sender: Annotated[Name, Field(alias="from")]
+    action: str | None = None
+    by_s: Annotated[int, Field(ge=1)]
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.action is not None and self.action not in ACTIONS:
+            raise ValueError(f"action: no action {self.action}, {nearest(self.action, ACTIONS)}")
+        if any(time is not None and time.tzinfo is not None for time in (self.since, self.until)):
+            raise ValueError("since, until: give local times without an offset; time_zone says the rest")
+        if self.since is not None and self.until is not None and not self.since < self.until:
+            raise ValueError(f"since {self.since} must be before until {self.until}")
+        return self
+
+
 class WireSpec(Model):
     """The in-process network: seconds from sending to delivery.
 
-    sign: every message is signed by its sender and checked against a directory of keys by its recipient.  rate_limit: messages
-    that one sender may have delivered within one second.
+    delays: faults that hold messages up.  sign: every message is signed by its sender and checked against a directory of keys
+    by its recipient.  rate_limit: messages that one sender may have delivered within one second.
     """
 
     latency_s: Annotated[int, Field(ge=0, le=5)] = 1
+    delays: tuple[DelaySpec, ...] = unless(())
     sign: bool = False
     rate_limit: Annotated[int, Field(ge=1)] | None = None
 

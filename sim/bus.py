@@ -6,8 +6,10 @@ ACK or NACK; a callback is a message of its own.  Events at one second happen in
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import simpy
@@ -28,6 +30,27 @@ Handler = Callable[[Event], Iterable[Event]]
 Reader = Callable[[str, bytes, str, Callable[[str], int]], Message]
 
 
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """A fault of the network: what ``sender`` says arrives ``by_s`` later than it would have.
+
+    action: of these messages alone; empty for all of them.  since_s, until_s: of those alone that are sent from then on, and
+    before then, in simulated seconds.
+    """
+
+    sender: str
+    by_s: int
+    action: str = ""
+    since_s: float = -math.inf
+    until_s: float = math.inf
+
+    def meets(self, message: Message, now: int) -> bool:
+        """Whether a message that is sent now is held up."""
+        return (
+            message.sender == self.sender and self.action in ("", message.action) and self.since_s <= now < self.until_s
+        )
+
+
 class Seals(Protocol):
     """How messages are signed, and signatures checked.  Times in simulated seconds."""
 
@@ -44,8 +67,10 @@ class Seals(Protocol):
 class Bus:
     """Carries messages and alarms between the mailboxes that have joined.
 
-    latency_s: simulated seconds from sending to delivery.  seals: signs every message that is sent and checks every one that
-    arrives; None for a network that trusts.  rate_limit: messages that one sender may have delivered within one second.
+    latency_s: simulated seconds from sending to delivery.  delays: what holds some messages up; several on one add up.
+    Whoever then misses the Ack to a callback within its ttl is told so, as it would be of a request.  seals: signs every
+    message that is sent and checks every one that arrives; None for a network that trusts.  rate_limit: messages that one
+    sender may have delivered within one second.
     ``counts`` holds delivered messages by (action, "ACK"/"NACK").
     """
 
@@ -58,6 +83,7 @@ class Bus:
         *,
         seals: Seals | None = None,
         rate_limit: int | None = None,
+        delays: Sequence[Delay] = (),
     ) -> None:
         self._clock = clock
         self._calendar = calendar
@@ -65,6 +91,7 @@ class Bus:
         self._latency_s = latency_s
         self._seals = seals
         self._rate_limit = rate_limit
+        self._delays = tuple(delays)
         self._rates: Counter[str] = Counter()
         self._rated_s = 0
         self._mailboxes: dict[str, Handler] = {}
@@ -94,7 +121,11 @@ class Bus:
         waits = self._correlation.sent(message, digest, now)
         if waits:
             self._expect((message.sender, message.message_id), now + message.ttl_s)
-        self.at(now + self._latency_s, self._arrive, (owner, message, raw, digest, header, waits))
+        due_s = now + self._latency_s + sum(delay.by_s for delay in self._delays if delay.meets(message, now))
+        missed = not waits and due_s > now + message.ttl_s
+        if missed:
+            self.at(now + message.ttl_s + 1, self._give_up, (owner, message))
+        self.at(due_s, self._arrive, (owner, message, raw, digest, header, waits, missed))
 
     def at(self, seconds: int, call: Callable[[Any], None], value: Any = None) -> None:
         """Make a call at a simulated second; calls for one second happen in the order of asking.
@@ -112,11 +143,11 @@ class Bus:
     # arriving
 
     def _arrive(self, due: Any) -> None:
-        owner, sent, raw, digest, header, waits = due.value
+        owner, sent, raw, digest, header, waits, missed = due.value
         _, error = self._deliver(sent.action, raw, digest, header, decode)
         if error is None or owner not in self._mailboxes:
             return
-        timed_out = waits and self._correlation.closed((sent.sender, sent.message_id)) is None
+        timed_out = missed or (waits and self._correlation.closed((sent.sender, sent.message_id)) is None)
         if not timed_out:  # or its sender has been told already
             self._hand(owner, _nack(sent, error))
 
@@ -189,6 +220,11 @@ class Bus:
 
     # waiting in vain
 
+    def _give_up(self, due: Any) -> None:
+        """Nobody has acknowledged what is held up: it is too late now, and its sender must know."""
+        owner, sent = due.value
+        self._in_vain(owner, sent, f"expected an Ack of {sent.recipient} within {sent.ttl_s} s, got none")
+
     def _expect(self, wait: Wait, until_s: int) -> None:
         waiting = self._expiring.get(until_s + 1)
         if waiting is None:
@@ -201,10 +237,14 @@ class Bus:
             pending = self._correlation.expired(wait, due.value)
             if pending is not None:
                 asked = pending.message
-                self._journal.record("timeout", t=due.value, action=asked.action, messageId=wait[1], by=asked.sender)
                 what = f"expected an answer of {asked.recipient} within {asked.ttl_s} s, got none"
-                error = ErrorBody(errorCode=Code.NET_TIMEOUT, errorMessage=what, path="/context/ttl")
-                self._hand(asked.sender, _nack(asked, error))
+                self._in_vain(asked.sender, asked, what)
+
+    def _in_vain(self, owner: str, sent: Message, what: str) -> None:
+        now = int(self._clock.now)
+        self._journal.record("timeout", t=now, action=sent.action, messageId=sent.message_id, by=sent.sender)
+        error = ErrorBody(errorCode=Code.NET_TIMEOUT, errorMessage=what, path="/context/ttl")
+        self._hand(owner, _nack(sent, error))
 
 
 def _whole(text: str) -> str:

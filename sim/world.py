@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import simpy
 
-from sim.bus import Bus, Seals
+from sim.bus import Bus, Delay, Seals
 from sim.clock import Calendar, Interval
 from sim.device import Device, Meters
 from sim.errors import FeederError
@@ -37,7 +37,7 @@ class World(mesa.Model):
 
     Mesa keeps the registry of agents; time belongs to simpy alone, so ``step`` refuses.  lead_s: simulated seconds before
     the first interval in which the market is set up.  challenge_s: simulated seconds after the last one in which what the
-    contracts came to may be signed and disputed.  latency_s, seals, rate_limit: of its bus.  keeper, witness: who signs
+    contracts came to may be signed and disputed.  latency_s, seals, rate_limit, delays: of its bus.  keeper, witness: who signs
     the contract log at the end of every interval.  solve, commit: stand-ins for the feeder's and the journal's own, for timing.
     changes: what happens to the grid, by simulated second.  compare: how far a state is from a reference (per unit; None
     where that has no answer), asked
@@ -58,6 +58,7 @@ class World(mesa.Model):
         witness: str,
         seals: Seals | None = None,
         rate_limit: int | None = None,
+        delays: Sequence[Delay] = (),
         changes: Sequence[tuple[int, GridChange]] = (),
         compare: Callable[[Flow], float | None] | None = None,
         reference_every: int = 48,
@@ -72,7 +73,7 @@ class World(mesa.Model):
         self.meters = Meters()
         self.devices: list[Device] = []
         self._clock = simpy.Environment(initial_time=-lead_s)
-        self.bus = Bus(self._clock, calendar, journal, latency_s, seals=seals, rate_limit=rate_limit)
+        self.bus = Bus(self._clock, calendar, journal, latency_s, seals=seals, rate_limit=rate_limit, delays=delays)
         key_of = self.key_of = functools.cache(functools.partial(derive, seed))
         self.log = EventLog(key_of(keeper), key_of, lambda: calendar.timestamp(self.second))
         self.witness = Witness(key_of(witness), key_of(keeper))

@@ -139,6 +139,28 @@ def congestion_rent() -> Template:
     )
 
 
+def portfolio_balance() -> Template:
+    """What an aggregator settles with the grid operator for what lies below it, so that it keeps fees and margins alone.
+
+    energyKWh: what its members have taken over of its award, ``clearedKWh``; the rest never reached them, and is bought or sold
+    back at the retailer's price, a penalty apart, as it is for a site whose meter says differently.  rent: Σ adder · flow over
+    the grid nodes between it and its members.  undelivered: what it was paid for members whom no supply reached.
+    """
+    party, grid = Role.AGGREGATOR, Role.GRID_OPERATOR
+    return Template(
+        id="portfolio-balance",
+        roles=(party, grid),
+        terms=(
+            _term("deviation", grid, party, _DEVIATION),
+            _term("congestion rent", party, grid, "rent"),
+            _term("undelivered", party, grid, "undelivered"),
+        ),
+        inputs=("penaltyPerKWh",),
+        signals=(*PARTY_SIGNALS[:2], *PARTY_SIGNALS[3:], "rent", "undelivered"),
+        description="What did not reach the members, and congestion rent below.",
+    )
+
+
 def losses_and_imbalance(accounted_kwh: str) -> Template:
     """The grid operator buys from the retailer what flowed in and nobody has paid for, or sells what is left over.
 
