@@ -27,6 +27,7 @@ from sim.wire.core import (
     Support,
     Tracking,
 )
+from sim.wire.trade_ledger import LedgerGet, LedgerPut, LedgerReceipt, LedgerRecord, LedgerRows
 
 
 class Lineage(Wire, frozen=True, kw_only=True):
@@ -220,6 +221,11 @@ Content = (
     | AggregatedContent
     | AssessContent
     | AssessedContent
+    | LedgerPut
+    | LedgerGet
+    | LedgerRecord
+    | LedgerReceipt
+    | LedgerRows
     | NackContent
 )
 
@@ -260,6 +266,12 @@ AUXILIARY_ACTIONS: dict[str, type[Wire]] = {
     "on_aggregate": AggregatedContent,
     "assess": AssessContent,
     "on_assess": AssessedContent,
+    "ledger/put": LedgerPut,
+    "ledger/on_put": LedgerReceipt,
+    "ledger/get": LedgerGet,
+    "ledger/on_get": LedgerRows,
+    "ledger/record": LedgerRecord,
+    "ledger/on_record": LedgerReceipt,
 }
 """What the core specification does not know; an auxiliary action never redefines one of the core."""
 

@@ -16,6 +16,7 @@ from sim.trust.signature import derive
 from sim.wire.bags import CurvePoint, EnergyContract
 from sim.wire.codes import Code, Refusal
 from sim.wire.messages import Message
+from tests.agents.ledgers import NORTH, Desk, put, record
 from tests.agents.test_protocol import Street, lock, sent, with_contract
 from tests.test_bus import Network, answer, ask
 from tests.trust.test_seals import Signing
@@ -144,6 +145,7 @@ PROVOCATIONS: dict[Code, Callable[[], str]] = {
     Code.AUT_KEY_NOT_FOUND: lambda: signed(key=derive(1, "a", 9)),
     Code.AUT_KEY_EXPIRED_OR_REVOKED: rotated,
     Code.AUT_UNAUTHORIZED_ACTION: lambda: signed(key=derive(1, "b")),
+    Code.AUT_NOT_AUTHORIZED: lambda: refused(lambda: Desk().ask(NORTH, put())),
     Code.AUT_REPLAY_DETECTED: replayed,
     Code.AUT_RATE_LIMITED: flooded,
     Code.AUT_DOMAIN_NOT_ALLOWED: lambda: signed(replace(ask("x"), domain="beckn.one:retail:1.0")),
@@ -160,6 +162,7 @@ PROVOCATIONS: dict[Code, Callable[[], str]] = {
     Code.NET_INTERNAL_ERROR: directory_talks_nonsense,
     Code.PRC_INVALID_TRANSITION: lambda: Network().transmit(nobody_asked())[1],
     Code.PRC_CONFLICT: another_body_answered,
+    Code.PRC_NOT_FOUND: lambda: refused(lambda: Desk().ask(NORTH, record("SELLER", "COMPLETED"))),
     Code.POL_DENIED: lambda: forbidden("exportKW", 0.5),
     Code.POL_UNDEFINED: lambda: forbidden("renewableKWh", 0.5),
     Code.POL_CURVE_INVALID: lambda: at_the_gate(expensive),

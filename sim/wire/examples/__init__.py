@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from sim.wire.examples import charging, forecasts, market, programmes, trade, wires
+from sim.wire.examples import charging, forecasts, ledger, market, programmes, trade, wires
 from sim.wire.examples.frame import example_bytes
 from sim.wire.messages import ACTIONS, Message
 
@@ -21,6 +21,7 @@ CONVERSATIONS: Mapping[str, tuple[Message, ...]] = MappingProxyType(
         "programmes": programmes.MESSAGES,
         "forecasts": forecasts.MESSAGES,
         "wires": wires.MESSAGES,
+        "ledger": ledger.MESSAGES,
     }
 )
 """Messages by conversation, in the order in which they are told."""
