@@ -93,6 +93,5 @@ _LABEL = 30
 def escaped(text: str) -> str:
     """A text that Mermaid shows as it is: what it would read as its own signs goes as character codes."""
     plain = re.sub(r"\s+", " ", text)
-    plain = re.sub(r"^(:?(?:no)?wrap):", r"\1\0", plain, flags=re.IGNORECASE)
     coded = re.sub(r"[#;<>&%$`\\\"{}]", lambda found: f"#{ord(found[0])};", plain)
-    return coded.replace("\0", "#58;")
+    return re.sub(r"^(:?(?:no)?wrap):", r"\1#58;", coded, flags=re.IGNORECASE)

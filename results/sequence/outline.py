@@ -143,7 +143,7 @@ def _arrows(told: Sequence[Step], lines: Mapping[str, str], whole: bool) -> Iter
     for _, same_second in itertools.groupby(told, key=lambda step: step.second):
         bundles: list[tuple[Any, list[Step]]] = []
         for step in same_second:
-            mark = step.seq if whole else (lines[step.sender], lines[step.receiver], *_kind(step))
+            mark = object() if whole else (lines[step.sender], lines[step.receiver], *_kind(step))
             known = _bundle(bundles, mark, step, lines)
             if known is None:
                 bundles.append((mark, [step]))

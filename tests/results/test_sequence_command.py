@@ -1,0 +1,54 @@
+"""``degsim sequence``: what it prints where, and with which status it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from results.run import Run
+from scenarios.cli import main
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_a_run_is_shown_as_text_and_as_a_diagram(day: Run, capsys: Capture, tmp_path: Path) -> None:
+    assert main(["sequence", str(day.path)]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert "market --> ev-1" in shown.out
+    target = tmp_path / "day.mmd"
+    assert main(["sequence", str(day.path), "--format", "mermaid", "--out", str(target)]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert target.read_text().startswith("sequenceDiagram\n    participant p1 as ")
+    assert not target.read_text().endswith("\n\n")
+
+
+def test_one_participant_within_a_span_of_time(day: Run, capsys: Capture) -> None:
+    main(["sequence", str(day.path), "--participant", "ev-1", "--all"])
+    everything = capsys.readouterr().out.splitlines()
+    assert all("ev-1" in line for line in everything)
+    main(["sequence", str(day.path), "--participant", "ev-1", "--all", "--from", "12:00"])
+    later = capsys.readouterr().out.splitlines()
+    assert 0 < len(later) < len(everything)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["--participant", "ev-11"], "ev-11: no message is from or to it; did you mean ev-1?"),
+        (["--transaction", "nonsense"], "nonsense: no such transaction, the nearest is "),
+        (["--from", "noon"], "--from: noon is no time"),
+    ],
+)
+def test_what_is_not_there_is_told_in_one_line(day: Run, capsys: Capture, arguments: list[str], what: str) -> None:
+    assert main(["sequence", str(day.path), *arguments]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert what in shown.err
+    assert shown.err.count("\n") == 1
+
+
+def test_a_folder_that_is_no_run_is_told_to_be_none(capsys: Capture, tmp_path: Path) -> None:
+    assert main(["sequence", str(tmp_path)]) == 2
+    assert "this is no run folder" in capsys.readouterr().err
