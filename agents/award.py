@@ -20,6 +20,7 @@ class Award:
     cleared_kw: + injected.  price_per_kwh: where the participant stands; None where there is none.
     offset_kw: commanded inside the participant's plateau.  curtailed_kw: commanded outside its curve.
     firm: the set-point is also the most that may be injected, because a limit above is near.
+    moved_kw: by how much a grid operator's command has moved it.
     """
 
     cleared_kw: float
@@ -27,6 +28,7 @@ class Award:
     offset_kw: float = 0.0
     curtailed_kw: float = 0.0
     firm: bool = False
+    moved_kw: float = 0.0
 
 
 def signal_of(award: Award, node: str) -> InputSignal:

@@ -11,6 +11,7 @@ from agents.award import Award
 from agents.chronicle import Chronicle
 from agents.member import asked_for, commitment, lock_content
 from agents.membership import Membership
+from agents.offsets import offset_of
 from agents.rounds import (
     Clear,
     Round,
@@ -20,6 +21,7 @@ from agents.rounds import (
     firm_eras,
     limit_of,
     next_round,
+    offset_round,
     problem_of,
     solve,
 )
@@ -61,8 +63,8 @@ ROUNDS_KEPT = 3
 class Market(Participant):
     """Runs one round an interval: OPEN → GATE_CLOSED → CLEARED or FAILED → PUBLISHED.
 
-    supplier: ERA of the retailer whose curve stands for the upstream grid.  clear: how problems are solved, exchangeable for
-    tests and for timing.
+    supplier: ERA of the retailer whose curve stands for the upstream grid.  uplift: the contract by which the grid operator
+    compensates somebody whom it moves.  clear: how problems are solved, exchangeable for tests and for timing.
     """
 
     kind = "market"
@@ -83,6 +85,7 @@ class Market(Participant):
         calendar: Calendar,
         currency: str,
         rent: Contract,
+        uplift: Callable[[str], Contract],
         ledger: Ledger,
         log: EventLog,
         clear: Clear = clear_and_certify,
@@ -104,6 +107,9 @@ class Market(Participant):
         self._currency = currency
         self._rent = rent
         self._rent_settlement = Settlement()
+        self._uplift = uplift
+        self._uplifts: dict[str, Contract] = {}
+        self._uplift_settlement = Settlement()
         self._ledger = ledger
         self._chronicle = Chronicle(log, era)
         self._clear = clear
@@ -172,8 +178,11 @@ class Market(Participant):
             problem = problem_of(self._offers[index], limits, self.rules, self._supplier, index)
         except MarketError as error:
             raise Refusal(Code.PRC_CONFLICT, "/message/catalogs", str(error)) from error
+        interval = self._calendar.interval(index)
+        commands = {node.nodeId: offset_of(node, interval, self._calendar) for node in nodes}
         del self._closing[message.message_id], self._offers[index]
-        self.rounds[index] = Round(Stage.GATE_CLOSED, problem)
+        offset_kw = {node: kw for node, kw in commands.items() if kw}
+        self.rounds[index] = Round(Stage.GATE_CLOSED, problem, offset_kw=offset_kw)
         return (self._put(problem, index),)
 
     def on_aggregate(self, message: Message) -> Iterable[Event]:
@@ -200,9 +209,12 @@ class Market(Participant):
         return (self.answer(message, AggregatedContent(aggregationResult=result)),)
 
     def on_aggregated(self, message: Message) -> Iterable[Event]:
-        """The outcome: ask the grid operator whether the wires would carry it, unless that would change nothing."""
+        """The outcome: clear it again as grid nodes command, and ask the grid operator whether the wires would carry it."""
         assert isinstance(message.content, AggregatedContent)
         index = asked_for(self._closing, message)
+        moved = offset_round(self.rounds[index])
+        if moved is not None:
+            return self._again(message, index, moved)
         if not self.rules.rounds_max or self.rounds[index].final:
             return self._accept(message, index)
         self._outcomes[index] = message
@@ -231,9 +243,14 @@ class Market(Participant):
             flow_kw = {found.node: found.flow_kw for found in assessment.nodes}
             self.rounds[index] = replace(done, assessed_kw=flow_kw)
             return self._accept(message, index)
-        del self._closing[message.message_id], self._outcomes[index]
-        self.rounds[index] = again
+        return self._again(message, index, again)
+
+    def _again(self, message: Message, index: int, again: Round) -> Iterable[Event]:
+        """Another problem in the place of an outcome that cannot stand, of which nobody was told."""
         assert again.problem is not None
+        del self._closing[message.message_id]
+        self._outcomes.pop(index, None)
+        self.rounds[index] = again
         return (self._put(again.problem, index),)
 
     def _put(self, problem: Problem, index: int) -> Message:
@@ -248,7 +265,7 @@ class Market(Participant):
         outcome = self._outcomes.pop(index, message)
         assert isinstance(outcome.content, AggregatedContent)
         interval = self._calendar.interval(index)
-        firm = firm_eras(self.rounds[index], self.rules)
+        firm, orders = firm_eras(self.rounds[index], self.rules), self.rounds[index].orders
         awards = {
             s.era: Award(
                 s.setpointKW,
@@ -256,6 +273,7 @@ class Market(Participant):
                 s.offsetKW or 0.0,
                 s.curtailedKW or 0.0,
                 firm=s.era in firm,
+                moved_kw=orders[s.era].offset_kw if s.era in orders else 0.0,
             )
             for s in outcome.content.aggregationResult.setpoints
         }
@@ -319,10 +337,13 @@ class Market(Participant):
         else:
             if done.stage is Stage.PUBLISHED and done.clearing is not None:
                 self._settle_surplus(interval, done.clearing, cut_off)
+                self._settle_uplift(interval, done, cut_off)
             delivered = {era: award for era, award in awards.items() if era not in cut_off}
             yield from self.accounts.close(interval, self.membership.members, readings, delivered, self._retail_prices)
         if index == self._calendar.count - 1:
             yield from self.accounts.finish(self.membership.members)
+            for uplift in self._uplifts.values():
+                self._chronicle.ended(uplift, Turn.FULFIL)
             if self._passes_rent_on:
                 self._chronicle.ended(self._rent, Turn.FULFIL)
 
@@ -346,6 +367,24 @@ class Market(Participant):
             postings = settle(self._rent_settlement, self._rent, interval.index, values)
             self._ledger.post(postings)
             self._chronicle.computed(self._rent, interval.index, values, postings)
+
+    def _settle_uplift(self, interval: Interval, done: Round, cut_off: frozenset[str]) -> None:
+        """What the grid operator owes those whom it has moved."""
+        assert done.clearing is not None
+        for era, order in done.orders.items():
+            if era in cut_off:
+                continue
+            if era not in self._uplifts:
+                self._uplifts[era] = self._uplift(era)
+                self._chronicle.in_force(self._uplifts[era])
+            contract, p_kw = self._uplifts[era], done.clearing.setpoint_kw[era]
+            values = {
+                "offsetKWh": Decimal(f"{abs(order.offset_kw) * interval.hours:.6f}"),
+                "upliftPerKWh": Decimal(f"{order.uplift_per_kwh(p_kw, done.clearing.participant_price[era]):.9f}"),
+            }
+            postings = settle(self._uplift_settlement, contract, interval.index, values)
+            self._ledger.post(postings)
+            self._chronicle.computed(contract, interval.index, values, postings)
 
     @property
     def _passes_rent_on(self) -> bool:

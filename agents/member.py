@@ -19,6 +19,7 @@ from sim.wire.bags import (
     EnergyContract,
     InputParameters,
     InputSignal,
+    OffsetCommand,
     RevenueFlows,
     Role,
     SignalSource,
@@ -94,6 +95,7 @@ class Member:
         telemetry: tuple[TelemetrySource, ...] | UnsetType = UNSET,
         flows: RevenueFlows | UnsetType = UNSET,
         settlements: tuple[Settlement, ...] | UnsetType = UNSET,
+        offset: OffsetCommand | UnsetType = UNSET,
     ) -> WireContract:
         """The contract as a message carries it: what always stands there, and what this message is about."""
         return WireContract(
@@ -111,6 +113,7 @@ class Member:
                 inputSignals=signals,
                 telemetrySources=telemetry,
                 revenueFlows=flows,
+                offsetCommand=offset,
             ),
         )
 

@@ -30,6 +30,7 @@ from sim.wire.bags import (
     EnergyOffer,
     EnergyResource,
     InputParameters,
+    OffsetCommand,
     PricingModel,
 )
 from sim.wire.codes import Code, Refusal
@@ -286,7 +287,9 @@ class Membership:
             if member.status is Status.PENDING:
                 member.status = transition(member.contract.id, member.status, Turn.CONFIRM)
                 self._chronicle.activated(member.contract)
-            contract = member.on_wire(window=window, signals=(signal_of(awards[era], member.node),))
+            award = awards[era]
+            offset = OffsetCommand(offsetKW=award.moved_kw) if award.moved_kw else UNSET
+            contract = member.on_wire(window=window, signals=(signal_of(award, member.node),), offset=offset)
             yield self._owner.answer(request, ContractContent(contract=contract), self._gate.confirm_s)
 
     def unheard(self, nack: Message) -> tuple[int, str] | None:

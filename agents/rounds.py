@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from msgspec import UNSET
 
+from agents.offsets import Order, ordered
 from sim.curves import NOTHING
 from sim.errors import DegsimError, Fault, MarketError, nearest
 from sim.market import gaps
@@ -81,6 +82,8 @@ class Round:
     number: int = 1
     final: bool = False
     assessed_kw: Mapping[str, float] = field(default_factory=dict)
+    offset_kw: Mapping[str, float] = field(default_factory=dict)
+    orders: Mapping[str, Order] = field(default_factory=dict)
 
 
 Clear = Callable[[Problem, Policy], tuple[Clearing, Certificate]]
@@ -181,6 +184,16 @@ def _noted(text: str) -> str:
     return text if len(text) <= NOTE_CHARACTERS else text[: NOTE_CHARACTERS - 1] + "…"
 
 
+def offset_round(done: Round) -> Round | None:
+    """What to clear instead of an outcome that grid nodes command offsets to; None where they command none, or none helps."""
+    if not done.offset_kw or done.problem is None or done.clearing is None:
+        return None
+    problem, orders = ordered(done.problem, done.clearing, done.offset_kw)
+    if not orders:
+        return None
+    return Round(Stage.GATE_CLOSED, problem, fallback=done.fallback, number=done.number + 1, orders=orders)
+
+
 def next_round(done: Round, assessment: Assessment, rules: Rules) -> Round | None:
     """What to clear instead of an outcome that the wires would not carry; None where it can stand.
 
@@ -196,9 +209,9 @@ def next_round(done: Round, assessment: Assessment, rules: Rules) -> Round | Non
     if done.final or not (served.heeds_limits or assessment.unserved) or not (is_broken or priced is not problem):
         return None
     if done.number < rules.rounds_max and priced is not done.problem:
-        return Round(Stage.GATE_CLOSED, priced, number=done.number + 1)
+        return Round(Stage.GATE_CLOSED, priced, number=done.number + 1, orders=done.orders)
     if is_broken and "limits" in rules.policy.promises:
-        return Round(Stage.GATE_CLOSED, problem, fallback=True, number=done.number + 1, final=True)
+        return Round(Stage.GATE_CLOSED, problem, fallback=True, number=done.number + 1, final=True, orders=done.orders)
     return None
 
 

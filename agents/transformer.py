@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from agents.announcement import Announcement
 from agents.rounds import MARGIN_ON_GAP
 from sim.clock import Calendar
 from sim.forms import delivery_of
 from sim.participant import Ids, Participant, Registry
-from sim.wire.bags import ENERGY, GridConstraints, GridNode, LocationalPriceAdder
+from sim.wire.bags import ENERGY, GridConstraints, GridNode, LocationalPriceAdder, OffsetCommand
 from sim.wire.core import Catalog, Descriptor, Provider, Resource
 from sim.wire.messages import Alarm, Event, Message, PublishContent, uri
 
@@ -29,6 +29,7 @@ class Transformer(Participant):
     limit, the next limit is lower by that gap; the allowance halves with every interval that keeps it.  Where the wires had
     no solution, the limit falls to the largest flow that is known to have been safe.
     announcement: the adder that it announces with its limits, and how that follows its readings; None to announce none.
+    offset: the power that its operator commands to be moved below it.
     """
 
     kind = "transformer"
@@ -46,6 +47,7 @@ class Transformer(Participant):
         import_limit_kw: float,
         export_limit_kw: float,
         announcement: Announcement | None = None,
+        offset: OffsetCommand | UnsetType = UNSET,
     ) -> None:
         super().__init__(registry, era, ids)
         self._catalogue = catalogue
@@ -54,6 +56,7 @@ class Transformer(Participant):
         self._rated_kva = rated_kva
         self._limits_kw = (import_limit_kw, export_limit_kw)
         self._announcement = announcement
+        self._offset = offset
         self._allowance_kw = [0.0, 0.0]
         self._safe_kw = [0.0, 0.0]
         self._load_kw = 0.0
@@ -121,6 +124,7 @@ class Transformer(Participant):
                 if self._announcement is None
                 else LocationalPriceAdder(currentPrice=self._announcement.adder_per_kwh)
             ),
+            offsetCommand=self._offset,
         )
         catalog = Catalog(
             id=f"{self.era}/node",

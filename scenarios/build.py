@@ -36,6 +36,7 @@ from scenarios.grid_events import grid_changes
 from scenarios.kinds import KINDS, Ground, Spot, phase_of
 from scenarios.levels import Levels, common_node
 from scenarios.names import CATALOGUE, FORECASTER, MARKET, METERING, RETAILER, ROOT, UTILITY
+from scenarios.offsets import offset_command
 from scenarios.placement import Settler, parents_of, settle_in
 from scenarios.populations import PopulationSpec
 from scenarios.regulation import policing_of
@@ -258,6 +259,7 @@ class _Builder:
             import_limit_kw=limit.import_kw,
             export_limit_kw=limit.export_kw,
             announcement=self._announcement(limit),
+            offset=offset_command(self._scenario, limit.branch.name, self._calendar),
         )
 
     def _announcement(self, limit: NodeLimits) -> Announcement | None:
@@ -265,7 +267,14 @@ class _Builder:
         import_kw, export_kw = np.array([limit.import_kw]), np.array([limit.export_kw])
         match self._scenario.market.adders:
             case UtilisationSpec() as rule:
-                step = adders.utilisation(import_kw, export_kw, rule.per_percent, rule.damping, signed=rule.signed)
+                step = adders.utilisation(
+                    import_kw,
+                    export_kw,
+                    rule.per_percent,
+                    rule.damping,
+                    signed=rule.signed,
+                    threshold=rule.threshold_percent,
+                )
                 return Announcement(step, late=rule.late)
             case AscentSpec() as rule:
                 both = np.concatenate((import_kw, export_kw))
@@ -320,6 +329,7 @@ class _Builder:
             calendar=self._calendar,
             currency=self._scenario.tariffs.currency,
             rent=money.rent_contract(self._scenario),
+            uplift=functools.partial(money.uplift_contract, self._scenario),
             ledger=self._world.ledger,
             log=self._world.log,
             clear=clear,

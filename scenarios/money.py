@@ -106,6 +106,12 @@ def rent_contract(scenario: Scenario) -> Contract:
     return _instance(scenario, "rent", templates.congestion_rent(), roles)
 
 
+def uplift_contract(scenario: Scenario, era: str) -> Contract:
+    """What the grid operator owes somebody for what it commands."""
+    roles: Mapping[str, str] = {Role.GRID_OPERATOR: UTILITY, Role.PROSUMER: era}
+    return _instance(scenario, f"uplift of {era}", templates.offset_uplift(), roles)
+
+
 def losses_contract(scenario: Scenario, *, retail: bool) -> Contract:
     """The grid operator buys what flowed in and nobody has paid the retailer for."""
     roles: Mapping[str, str] = {Role.GRID_OPERATOR: UTILITY, Role.SELLER: RETAILER}

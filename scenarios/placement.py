@@ -38,7 +38,7 @@ def settle_in(scenario: Scenario, feeder: PandapowerFeeder, columns: int) -> lis
     sites = scenario.sites or tuple(
         SiteSpec(era=f"site-{number:02d}", bus=bus) for number, bus in enumerate(feeder.site_buses, 1)
     )
-    faults = [*_site_faults(scenario, feeder), *_reference_faults(scenario)]
+    faults = [*_site_faults(scenario, feeder), *_reference_faults(scenario, feeder)]
     if not sites:
         raise ScenarioError(
             scenario.name, (*faults, Fault("sites", f"{feeder.name} has no customers to stand for", "name the sites"))
@@ -117,7 +117,15 @@ def _site_faults(scenario: Scenario, feeder: PandapowerFeeder) -> Iterator[Fault
             yield Fault(f"sites[{number}].bus", f"{feeder.name} has no bus {site.bus}", nearest(site.bus, feeder.buses))
 
 
-def _reference_faults(scenario: Scenario) -> Iterator[Fault]:
+def _offset_faults(scenario: Scenario, feeder: PandapowerFeeder) -> Iterator[Fault]:
+    names = [branch.name for branch in feeder.branches]
+    for number, offset in enumerate(scenario.market.offsets):
+        if offset.node not in names:
+            what = f"{feeder.name} has no transformer or limited line {offset.node}"
+            yield Fault(f"market.offsets[{number}].node", what, nearest(offset.node, names))
+
+
+def _reference_faults(scenario: Scenario, feeder: PandapowerFeeder) -> Iterator[Fault]:
     names = [aggregator.name for aggregator in scenario.aggregators]
     for number, population in enumerate(scenario.populations):
         if population.host is not None and population.host not in names:
@@ -129,6 +137,7 @@ def _reference_faults(scenario: Scenario) -> Iterator[Fault]:
             catalog.policy(getattr(scenario.market, key))
         except ScenarioError as error:
             yield Fault(f"market.{key}", error.faults[0].what, error.faults[0].remedy)
+    yield from _offset_faults(scenario, feeder)
     for number, plot in enumerate(scenario.outputs.plots):
         plots = catalog.LISTS["plots"]()
         if plot not in plots:

@@ -271,12 +271,15 @@ class TariffsSpec(Model):
 class UtilisationSpec(Model):
     """An adder in proportion to how much of its limit a node uses: per_percent a percent, in whichever direction.
 
+    threshold_percent: of the limit, up to which there is none.
+
     damping: share of the way that it goes with each reading.  signed: whether it is below zero where the flow is an export.
     late: by how many intervals the reading that it follows is older than the newest.
     """
 
     rule: Literal["utilisation"]
     per_percent: NonNegative = PER_PERCENT
+    threshold_percent: NonNegative = unless(0.0)
     damping: Annotated[float, Field(gt=0, le=1)] = 1.0
     signed: bool = False
     late: Annotated[int, Field(ge=0, le=48)] = 0
@@ -293,6 +296,26 @@ class AscentSpec(Model):
     late: Annotated[int, Field(ge=0, le=48)] = 0
 
 
+class OffsetSpec(Model):
+    """Power that the grid operator commands to be moved below a node, + towards injection, from one local time to another.
+
+    from, to: default the whole run.
+    """
+
+    node: Name
+    kw: Finite
+    start: Annotated[datetime | None, Field(alias="from")] = None
+    end: Annotated[datetime | None, Field(alias="to")] = None
+
+    @model_validator(mode="after")
+    def _local(self) -> Self:
+        if any(time is not None and time.tzinfo is not None for time in (self.start, self.end)):
+            raise ValueError("from, to: give local time without an offset; time_zone says the rest")
+        if self.start is not None and self.end is not None and not self.start < self.end:
+            raise ValueError(f"from {self.start} must be before to {self.end}")
+        return self
+
+
 class MarketSpec(Model):
     """How the market clears.  confirm_s, gate_s: seconds before delivery by which curves are due and the gate closes.
 
@@ -303,6 +326,8 @@ class MarketSpec(Model):
     all losses are the grid operator's to buy.  sharing: who gets what where the price leaves several a choice: pro rata to what
     each could take, the same power to each, first come first served, or by lot.  adders: what every grid node announces
     that its price lies above that of the one above it, by what its own meter has read; only ``broadcast`` charges it.
+    offsets: what grid nodes command to be moved below them; the market clears once more around it, which counts as one of
+    rounds_max.
     """
 
     policy: str = "locational"
@@ -317,9 +342,16 @@ class MarketSpec(Model):
     losses: Literal["grid", "marginal"] = "grid"
     sharing: Sharing = unless("PRO_RATA")
     adders: Annotated[UtilisationSpec | AscentSpec, Field(discriminator="rule")] | None = unless(None)
+    offsets: tuple[OffsetSpec, ...] = unless(())
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
+        nodes = [offset.node for offset in self.offsets]
+        repeated = sorted({node for node in nodes if nodes.count(node) > 1})
+        if repeated:
+            raise ValueError(f"offsets: several of {', '.join(repeated)}; a node commands one at a time")
+        if self.offsets and not self.rounds_max:
+            raise ValueError("rounds_max: 1 at least, for offsets take one more clearing")
         if not self.price_floor < self.price_cap:
             raise ValueError(f"price_floor {self.price_floor} must be below price_cap {self.price_cap}")
         if not self.gate_s < self.confirm_s:

@@ -161,6 +161,21 @@ def portfolio_balance() -> Template:
     )
 
 
+def offset_uplift() -> Template:
+    """What the grid operator pays to a participant whom it has moved off its curve, for each kWh of the offset.
+
+    offsetKWh: by which it was moved, without its sign; upliftPerKWh: the price less its own marginal cost, or the reverse where
+    it was made to run; nothing for who did not care.
+    """
+    return Template(
+        id="offset-uplift",
+        roles=(Role.GRID_OPERATOR, Role.PROSUMER),
+        terms=(_term("uplift", Role.GRID_OPERATOR, Role.PROSUMER, "offsetKWh * upliftPerKWh"),),
+        signals=("offsetKWh", "upliftPerKWh"),
+        description="Compensation for an offset that was commanded.",
+    )
+
+
 def losses_and_imbalance(accounted_kwh: str) -> Template:
     """The grid operator buys from the retailer what flowed in and nobody has paid for, or sells what is left over.
 

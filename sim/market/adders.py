@@ -116,9 +116,17 @@ def diminishing(limit: Floats, rate: Floats | float) -> Steps:
 
 
 def utilisation(
-    import_limit: Floats, export_limit: Floats, per_percent: float, damping: float = 1.0, *, signed: bool = False
+    import_limit: Floats,
+    export_limit: Floats,
+    per_percent: float,
+    damping: float = 1.0,
+    *,
+    signed: bool = False,
+    threshold: float = 0.0,
 ) -> Step:
-    """Proportional to how much of the limit of its direction a flow uses: ``per_percent · 100 · |flow| / limit``.
+    """Proportional to how much of the limit of its direction a flow uses beyond a threshold.
+
+    ``per_percent · max(100 · |flow| / limit − threshold, 0)``
 
     damping: share of the way that an adder goes in one step, in (0, 1].  signed: below zero where the flow is an export.
     A limit of nothing (below a milliwatt) counts as used to the full by any flow, an infinite one as unused.
@@ -127,7 +135,8 @@ def utilisation(
     def step(adder: Floats, flow: Floats) -> Floats:
         limit = np.where(flow >= 0, import_limit, export_limit)
         used = np.divide(np.abs(flow), limit, out=np.where(flow != 0, 1.0, 0.0), where=limit > POWER_KW)
-        target = 100 * per_percent * used * (np.sign(flow) if signed else 1.0)
+        above = 100 * per_percent * used if not threshold else per_percent * np.maximum(100 * used - threshold, 0.0)
+        target = above * (np.sign(flow) if signed else 1.0)
         moved: Floats = adder + damping * (target - adder)
         return moved
 

@@ -110,3 +110,10 @@ def test_without_a_rule_no_adder_is_published():
     published = node(transformer(None).on_status(reading(120.0)))
     assert not published.locationalPriceAdder
     assert limit_of(published, "grid").adder_per_kwh == 0
+
+
+@given(flow_kw=st.floats(-200, 200), threshold=st.floats(0, 150))
+def test_up_to_a_threshold_there_is_no_adder_and_beyond_it_only_what_is_beyond(flow_kw, threshold):
+    step = adders.utilisation(LIMITS[:1], LIMITS[1:], 0.001, threshold=threshold)
+    percent = flow_kw if flow_kw >= 0 else -2 * flow_kw
+    assert after(Announcement(step), flow_kw) == pytest.approx(0.001 * max(percent - threshold, 0), abs=1e-12)

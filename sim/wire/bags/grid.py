@@ -14,6 +14,7 @@ from sim.wire.basics import (
     NonNegative,
     Text,
     Timestamp,
+    TimeWindow,
     Uri,
     Wire,
 )
@@ -90,9 +91,14 @@ class LocationalPriceAdder(Wire, frozen=True, kw_only=True):
 
 
 class OffsetCommand(Wire, frozen=True, kw_only=True):
-    """Power in kW to move within what a participant is indifferent to; its presence enables it."""
+    """Power in kW to move below a node or of a participant, + towards injection; its presence enables it.
+
+    timeWindow: when it is in force, default always.  Who is indifferent at the price is moved at no cost; who is not is
+    compensated.
+    """
 
     offsetKW: float
+    timeWindow: TimeWindow | UnsetType = UNSET
 
 
 class GridNode(Bag, frozen=True, kw_only=True):

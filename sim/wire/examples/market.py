@@ -410,7 +410,7 @@ BACKFED = GridNode(
     gridNode="sub-1",
     gridConstraints=GridConstraints(maxForwardFlowKW=150, maxReverseFlowKW=50, currentLoadKW=-50, capacityKW=160),
     locationalPriceAdder=LocationalPriceAdder(currentPrice=-0.018333333333333333, basePrice=0.08),
-    offsetCommand=OffsetCommand(offsetKW=-2),
+    offsetCommand=OffsetCommand(offsetKW=-2, timeWindow=HOUR),
 )
 GRID = Catalog(
     id="utility/nodes",
