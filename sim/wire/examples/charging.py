@@ -103,6 +103,7 @@ from sim.wire.messages import (
     SupportContent,
     TrackContent,
 )
+from sim.wire.search.service_request import compiled
 
 POINT: Final = "IN*NOR*E042*1"
 OFFER: Final = "north/per-kwh"
@@ -460,6 +461,7 @@ DESK = SupportInfo(
 publish = PUBLISH.ask("08:00:00", "catalog/publish", PublishContent(catalogs=(CATALOG,)))
 copied = IMPOSTOR.ask("08:05:00", "catalog/publish", PublishContent(catalogs=(CATALOG,)))
 search = SEARCH.ask("17:40:00", "discover", DiscoverContent(intent=SEARCHED))
+wished = SEARCH.ask("17:40:05", "discover", DiscoverContent(intent=compiled(WISH)))
 picture = SEARCH.ask("17:40:10", "discover", DiscoverContent(intent=PHOTOGRAPHED))
 select = TALK.ask("17:40:30", "select", about(ASKED))
 init = TALK.ask("17:41:00", "init", about(ORDERED))
@@ -499,6 +501,9 @@ MESSAGES = (
     # A driver looks for CCS2 of at least 50 kW within 5 km of the route.
     search,
     reply(search, CatalogsContent(catalogs=(CATALOG,))),
+    # Or for what the driver wishes: 2.5 kWh by 18:30, along the way, for 50.00 a kWh at most.
+    wished,
+    reply(wished, CatalogsContent(catalogs=(CATALOG,))),
     # Or by a picture of the plug.
     picture,
     reply(picture, CatalogsContent(catalogs=(CATALOG,))),

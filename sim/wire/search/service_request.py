@@ -30,7 +30,8 @@ TARGETS = (
 _PAID = "@.considerationAttributes"
 PRICES = (
     ("", "@.offerAttributes.pricePerKWh", ""),
-    ("", "@.offerAttributes.price.value", ""),
+    ("", "@.offerAttributes['beckn:price'].value", ""),
+    ("", "@.offerAttributes['beckn:price']['schema:price']", ""),
     ("@.offerAttributes.timeOfDayRates[?", "@.rate", "]"),
     ("@.offerAttributes.elements[*].priceComponents[?@.type == 'ENERGY' && ", "@.price", "]"),
     (
