@@ -28,17 +28,25 @@ ACTION_FIELDS: Mapping[str, tuple[str, ...]] = {
     "on_track": ("tracking.status",),
     "rate": ("ratingInputs.*.range.value",),
     "on_rate": ("ratings.*.range.value",),
-    "support": ("support.orderId",),
-    "on_support": ("support.channels.*.name",),
+    "on_support": ("support.channels.*.phone",),
+    "ledger/put": ("role", "tradeDetails.*.tradeQty", "tradeDetails.*.tradeType"),
+    "ledger/on_put": ("success",),
+    "ledger/record": (
+        "role",
+        "statusBuyerDiscom",
+        "statusSellerDiscom",
+        "buyerFulfillmentValidationMetrics.*.validationMetricValue",
+        "sellerFulfillmentValidationMetrics.*.validationMetricValue",
+    ),
+    "ledger/on_record": ("success",),
 }
-"""Paths below ``message`` by action; ``*`` is every element of a list or every value of an object."""
+"""Paths below ``message`` by action; ``*`` is every element of a list or every value of an object, ``?`` the only one."""
 
-_CONTRACT = (
-    "contract.status.code",
-    "contract.commitments.*.offer.id",
-    "contract.commitments.*.resources.*.quantity.value",
-)
-"""What is said of a contract, whatever the action; the state that its bag states more finely comes from there."""
+_STATE = "contract.status.code"
+"""Said of a contract where none of its bags says anything."""
+_COMMITTED = ("contract.commitments.*.offer.id", "contract.commitments.*.resources.*.quantity.value")
+"""What a contract is about; said while it is being made."""
+_MAKING = frozenset({"select", "init", "confirm"})
 
 BAG_FIELDS: Mapping[str, tuple[str, ...]] = {
     "GridNode": ("gridConstraints.currentLoadKW", "locationalPriceAdder.currentPrice"),
@@ -49,14 +57,13 @@ BAG_FIELDS: Mapping[str, tuple[str, ...]] = {
     "ChargingService": ("connectorType", "maxPowerKW"),
     "EnergyContract": (
         "status",
-        "reservationId",
         "inputSignals.*.clearedPowerKW",
         "inputSignals.*.price",
-        "inputSignals.*.value",
+        "inputSignals.?.value",
         "inputParameters.approvedMaxTradeKWh",
         "inputParameters.wheelingPerKWh",
     ),
-    "EnergyContractEVCharging": ("status", "reservationId", "inputSignals.*.value"),
+    "EnergyContractEVCharging": ("status", "inputSignals.?.value"),
     "EnergyContractP2PTrade": (
         "status",
         "inputSignals.*.clearedPowerKW",
@@ -68,16 +75,13 @@ BAG_FIELDS: Mapping[str, tuple[str, ...]] = {
     ),
     "ChargingSession": (
         "sessionStatus",
-        "connectorStatus",
-        "reservationId",
         "meteredEnergyKWh",
-        "chargingTelemetry.0.metrics.*.value",
+        "connectorStatus",
     ),
     "EnergyEnrollment": ("status", "updateType", "credentialVerification.status", "conflictCheck.hasConflict"),
     "EnergyTradeOrder": ("total_quantity",),
     "EnergyTradeOrderInterUtility": ("total_quantity",),
     "EnergyDelivery": (
-        "deliveryStatus",
         "meterReadings.*.consumedEnergy",
         "meterReadings.*.producedEnergy",
         "deviationPenalty",
@@ -91,7 +95,7 @@ BAG_FIELDS: Mapping[str, tuple[str, ...]] = {
     ),
     "PriceSpecification": ("value", "currency"),
     "Payment": ("paymentStatus", "amount.value"),
-    "EnergySettlement": ("cycleId", "amount", "disputeReason"),
+    "EnergySettlement": ("amount", "currency", "cycleId", "disputeReason"),
 }
 """Paths below a bag by its ``@type``; a bag that is not named here says nothing in a label."""
 
@@ -107,10 +111,9 @@ def brief(action: str, content: Mapping[str, Any]) -> Mapping[str, Any]:
     for place, kind, bag in _bags(content, ""):
         for path in BAG_FIELDS.get(kind, ()):
             found.update(found_at(bag, path, place))
-    finer = any(path.endswith("contractAttributes.status") for path in found)
-    for path in _CONTRACT[1 if finer else 0 :]:
+    for path in _COMMITTED if action in _MAKING else ():
         found.update(found_at(content, path))
-    return found
+    return found or dict(found_at(content, _STATE))
 
 
 def value_at(document: Any, path: str) -> Any:
@@ -136,8 +139,9 @@ def _matches(document: Any, path: list[str], place: str) -> Iterator[tuple[str, 
             yield place, document
         return
     head, *rest = path
-    for name, value in _children(document):
-        if head in ("*", name):
+    children = list(_children(document))
+    for name, value in children:
+        if head in ("*", name) or (head == "?" and len(children) == 1):
             yield from _matches(value, rest, f"{place}.{name}" if place else name)
 
 

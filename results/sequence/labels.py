@@ -22,9 +22,11 @@ PAUSE_S = 30
 
 def title(arrow: Arrow) -> str:
     """The action, how many messages the arrow stands for, and why it was refused."""
-    many = f" ×{arrow.peers}" if arrow.peers > 1 else ""
+    least, most = min(arrow.peers), max(arrow.peers)
+    many = "" if most == 1 else f" ×{most}" if least == most else f" ×{least}…{most}"
+    tried = " (try)" if arrow.step.tried else ""
     code = f" {arrow.step.code}" if arrow.step.code else ""
-    return f"{arrow.step.action}{many}{code}"
+    return f"{arrow.step.action}{tried}{many}{code}"
 
 
 def fields(arrow: Arrow) -> tuple[str, ...]:
@@ -39,15 +41,16 @@ def fields(arrow: Arrow) -> tuple[str, ...]:
             mine.setdefault(_name(path), []).append(value)
         for name, found in mine.items():
             values.setdefault(name, []).append(found)
-    return tuple(filter(None, (_said(name, found) for name, found in values.items())))[:MOST_FIELDS]
+    said = dict.fromkeys(_said(name, found) for name, found in values.items())
+    return tuple(filter(None, said))[:MOST_FIELDS]
 
 
 def _name(path: str) -> str:
     """The last part of a path that says what it is; what stands in a list or is called ``value`` goes by what holds it."""
     parts = [part.rpartition(":")[2] for part in path.split(".") if not part.isdigit()]
-    while len(parts) > 1 and parts[-1] in _GENERAL:
-        parts.pop()
-    return parts[-1]
+    named = [part for part in parts if part not in _GENERAL and not part.endswith("Attributes")]
+    whole = parts[-1] if parts[-1] not in _GENERAL or len(parts) < 2 or parts[-2].endswith("Attributes") else named[-1]
+    return whole
 
 
 _GENERAL = frozenset({"id", "value", "code", "name"})
@@ -70,7 +73,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
-        return f"{value:.4g}" if value else "0"
+        return f"{value:.6g}" if value else "0"
     return re.sub(r"^\d{4}-\d\d-\d\dT(\d\d:\d\d).*$", r"\1", str(value))
 
 
@@ -108,9 +111,8 @@ class Clock:
 
 def loop_title(loop: Loop) -> str:
     """How often, and how far apart."""
-    if loop.every_s is None or loop.every_s <= 0:
-        return f"{loop.times} times"
-    return f"{loop.times} times, every {span(loop.every_s)}"
+    often = f"{loop.times} times" + (f", every {span(loop.every_s)}" if loop.every_s else "")
+    return f"all the while, {often}" if loop.beside else often
 
 
 def span(seconds: int) -> str:

@@ -52,6 +52,11 @@ class Step:
         return is_callback(self.action)
 
     @property
+    def tried(self) -> bool:
+        """Whether it only asks what would happen (``context.try``)."""
+        return self.context.get("try") is True
+
+    @property
     def code(self) -> str:
         """Code of its error; empty where nothing is wrong."""
         return "" if self.error is None else str(self.error.get("errorCode", "NACK"))

@@ -32,7 +32,7 @@ from results.sequence import (
     value_at,
 )
 from results.sequence.fields import ACTION_FIELDS, BAG_FIELDS
-from results.sequence.labels import fields, span
+from results.sequence.labels import fields, loop_title, span, title
 from results.sequence.mermaid import escaped
 from sim.errors import RunError
 from sim.wire.bags import BAGS
@@ -250,6 +250,30 @@ def test_loops_hold_loops() -> None:
     assert told(outline(flat).items) == [[3, "a>m init", [4, "m>a on_status"]]]
 
 
+def test_what_keeps_time_is_drawn_apart_where_that_makes_it_much_shorter() -> None:
+    beat = [step(300 * k, "meter", name, "on_status", value=k) for k in range(12) for name in ("a", "b")]
+    others = [step(450 + 900 * k, "a", "b", action) for k, action in enumerate(("select", "init", "confirm", "update"))]
+    drawn = outline(sorted([*beat, *others], key=lambda one: one.second))
+    assert told(drawn.items) == [
+        [12, "meter>a on_status", "meter>b on_status"],
+        *("a>b select", "a>b init", "a>b confirm", "a>b update"),
+    ]
+    loop = drawn.items[0]
+    assert isinstance(loop, Loop)
+    assert (loop.beside, loop.every_s) == (True, 300)
+    assert loop_title(loop) == "all the while, 12 times, every 5 min"
+
+
+def test_who_has_nothing_to_say_in_one_interval_is_no_other_sort_for_that() -> None:
+    cars = [f"car-{k}" for k in range(4)]
+    flat = [step(60 * k, car, "m", "confirm") for k in range(4) for car in cars if (k, car) != (2, "car-1")]
+    (loop,) = outline(flat, dict.fromkeys(cars, "ev")).items
+    assert isinstance(loop, Loop)
+    assert isinstance(loop.body[0], Arrow)
+    assert loop.body[0].peers == (4, 4, 3, 4)
+    assert title(loop.body[0]) == "confirm ×3…4"
+
+
 def test_a_refusal_is_another_shape() -> None:
     flat = [step(60 * k, "a", "m", code="BIZ_X" if k == 3 else "") for k in range(8)]
     assert told(outline(flat).items) == [[3, "a>m status"], "a>m status", [4, "a>m status"]]
@@ -258,15 +282,15 @@ def test_a_refusal_is_another_shape() -> None:
 def test_peers_of_a_kind_share_a_lifeline_and_an_arrow() -> None:
     cars = [f"car-{k}" for k in range(1, 5)]
     flat = [
-        *(step(1, car, "m", value=k) for k, car in enumerate(cars)),
+        *(step(1, car, "m", "init", value=k) for k, car in enumerate(cars)),
         *(step(2, "m", car, "on_status") for car in cars),
     ]
     drawn = outline(flat, dict.fromkeys(cars, "ev"))
     line = "car-1…4 (4)"
     assert drawn.lifelines == {line: tuple(cars), "m": ("m",)}
-    assert told(drawn.items) == [f"{line}>m status", f"m>{line} on_status"]
+    assert told(drawn.items) == [f"{line}>m init", f"m>{line} on_status"]
     assert isinstance(drawn.items[0], Arrow)
-    assert drawn.items[0].peers == 4
+    assert drawn.items[0].peers == (4,)
     assert fields(drawn.items[0]) == ("o", "quantity 0 … 3")
 
 
@@ -337,7 +361,7 @@ def test_a_diagram_nests_legs_tells_pauses_and_crosses_refusals(day: Run) -> Non
         step(1, "b", "c", "init", depth=1),
         step(2, "c", "b", "on_init", depth=1),
         step(3, "b", "a", "on_init"),
-        step(3600, "a", "b", "cancel", code="PRC_LATE"),
+        dataclasses.replace(step(3600, "a", "b", "cancel", code="PRC_LATE"), context={"try": True}),
     ]
     at = [f"{day.calendar.local(second):%H:%M:%S}" for second in (0, 3600)]
     assert run_of(day, talk) == (
@@ -349,11 +373,11 @@ def test_a_diagram_nests_legs_tells_pauses_and_crosses_refusals(day: Run) -> Non
         "    p1->>p2: init<br/>o · quantity 2.5\n"
         "    rect rgba(120, 144, 180, 0.13)\n"
         "        p2->>p3: init<br/>o · quantity 1\n"
-        "        p3-->>p2: on_init<br/>o · quantity 1\n"
+        "        p3-->>p2: on_init\n"
         "    end\n"
-        "    p2-->>p1: on_init<br/>o · quantity 1\n"
+        "    p2-->>p1: on_init\n"
         f"    Note over p1,p3: {at[1]}\n"
-        "    p1-xp2: cancel PRC_LATE<br/>o · quantity 1\n"
+        "    p1-xp2: cancel (try) PRC_LATE\n"
     )
 
 
