@@ -249,6 +249,8 @@ class Aggregator(Resource):
             index = asked_for(self._locking, message)
             del self._locking[message.message_id]
             return self.membership.awards(self.calendar.interval(index), self._taken[index].passed.awards)
+        if message.error is not None:
+            return ()
         index, award = award_in(message, self.calendar)
         self.awarded[index] = award
         parts = self._parts.pop(index, ())

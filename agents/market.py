@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -23,6 +24,7 @@ from agents.rounds import (
     next_round,
     offset_round,
     problem_of,
+    round_without,
     solve,
 )
 from sim.clock import Calendar, Interval
@@ -44,7 +46,7 @@ from sim.wire.assessment import AssessedContent
 from sim.wire.auxiliary import AggregateContent, AggregatedContent
 from sim.wire.bags import GridNode
 from sim.wire.codes import Code, Refusal
-from sim.wire.core import SearchIntent
+from sim.wire.core import ErrorBody, SearchIntent
 from sim.wire.messages import (
     SETUP_TTL_S,
     Alarm,
@@ -53,6 +55,7 @@ from sim.wire.messages import (
     Event,
     Lineage,
     Message,
+    NackContent,
     PublishContent,
 )
 
@@ -276,6 +279,7 @@ class Market(Participant):
                 moved_kw=orders[s.era].offset_kw if s.era in orders else 0.0,
             )
             for s in outcome.content.aggregationResult.setpoints
+            if s.era != self.rounds[index].dropped
         }
         del self._closing[message.message_id]
         self._awards[index] = awards
@@ -305,7 +309,8 @@ class Market(Participant):
     def on_nack(self, message: Message) -> Iterable[Event]:
         """A refused lock or assessment fails the round: nobody is awarded, and every device falls back on its safe default.
 
-        An award that did not reach its member binds neither side.
+        But where the lock of one meter is what was refused, the market clears once more without it.  An award that did not
+        reach its member binds neither side.
         """
         index = self._closing.pop(message.message_id, None)
         if index is None:
@@ -313,8 +318,14 @@ class Market(Participant):
             if unheard is not None:
                 self._unheard.setdefault(unheard[0], set()).add(unheard[1])
             return self.membership.on_refused(message)
+        assert isinstance(message.content, NackContent)
+        error, awards = message.content.error, self._awards.pop(index, {})
+        era = _culprit(error, list(awards))
+        again = None if era is None else round_without(self.rounds[index], era)
+        if era is not None and again is not None and again.problem is not None:
+            self.rounds[index] = again
+            return (*self.membership.turn_away(index, era, error), self._put(again.problem, index))
         self.rounds[index] = replace(self.rounds[index], stage=Stage.FAILED)
-        self._awards.pop(index, None)
         self._offers.pop(index, None)
         self._outcomes.pop(index, None)
         self.membership.books.pop(index, None)
@@ -394,3 +405,9 @@ class Market(Participant):
     def retail_prices(self) -> tuple[float, float]:
         """The retailer's import and export price per kWh in the interval last settled, as its own curve said."""
         return self._retail_prices
+
+
+def _culprit(error: ErrorBody, eras: Sequence[str]) -> str | None:
+    """Whose lock was refused, of those that were asked for in this order; None where it was no single one."""
+    found = re.match(r"/message/contract/commitments/(\d+)", error.path or "")
+    return eras[int(found[1])] if found and int(found[1]) < len(eras) else None

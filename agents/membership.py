@@ -292,6 +292,16 @@ class Membership:
             contract = member.on_wire(window=window, signals=(signal_of(award, member.node),), offset=offset)
             yield self._owner.answer(request, ContractContent(contract=contract), self._gate.confirm_s)
 
+    def turn_away(self, index: int, era: str, error: ErrorBody) -> Iterable[Message]:
+        """Word to a member that its order of an interval is not met, and why; others' orders of it stand."""
+        book = self.books.get(index, Book())
+        book.offers.pop(era, None)
+        request = book.messages.pop(era, None)
+        if request is None:
+            return ()
+        contract = self.members[era].on_wire(window=window_of(self._calendar, index))
+        return (self._owner.answer(request, ContractContent(contract=contract), self._gate.confirm_s, error),)
+
     def unheard(self, nack: Message) -> tuple[int, str] | None:
         """The interval and the member whose award did not arrive, if that is what a refusal is about."""
         for index, told in self._told.items():

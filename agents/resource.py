@@ -342,7 +342,9 @@ class Resource(Participant):
         )
 
     def on_confirm(self, message: Message) -> Iterable[Event]:
-        """Learn what was cleared."""
+        """Learn what was cleared; or that nothing was, because our energy could not be locked."""
+        if message.error is not None:
+            return ()
         index, award = award_in(message, self.calendar)
         self.awarded[index] = award
         return ()

@@ -72,6 +72,8 @@ class Round:
 
     number: of the outcome, from 1; a further one follows where the wires would not have carried it.  final: nobody asks about
     this outcome any more.  assessed_kw: flow through each node that the power flow gave for the outcome, + downstream.
+    offset_kw: what nodes command and nobody has been moved for yet.  orders: who was moved in the outcome, by era.
+    dropped: whose energy could not be locked after an outcome before this one; empty for nobody.
     """
 
     stage: Stage
@@ -84,6 +86,7 @@ class Round:
     assessed_kw: Mapping[str, float] = field(default_factory=dict)
     offset_kw: Mapping[str, float] = field(default_factory=dict)
     orders: Mapping[str, Order] = field(default_factory=dict)
+    dropped: str = ""
 
 
 Clear = Callable[[Problem, Policy], tuple[Clearing, Certificate]]
@@ -191,7 +194,32 @@ def offset_round(done: Round) -> Round | None:
     problem, orders = ordered(done.problem, done.clearing, done.offset_kw)
     if not orders:
         return None
-    return Round(Stage.GATE_CLOSED, problem, fallback=done.fallback, number=done.number + 1, orders=orders)
+    return replace(_next(done, problem), offset_kw={}, orders=orders)
+
+
+def round_without(done: Round, era: str) -> Round | None:
+    """What to clear instead of an outcome when somebody's energy could not be locked: once, as if he had offered nothing.
+
+    None where there is nothing to clear, or somebody was dropped before.
+    """
+    if done.dropped or done.problem is None or done.clearing is None:
+        return None
+    offers = tuple(silenced(offer) if offer.era == era else offer for offer in done.problem.offers)
+    orders = {who: order for who, order in done.orders.items() if who != era}
+    return replace(_next(done, replace(done.problem, offers=offers)), orders=orders, dropped=era)
+
+
+def _next(done: Round, problem: Problem) -> Round:
+    """The round that clears another problem in the place of an outcome, with all that was settled before."""
+    return replace(
+        done,
+        stage=Stage.GATE_CLOSED,
+        problem=problem,
+        clearing=None,
+        certificate=None,
+        number=done.number + 1,
+        assessed_kw={},
+    )
 
 
 def next_round(done: Round, assessment: Assessment, rules: Rules) -> Round | None:
@@ -209,9 +237,9 @@ def next_round(done: Round, assessment: Assessment, rules: Rules) -> Round | Non
     if done.final or not (served.heeds_limits or assessment.unserved) or not (is_broken or priced is not problem):
         return None
     if done.number < rules.rounds_max and priced is not done.problem:
-        return Round(Stage.GATE_CLOSED, priced, number=done.number + 1, orders=done.orders)
+        return replace(_next(done, priced), fallback=False)
     if is_broken and "limits" in rules.policy.promises:
-        return Round(Stage.GATE_CLOSED, problem, fallback=True, number=done.number + 1, final=True, orders=done.orders)
+        return replace(_next(done, problem), fallback=True, final=True)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -98,6 +99,20 @@ class Live:
     def to_the_end(self) -> None:
         """The whole run."""
         self.built.world.run(lambda interval, flow: None)
+
+    def messages(self, action: str, ack: str = "ACK") -> list[dict[str, Any]]:
+        """The journal's messages so far, of one kind."""
+        self.built.world.journal._flush()
+        records = [json.loads(line) for line in self.sink.getvalue().splitlines()]
+        return [r for r in records if r["kind"] == "message" and r["action"] == action and r["ack"] == ack]
+
+    def nacks(self, action: str) -> list[dict[str, Any]]:
+        """What was refused."""
+        return self.messages(action, "NACK")
+
+    def said(self, action: str, bap: str) -> list[dict[str, Any]]:
+        """The bodies of the messages of one kind in the sessions of one asking party."""
+        return [r["body"] for r in self.messages(action) if r["body"]["context"]["bapId"] == bap]
 
     def ledger(self, *eras: str) -> Iterator[Any]:
         """Postings between or with these, or all."""

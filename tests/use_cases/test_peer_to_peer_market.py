@@ -11,20 +11,28 @@ import math
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest import approx
 
+from agents.member import commitment, lock_content
+from agents.rounds import Stage
 from results.run import Run
 from results.verify import verify
 from scenarios.bound import cost_of, horizon_for
 from scenarios.reader import read
 from sim.errors import ScenarioError
+from sim.forms import window_of
 from sim.market.certificate import certify
 from sim.market.horizon import plan
 from sim.market.policies import POLICIES
 from sim.market.wire_form import read_problem
-from tests.use_cases.market_cases import USE_CASES, Cases, actions, balance, balances, cases, cleared, price, said
+from sim.rng import identifier
+from sim.wire.codec import decode
+from sim.wire.codes import Refusal
+from sim.wire.messages import Message
+from tests.use_cases.market_cases import USE_CASES, Cases, Live, actions, balance, balances, cases, cleared, price, said
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SOLAR, EV = [[0.05, 0], [0.06, 2], [0.07, 5]], [[0.08, -11], [0.1, -5], [0.12, 0]]
@@ -263,3 +271,93 @@ def test_the_market_costs_no_more_than_the_best_plan_but_for_what_the_wires_lose
 
 def test_an_oracle_does_what_the_curves_say(run_market: Cases) -> None:
     assert list(run_market("market.policy=oracle").intervals.quantity_kw) == approx([31.25] * 4)
+
+
+# --- failures on the wire -------------------------------------------------------------------------------------------
+
+NINE = 0.0641558442  # 5000 (0.07 − p) = 9 (2 + 300 (p − 0.06))
+
+
+def test_a_curve_that_comes_after_the_gate_is_refused_and_the_others_trade_without_it(run_market: Cases) -> None:
+    late = "wire.delays=[{from: roof-01, action: confirm, by_s: 240}]"
+    run = run_market(late)
+    refused = [r["error"]["errorCode"] for r in run.messages("confirm") if r["ack"] != "ACK"]
+    assert refused == ["BIZ_GATE_CLOSED"] * 4
+    assert price(run) == approx([NINE] * 4)
+    own = run.setpoints[run.setpoints.era == "roof-01"]
+    assert (own.delivered_kw == 0).all()
+    assert balance(run, "roof-01") == 0
+    assert verify(run).findings == 0
+
+
+def locked_elsewhere(live: Live, *eras: str) -> None:
+    """Another host locks energy of these meters for the first interval, just before its gate."""
+
+    def lock(_: Any) -> None:
+        window = window_of(live.built.world.calendar, 0)
+        for era in eras:
+            content = lock_content(identifier(1, "lock", era), (commitment(era, "lock", 0.1),), window)
+            ids = identifier(1, "t", era), identifier(1, "m", era)
+            list(live.agent("utility").handle(Message("confirm", "elsewhere", "utility", *ids, content)))
+
+    live.built.world.bus.at(-130, lock)
+
+
+def test_a_meter_whose_energy_is_sold_elsewhere_is_dropped_and_the_others_clear_once_more() -> None:
+    live = Live("peer-to-peer-market")
+    locked_elsewhere(live, "roof-01")
+    live.until(0)
+    done = live.market.rounds[0]
+    assert (done.stage, done.dropped, done.number) == (Stage.PUBLISHED, "roof-01", 2)
+    assert done.clearing is not None
+    assert done.clearing.price_per_kwh["grid"] == approx(NINE)
+    assert done.clearing.setpoint_kw["roof-01"] == 0
+    assert 0 not in live.agent("roof-01").awarded
+    assert live.agent("roof-02").awarded[0].cleared_kw == approx(-done.clearing.setpoint_kw["consumer-01"] / 9)
+    (refused,) = live.nacks("confirm")
+    assert refused["error"]["errorCode"] == "BIZ_CAP_EXCEEDED"
+    told = live.said("on_confirm", "roof-01")
+    assert [body["error"]["errorCode"] for body in told] == ["BIZ_CAP_EXCEEDED"]
+
+
+def test_who_was_dropped_is_back_at_the_next_gate_and_has_paid_nothing() -> None:
+    live = Live("peer-to-peer-market")
+    locked_elsewhere(live, "roof-01")
+    live.to_the_end()
+    assert sorted(live.agent("roof-01").awarded) == [1, 2, 3]
+    earned = {e: sum(p.amount for p in live.ledger(e) if p.payee == e) for e in ("roof-01", "roof-02")}
+    assert earned["roof-01"] < earned["roof-02"]
+    assert live.market.held == []
+
+
+def test_a_second_meter_that_cannot_be_locked_fails_the_round_and_nobody_is_awarded() -> None:
+    live = Live("peer-to-peer-market")
+    locked_elsewhere(live, "roof-01", "roof-02")
+    live.to_the_end()
+    assert len(live.nacks("confirm")) == 2
+    assert all(0 not in live.agent(era).awarded for era in ("consumer-01", "roof-01", "roof-03"))
+    assert {p.interval for p in live.ledger("consumer-01")} == {1, 2, 3}
+
+
+def test_one_meter_is_enrolled_with_one_host_alone() -> None:
+    live = Live("peer-to-peer-market")
+    live.until(-300)
+    (applied,) = [m for m in live.messages("init") if m["body"]["context"]["bapId"] == "roof-01"]
+    message = decode("init", json.dumps(applied["body"]).encode())
+    other = Message("init", "elsewhere", "utility", message.transaction_id, message.message_id, message.content)
+    with pytest.raises(Refusal) as refused:
+        list(live.agent("utility").handle(other))
+    assert refused.value.code == "BIZ_ENROLLMENT_CONFLICT"
+
+
+def test_two_locks_on_one_meter_never_add_up_to_more_than_its_connection() -> None:
+    live = Live("peer-to-peer-market")
+    live.to_the_end()
+    utility = live.agent("utility")
+    window = window_of(live.built.world.calendar, 3)
+    content = lock_content(identifier(1, "x"), (commitment("roof-03", "lock", 60.0),), window)
+    with pytest.raises(Refusal) as refused:
+        list(
+            utility.handle(Message("confirm", "elsewhere", "utility", identifier(1, "t"), identifier(1, "m"), content))
+        )
+    assert refused.value.code == "BIZ_CAP_EXCEEDED"
