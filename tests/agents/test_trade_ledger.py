@@ -439,3 +439,41 @@ def test_both_sides_have_their_own_fields() -> None:
     fields = [field for side in SIDES.values() for field in (side.utility, side.status, side.metrics)]
     assert len({*fields}) == 6
     assert {*fields} <= {*LedgerRow.__struct_fields__}
+
+
+# --- whatever is said ----------------------------------------------------------------------------------------------------
+
+SENDERS = st.sampled_from([SELLER_APP, BUYER_APP, NORTH, SOUTH])
+STATUS = st.one_of(st.none(), st.sampled_from(STATUSES))
+KWH = st.one_of(st.none(), st.integers(0, 12).map(float))
+SIDE = st.sampled_from(["SELLER", "BUYER"])
+SAID = st.one_of(
+    st.sampled_from([(SELLER_APP, put("SELLER")), (BUYER_APP, put("BUYER"))]),
+    st.tuples(st.just(NORTH), st.builds(record, st.just("SELLER"), STATUS, KWH)),
+    st.tuples(st.just(SOUTH), st.builds(record, st.just("BUYER"), STATUS, KWH)),
+    st.tuples(SENDERS, st.builds(put, SIDE, buyerId=st.sampled_from(["CA-0000123", "CA-2"]))),
+    st.tuples(SENDERS, st.builds(record, SIDE, STATUS, KWH)),
+)
+
+
+@given(st.lists(SAID, max_size=12))
+def test_whatever_is_said_a_row_keeps_its_terms_moves_on_only_and_can_be_recomputed(
+    said: list[tuple[str, Content]],
+) -> None:
+    desk = Desk()
+    before: LedgerRow | None = None
+    for sender, content in said:
+        try:
+            desk.ask(sender, content)
+        except Refusal:
+            assert (desk.ledger.rows or (None,))[0] == before
+            continue
+        row = desk.row
+        assert faults_of(desk.ledger.history(*KEY)) == ()
+        assert row.rowDigest == row_digest(row) == desk.ledger.history(*KEY)[-1].row_digest
+        if before is not None:
+            assert all(getattr(row, name) == getattr(before, name) for name in ("recordId", "creationTime", *TERMS))
+            for side in SIDES.values():
+                was, now = getattr(before, side.status), getattr(row, side.status)
+                assert now == was or now in TURNS[was]
+        before = row
