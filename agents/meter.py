@@ -19,7 +19,8 @@ from sim.wire.messages import Alarm, ContractContent, Event, Message
 class MeterOperator(Participant):
     """Sends ``on_status`` unasked: to each owner its own reading, to each host its members', to the utility the sums.
 
-    hosts: whom each host settles with, by meter or, where they are hosts themselves, by name; market: the one above all others.
+    hosts: whom each host settles with, by meter or, where they are hosts themselves, by name; market: the one above all others,
+    empty where there is none.  utility: who gets the sums.  read_by: meters of those who deal one to one, and who reads them.
     Grid nodes get the reading of their own transformer.
     """
 
@@ -32,14 +33,17 @@ class MeterOperator(Participant):
         ids: Ids,
         *,
         meters: Meters,
-        hosts: Mapping[str, Sequence[str]],
-        market: str,
-        utility: str,
         calendar: Calendar,
+        hosts: Mapping[str, Sequence[str]] | None = None,
+        market: str = "",
+        utility: str = "",
+        read_by: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         super().__init__(registry, era, ids)
         self._meters = meters
-        self._hosts = hosts
+        self._hosts = hosts or {}
+        self._read_by = read_by or {}
+        self._apart = {meter for eras in self._read_by.values() for meter in eras}
         self._market = market
         self._utility = utility
         self._calendar = calendar
@@ -56,18 +60,25 @@ class MeterOperator(Participant):
         interval = self._calendar.interval(alarm.index)
         sites = {era: energy_wh / 1000 for era, energy_wh in self._meters.energy_wh.items()}
         for era, energy_kwh in sites.items():
-            yield self._report(era, {era: energy_kwh}, alarm.index)
+            if era not in self._apart:
+                yield self._report(era, {era: energy_kwh}, alarm.index)
+        for reader, meters in self._read_by.items():
+            yield self._report(reader, {meter: sites[meter] for meter in meters}, alarm.index)
+        if self._market:
+            yield from self._market_reports(sites, alarm.index)
+        if alarm.index + 1 < self._calendar.count:
+            yield Alarm(interval.end_s + self._calendar.interval_s, "read", alarm.index + 1)
+
+    def _market_reports(self, sites: Mapping[str, float], index: int) -> Iterable[Message]:
         for host, eras in self._hosts.items():
             # With the supply's reading a host without members of its own still learns that the interval is over, and valid.
             told = {SUPPLY_METER: -self._meters.supply_kwh} | {e: sites[e] for e in eras if e in sites}
             dark = [other for other in self._dark_hosts() if host == other or other in eras]
-            yield self._report(host, told | dict.fromkeys(dark, 0.0), alarm.index)
+            yield self._report(host, told | dict.fromkeys(dark, 0.0), index)
         for node, energy_kwh in self._meters.node_kwh.items():
-            yield self._report(node, {node: -energy_kwh}, alarm.index)
+            yield self._report(node, {node: -energy_kwh}, index)
         totals = {SUPPLY_METER: -self._meters.supply_kwh, SITES_METER: sum(self._meters.energy_wh.values()) / 1000}
-        yield self._report(self._utility, totals, alarm.index)
-        if alarm.index + 1 < self._calendar.count:
-            yield Alarm(interval.end_s + self._calendar.interval_s, "read", alarm.index + 1)
+        yield self._report(self._utility, totals, index)
 
     def _dark_hosts(self) -> list[str]:
         """Hosts none of whose members had supply: what was agreed with them could not happen either."""

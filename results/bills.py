@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from results.run import Record, Run
-from sim.contracts.contract import Contract, Settlement, Term, settle
+from sim.contracts.contract import Contract, Settlement, Term, lines, settle
 from sim.contracts.formula import compile_formula
 from sim.contracts.templates import party_signals
 from sim.errors import RunError, nearest
@@ -24,6 +24,7 @@ class _Evidence:
     """What the journal tells, by contract or meter and interval.
 
     held: intervals without a valid power flow.  cut_off: meters without supply; what was agreed with them could not happen.
+    cycles: of deals, which are told the signals themselves: interval, signals, and whether they were settled then.
     """
 
     contracts: dict[str, tuple[str, Contract]] = field(default_factory=dict)
@@ -34,6 +35,7 @@ class _Evidence:
     meters: set[str] = field(default_factory=set)
     held: set[int] = field(default_factory=set)
     cut_off: set[tuple[str, int]] = field(default_factory=set)
+    cycles: dict[str, list[tuple[int, Mapping[str, Decimal], bool]]] = field(default_factory=dict)
 
 
 def recomputed(run: Run) -> Iterator[tuple[str, tuple[Posting, ...]]]:
@@ -43,11 +45,24 @@ def recomputed(run: Run) -> Iterator[tuple[str, tuple[Posting, ...]]]:
     """
     evidence = _gather(run)
     for party, contract in evidence.contracts.values():
+        if contract.id in evidence.cycles:
+            yield contract.id, _told(contract, evidence.cycles[contract.id])
+            continue
         settlement = Settlement()
         postings: list[Posting] = []
         for interval, signals in _signals(run, evidence, party, contract.id):
             postings += settle(settlement, contract, interval, signals)
         yield contract.id, tuple(postings)
+
+
+def _told(contract: Contract, cycles: list[tuple[int, Mapping[str, Decimal], bool]]) -> tuple[Posting, ...]:
+    """What a deal comes to by the signals that its taker was told."""
+    settlement = Settlement()
+    postings: list[Posting] = []
+    for interval, signals, settled in cycles:
+        settlement.accrue(contract, lines(contract, signals))
+        postings += settlement.post(interval, contract) if settled else ()
+    return tuple(postings)
 
 
 def case_of(run: Run, era: str) -> tuple[Record, Record]:
@@ -118,7 +133,11 @@ def _gather(run: Run) -> _Evidence:
                 signal = attributes["inputSignals"][0]
                 interval = _interval(run, attributes["timeWindow"])
                 found.awards[contract["id"], interval] = (signal["clearedPowerKW"], signal.get("price"))
-            case "on_status":
+            case "on_status" | "on_update" if "inputSignals" in attributes:
+                signals = {s["signalId"]: Decimal(repr(float(s["value"]))) for s in attributes["inputSignals"]}
+                cycle = _interval(run, attributes["timeWindow"]), signals, bool(contract.get("settlements"))
+                found.cycles.setdefault(contract["id"], []).append(cycle)
+            case "on_status" if context["bppId"] in run.kinds and run.kinds[context["bppId"]] == "meter":
                 _read(found, run, context["bapId"], contract)
     return found
 
@@ -128,7 +147,8 @@ def _contract(contract_id: str, attributes: Record, run: Run) -> Contract:
         Term(flow["name"], flow["from"], flow["to"], compile_formula(flow["formula"], who=flow["name"]))
         for flow in attributes["revenueFlows"]["flows"]
     )
-    given: Mapping[str, float] = attributes["inputParameters"]
+    stated = attributes["inputParameters"]
+    given: Mapping[str, float] = stated.get("constants", stated)
     inputs = {name: Decimal(repr(float(value))) for name, value in given.items()}
     roles = {role["role"]: role["filledBy"] for role in attributes["roles"]}
     return Contract(contract_id, attributes["templateId"], run.manifest["currency"], roles, terms, inputs)

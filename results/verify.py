@@ -144,10 +144,10 @@ def _manifest_faults(run: Run) -> Iterator[Fault]:
         "scenario": scenario,
         "name": scenario["name"],
         "seed": scenario["seed"],
-        "policy": scenario["market"]["policy"],
+        "policy": (scenario.get("market") or {}).get("policy", ""),
         "timeZone": scenario["time_zone"],
         "intervalS": 60 * scenario["interval_min"],
-        "currency": scenario["tariffs"]["currency"],
+        "currency": scenario["tariffs"]["currency"] if "tariffs" in scenario else scenario["currency"],
     }
     for key, value in stated.items():
         if run.manifest.get(key) != value:
@@ -515,7 +515,7 @@ def _turns(record: Record) -> Iterator[tuple[str, str | None, str]]:
     elif record["kind"] == "message" and record["ack"] == "ACK" and is_callback(record["body"]["context"]["action"]):
         contract = record["body"]["message"].get("contract", {})
         status = contract.get("contractAttributes", {}).get("status")
-        if status is not None:
+        if status is not None and "id" in contract:
             yield contract["id"], None, status
 
 

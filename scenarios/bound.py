@@ -103,7 +103,7 @@ def hindsight(scenario: Scenario) -> Hindsight:
 def hindsight_key(scenario: Scenario) -> str:
     """Scenarios with equal keys are one in hindsight, whatever their markets do."""
     market = MarketSpec(price_cap=scenario.market.price_cap)
-    return scenario.model_copy(update={"market": market}).model_dump_json()
+    return scenario.model_copy(update={"stated_market": market}).model_dump_json()
 
 
 def values_of(run: Run, known: Hindsight) -> dict[str, float]:
@@ -241,7 +241,7 @@ SHOWN = 0.005
 def _heading(scenario: Scenario, columns: Sequence[str]) -> list[str]:
     count = scenario.duration_h * 60 // scenario.interval_min
     return [
-        f"{scenario.name}, seed {scenario.seed}: what {count} intervals cost, {scenario.tariffs.currency}",
+        f"{scenario.name}, seed {scenario.seed}: what {count} intervals cost, {scenario.currency}",
         f"{'':30}" + "".join(f"{name:>10}" for name in (*columns, "total")) + "  above the best",
     ]
 
@@ -261,7 +261,7 @@ def as_json(found: Sequence[Bound]) -> str:
             {
                 "scenario": one.scenario.name,
                 "seed": one.scenario.seed,
-                "currency": one.scenario.tariffs.currency,
+                "currency": one.scenario.currency,
                 "best": _facts(one.best),
                 **({} if one.run is None else {"run": _facts(one.run), "regret": one.regret}),
             }

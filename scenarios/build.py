@@ -30,9 +30,9 @@ from agents.transformer import Transformer
 from agents.utility import Connection, Utility
 from grid_models.powerflow import PandapowerFeeder
 from scenarios import catalog, foresight, money
-from scenarios.delays import delays_of
+from scenarios.dealing import Placed, check_references, parties_of
 from scenarios.feeder import allowed_loading, limits_kw, load
-from scenarios.grid_events import grid_changes
+from scenarios.foundation import Foundation, calendar_of, lay
 from scenarios.kinds import KINDS, Ground, Spot, phase_of
 from scenarios.levels import Levels, common_node
 from scenarios.names import CATALOGUE, FORECASTER, MARKET, METERING, RETAILER, ROOT, UTILITY
@@ -42,15 +42,12 @@ from scenarios.populations import PopulationSpec
 from scenarios.regulation import policing_of
 from scenarios.spec import AscentSpec, ForecastsSpec, Scenario, UtilisationSpec
 from scenarios.timing import Stopwatch
-from scenarios.trust import Trust
 from scenarios.weather import Truth, Weather, weather_of
-from sim.clock import Calendar, local_start
 from sim.contracts.contract import settle
 from sim.contracts.cycles import Rules as ClosingRules
 from sim.contracts.settlement_moves import Missing
 from sim.device import Device
 from sim.feeder import Branch
-from sim.journal import Journal
 from sim.market import adders
 from sim.market.policy import Policy
 from sim.market.problem import Limit
@@ -77,17 +74,21 @@ class NodeLimits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Built:
-    """A world ready to run, and the parts of it that a record of the run is made from."""
+    """A world ready to run, and the parts of it that a record of the run is made from.
+
+    market: None where there is none.  devices: of those who deal with each other one to one.
+    """
 
     scenario: Scenario
     world: World
     feeder: PandapowerFeeder
-    market: Market
+    market: Market | None
     resources: tuple[Resource, ...]
     limits: tuple[NodeLimits, ...]
     populations: Mapping[str, PopulationSpec]
     sites: Mapping[str, str]
     stopwatch: Stopwatch
+    devices: tuple[Placed, ...] = ()
 
 
 def build(scenario: Scenario, sink: BinaryIO, stopwatch: Stopwatch) -> Built:
@@ -95,11 +96,49 @@ def build(scenario: Scenario, sink: BinaryIO, stopwatch: Stopwatch) -> Built:
 
     Raises ``ScenarioError`` with every problem that only shows when the parts meet: buses, names, hosts, tariffs, policies.
     """
+    if not scenario.has_market:
+        return _deals_alone(scenario, sink, stopwatch)
     with stopwatch.part("feeder"):
         feeder = load(scenario.feeder, scenario.name)
         weather = weather_of(scenario, calendar_of(scenario))
     settlers = settle_in(scenario, feeder, weather.load_kw.shape[1])
-    return _Builder(scenario, feeder, weather, settlers, sink, stopwatch).build()
+    lead_s = scenario.market.confirm_s + Levels(scenario.aggregators).longest_s + SETUP_S
+    return _Builder(lay(scenario, feeder, sink, stopwatch, lead_s), weather, settlers).build()
+
+
+def _deals_alone(scenario: Scenario, sink: BinaryIO, stopwatch: Stopwatch) -> Built:
+    """A world in which everybody deals one to one: a catalogue, a meter operator, and the parties of the scenario."""
+    with stopwatch.part("feeder"):
+        feeder = load(scenario.feeder, scenario.name)
+    check_references(scenario)
+    foundation = lay(scenario, feeder, sink, stopwatch, SETUP_S)
+    world = foundation.world
+    parties = parties_of(foundation)
+    world.devices = [one.device for one in parties.devices]
+    foundation.add(Catalogue(world, CATALOGUE, foundation.ids(CATALOGUE), foundation.calendar), 0)
+    metering = MeterOperator(
+        world,
+        METERING,
+        foundation.ids(METERING),
+        meters=world.meters,
+        read_by=parties.read_by,
+        calendar=foundation.calendar,
+    )
+    foundation.add(metering, 0)
+    for participant, after_s in parties.arrivals:
+        foundation.add(participant, after_s)
+    return Built(scenario, world, feeder, None, (), node_limits_of(foundation), {}, {}, stopwatch, parties.devices)
+
+
+def node_limits_of(foundation: Foundation) -> tuple[NodeLimits, ...]:
+    """What every branch of the feeder may carry."""
+    wanted, feeder = foundation.scenario.feeder.limits, foundation.feeder
+    found = []
+    for branch in feeder.branches:
+        import_kw, export_kw = limits_kw(feeder, wanted, branch)
+        kept = 1 - wanted.limits_of(branch.name).margin
+        found.append(NodeLimits(branch, import_kw, export_kw, import_kw * kept, export_kw * kept))
+    return tuple(found)
 
 
 def tree_of(limits: Sequence[NodeLimits]) -> tuple[Limit, ...]:
@@ -115,61 +154,37 @@ class _Builder:
 
     def __init__(
         self,
-        scenario: Scenario,
-        feeder: PandapowerFeeder,
+        foundation: Foundation,
         weather: Weather,
         settlers: list[Settler],
-        sink: BinaryIO,
-        stopwatch: Stopwatch,
     ) -> None:
-        self._scenario = scenario
-        self._feeder = feeder
+        scenario = self._scenario = foundation.scenario
+        self._feeder = foundation.feeder
         self._weather = weather
         self._settlers = settlers
         self._populations = {settler.era: settler.population for settler in settlers}
-        self._stopwatch = stopwatch
+        self._stopwatch = foundation.stopwatch
         self._policy = catalog.policy(scenario.market.policy)
         self._fallback = catalog.policy(scenario.market.fallback)
         self._tariffs = (money.tariff_of(scenario, "IMPORT"), money.tariff_of(scenario, "EXPORT"))
-        self._calendar = calendar_of(scenario)
+        self._foundation = foundation
+        self._world, self._calendar, self._solve = foundation.world, foundation.calendar, foundation.solve
         self._policing = policing_of(scenario, self._calendar)
         self._retail = self._policy.pricing == "RETAIL"
         self._levels = Levels(scenario.aggregators)
-        self._lead_s = scenario.market.confirm_s + self._levels.longest_s + SETUP_S
-        self._solve = stopwatch.wrap("power flow", feeder.solve)
-        journal = Journal(sink)
-        self._trust = Trust(scenario.seed, self._calendar, -self._lead_s, stopwatch) if scenario.wire.sign else None
-        self._world = World(
-            seed=scenario.seed,
-            calendar=self._calendar,
-            feeder=feeder,
-            journal=journal,
-            lead_s=self._lead_s,
-            challenge_s=scenario.settlement.challenge_s,
-            latency_s=scenario.wire.latency_s,
-            keeper=UTILITY,
-            witness=METERING,
-            seals=self._trust,
-            rate_limit=scenario.wire.rate_limit,
-            delays=delays_of(scenario),
-            changes=grid_changes(scenario, self._calendar, lambda: load(scenario.feeder, scenario.name)),
-            compare=stopwatch.wrap("reference", lambda flow: feeder.reference(flow.p_kw, flow.q_kvar)),
-            reference_every=scenario.feeder.reference_every,
-            solve=self._solve,
-            commit=stopwatch.wrap("journal", journal.commit),
-        )
         settlement = scenario.settlement
         # Who witnesses the contract log is a party to none of the contracts.
         self._closing_rules = ClosingRules(settlement.challenge_s, METERING, Missing(settlement.missing_signature))
-        self._world.journal.record("run", scenario=scenario.model_dump(mode="json", by_alias=True))
 
     def build(self) -> Built:
         """Everybody in the order in which they wake: the grid and the catalogue first, the sites last."""
         world = self._world
         resources = [self._resource(settler) for settler in self._settlers]
+        parties = parties_of(self._foundation)
         world.devices = [r.device for r in resources if r.device is not None]
+        world.devices += [one.device for one in parties.devices]
         connections = self._connections(resources)
-        node_limits = tuple(self._node_limits(branch) for branch in self._feeder.branches)
+        node_limits = node_limits_of(self._foundation)
         self._add(Catalogue(world, CATALOGUE, self._ids(CATALOGUE), self._calendar), 0)
         for limit in node_limits:
             self._add(self._transformer(limit), 0)
@@ -177,7 +192,7 @@ class _Builder:
         aggregators = [self._aggregator(spec.name, connections[spec.name]) for spec in self._scenario.aggregators]
         self._add(self._utility(connections, self._inspector(resources)), 0)
         self._add(market, 0)
-        self._add(self._metering(resources), 0)
+        self._add(self._metering(resources, parties.read_by), 0)
         retailer = self._retailer(connections[RETAILER].import_cap_kw)
         self._add(retailer, 10)
         for aggregator in aggregators:
@@ -192,6 +207,8 @@ class _Builder:
             self._add(self._forecaster(self._scenario.forecasts, topics, followers, market), 30)
         for resource in resources:
             self._add(resource, 60)
+        for participant, after_s in parties.arrivals:
+            self._add(participant, after_s)
         return Built(
             scenario=self._scenario,
             world=world,
@@ -202,22 +219,20 @@ class _Builder:
             populations=self._populations,
             sites={settler.era: settler.site.era for settler in self._settlers},
             stopwatch=self._stopwatch,
+            devices=parties.devices,
         )
 
     def _add(self, participant: Participant, after_s: int) -> None:
-        self._world.add(participant, after_s - self._lead_s)
-        if self._trust is not None:
-            key = self._trust.enrol(participant.era)
-            self._world.journal.record("key", **key)
+        self._foundation.add(participant, after_s)
 
     def _ids(self, era: str) -> Ids:
-        return Ids(self._scenario.seed, era)
+        return self._foundation.ids(era)
 
     def _signatory(self, era: str) -> Signatory:
-        return Signatory(era, self._world.key_of)
+        return self._foundation.signatory(era)
 
     def _place(self, era: str, host: str, node: str) -> Place:
-        return Place(host=host, catalogue=CATALOGUE, meter=era, node=node, currency=self._scenario.tariffs.currency)
+        return Place(host=host, catalogue=CATALOGUE, meter=era, node=node, currency=self._scenario.currency)
 
     def _resource(self, settler: Settler) -> Resource:
         node = self._feeder.node_of(settler.site.bus)
@@ -240,12 +255,6 @@ class _Builder:
         }
         everything = sum(connection.import_cap_kw for connection in own.values())
         return own | {name: Connection(kw, kw) for name, kw in (*together.items(), (RETAILER, everything))}
-
-    def _node_limits(self, branch: Branch) -> NodeLimits:
-        wanted = self._scenario.feeder.limits
-        import_kw, export_kw = limits_kw(self._feeder, wanted, branch)
-        kept = 1 - wanted.limits_of(branch.name).margin
-        return NodeLimits(branch, import_kw, export_kw, import_kw * kept, export_kw * kept)
 
     def _transformer(self, limit: NodeLimits) -> Transformer:
         return Transformer(
@@ -327,7 +336,7 @@ class _Builder:
             supplier=RETAILER,
             root_node=ROOT,
             calendar=self._calendar,
-            currency=self._scenario.tariffs.currency,
+            currency=self._scenario.currency,
             rent=money.rent_contract(self._scenario),
             uplift=functools.partial(money.uplift_contract, self._scenario),
             ledger=self._world.ledger,
@@ -350,7 +359,7 @@ class _Builder:
             ),
             utility=UTILITY,
             calendar=self._calendar,
-            currency=self._scenario.tariffs.currency,
+            currency=self._scenario.currency,
             log=self._world.log,
             policing=self._policing,
         )
@@ -359,7 +368,7 @@ class _Builder:
         return Accounts(
             owner,
             calendar=self._calendar,
-            currency=self._scenario.tariffs.currency,
+            currency=self._scenario.currency,
             ledger=self._world.ledger,
             log=self._world.log,
             practice=Practice(self._closing_rules, self._signatory(owner.era), lambda: self._world.second),
@@ -432,7 +441,7 @@ class _Builder:
             seed=self._scenario.seed,
             catalogue=CATALOGUE,
             calendar=self._calendar,
-            currency=self._scenario.tariffs.currency,
+            currency=self._scenario.currency,
             topics=topics,
             series={topic: truth.series(topic) for topic in topics if topic.variable != "PRICE"},
             tariff=prices_by_minute(self._tariffs[0]),
@@ -464,7 +473,7 @@ class _Builder:
             inspector=inspector,
         )
 
-    def _metering(self, resources: list[Resource]) -> MeterOperator:
+    def _metering(self, resources: list[Resource], read_by: Mapping[str, Sequence[str]]) -> MeterOperator:
         hosts: dict[str, list[str]] = {MARKET: []}
         for resource in resources:
             hosts.setdefault(resource.place.host, []).append(resource.place.meter)
@@ -479,6 +488,7 @@ class _Builder:
             hosts=hosts,
             market=MARKET,
             utility=UTILITY,
+            read_by=read_by,
             calendar=self._calendar,
         )
 
@@ -496,15 +506,6 @@ class _Builder:
 def _news(spec: ForecastsSpec) -> News:
     """How a scenario's forecasts reach those who follow them."""
     return News(spec.by == "SUBSCRIPTION", spec.pushed, (FORECASTER,) if spec.pushed else ())
-
-
-def calendar_of(scenario: Scenario) -> Calendar:
-    """The scenario's intervals."""
-    return Calendar(
-        start=local_start(scenario.start, scenario.time_zone),
-        interval_s=scenario.interval_min * 60,
-        count=scenario.duration_h * 60 // scenario.interval_min,
-    )
 
 
 def points_of(resources: Sequence[Resource], levels: Levels) -> dict[str, tuple[Point, ...]]:

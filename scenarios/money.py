@@ -24,7 +24,7 @@ def tariff_of(scenario: Scenario, direction: Direction) -> Tariff:
     elements = scenario.tariffs.imports if direction == "IMPORT" else scenario.tariffs.exports
     return Tariff(
         ENERGY,
-        currency=scenario.tariffs.currency,
+        currency=scenario.currency,
         direction=direction,
         elements=tuple(_element(element) for element in elements),
     )
@@ -126,4 +126,4 @@ def _instance(
     roles: Mapping[str, str],
     inputs: Mapping[str, Decimal] = MappingProxyType({}),
 ) -> Contract:
-    return template.instantiate(identifier(scenario.seed, name), scenario.tariffs.currency, roles, inputs)
+    return template.instantiate(identifier(scenario.seed, name), scenario.currency, roles, inputs)

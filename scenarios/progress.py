@@ -8,8 +8,8 @@ from typing import Self
 
 from tqdm import tqdm
 
-from scenarios.build import calendar_of
 from scenarios.engine import Outcome
+from scenarios.foundation import calendar_of
 from scenarios.spec import Scenario
 
 LOGGED_S = 30

@@ -37,7 +37,8 @@ class Recorder:
 
     def observe(self, interval: Interval, flow: Flow) -> None:
         """Take down one interval that has been settled."""
-        done = self._built.market.rounds.get(interval.index, _NO_ROUND)
+        market = self._built.market
+        done = _NO_ROUND if market is None else market.rounds.get(interval.index, _NO_ROUND)
         if done.stage is not Stage.PUBLISHED:
             done = replace(done, clearing=None, certificate=None)
         self._interval(interval, flow, done)
@@ -78,7 +79,8 @@ class Recorder:
 
     def _interval(self, interval: Interval, flow: Flow, done: Round) -> None:
         clearing, certificate = done.clearing, done.certificate
-        prices = self._built.market.retail_prices
+        market = self._built.market
+        prices = (math.nan, math.nan) if market is None else market.retail_prices
         surplus, losses = self._surplus_per_h(done)
         self._add(
             "intervals",
@@ -105,7 +107,10 @@ class Recorder:
 
     def _surplus_per_h(self, done: Round) -> tuple[float, float]:
         """What the clearing leaves the market with, and the part of it that marginal losses bring [currency/h]."""
-        if done.clearing is None or done.problem is None or self._built.market.rules.policy.pricing != "PAY_AS_CLEAR":
+        market = self._built.market
+        if done.clearing is None or done.problem is None or market is None:
+            return 0.0, 0.0
+        if market.rules.policy.pricing != "PAY_AS_CLEAR":
             return 0.0, 0.0
         return -receipts_per_h(done.clearing), done.clearing.accounts.get(LOSSES, 0.0)
 
@@ -210,6 +215,26 @@ class Recorder:
             )
             if device is not None:
                 self._state(interval, device)
+        for placed in self._built.devices:
+            self._delivered(interval, placed.device)
+
+    def _delivered(self, interval: Interval, device: Device) -> None:
+        """What a device did that no market has awarded anything."""
+        self._add(
+            "setpoints",
+            interval=interval.index,
+            era=device.era,
+            setpoint_kw=0.0,
+            price_per_kwh=None,
+            offset_kw=0.0,
+            curtailed_kw=0.0,
+            delivered_kw=device.delivered_kw,
+            q_kvar=device.q_kvar,
+            unserved_kw=device.unserved_kw,
+            energy_wh=device.reading_wh,
+            available_kw=device.twin.available_kw,
+        )
+        self._state(interval, device)
 
     def _state(self, interval: Interval, device: Device) -> None:
         # A car that is away has no state of charge, but a row: its absence is a fact.
@@ -218,11 +243,16 @@ class Recorder:
 
     def _participants(self) -> None:
         levels = Levels(self._built.scenario.aggregators)
+        placed = {one.device.era for one in self._built.devices}
         for agent in self._built.world.agents:
-            if agent.era not in self._built.sites:
+            if agent.era not in self._built.sites and agent.era not in placed:
                 host = (*levels.path(agent.era), "")[1] if levels.path(agent.era) else ""
                 self._add("participants", era=agent.era, kind=agent.kind, site="", bus="", phase="", node="", host=host)
         self._add("participants", era=TREASURY, kind="government", site="", bus="", phase="", node="", host="")
+        for one in self._built.devices:
+            device, owner = one.device, "" if one.owner == one.device.era else one.owner
+            where = {"site": "", "bus": device.bus, "phase": device.phase, "node": device.node}
+            self._add("participants", era=device.era, kind=one.kind, host=owner, **where)
         for resource in self._built.resources:
             if resource.device is None:
                 continue

@@ -11,7 +11,7 @@ from sim.errors import ContractError, Fault, ScenarioError
 
 def policing_of(scenario: Scenario, calendar: Calendar) -> Policing:
     """The policies of a scenario.  Raises ``ScenarioError`` with the YAML path of every fault."""
-    currency = scenario.tariffs.currency
+    currency = scenario.currency
     try:
         book = PolicyBook(read_policies(scenario.policies, Vocabulary(currency), calendar))
     except ContractError as error:

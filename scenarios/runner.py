@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from agents.aggregator import Aggregator
+from agents.provider import Provider
 from results.run import JOURNAL, MANIFEST, WITNESS, write
 from scenarios.build import Built, build
 from scenarios.recorder import Recorder
@@ -30,7 +31,7 @@ MATTERS = ("degsim", "mesa", "msgspec", "numpy", "pandapower", "pandas", "pyarro
 
 def default_folder(scenario: Scenario, overrides: Sequence[str] = ()) -> Path:
     """Where a run goes when nobody says: the same scenario, policy, seed and overrides always to the same place."""
-    policy = scenario.market.policy.replace(":", "-")
+    policy = scenario.market.policy.replace(":", "-") if scenario.has_market else "deals"
     others = sorted(o for o in overrides if o.partition("=")[0] not in ("market.policy", "seed"))
     mark = f"-{hashlib.sha256(chr(10).join(others).encode()).hexdigest()[:6]}" if others else ""
     return RUNS / f"{scenario.name}-{policy}-seed{scenario.seed}{mark}"
@@ -107,31 +108,34 @@ def few_collections() -> Iterator[None]:
 def unsettled(built: Built) -> list[str]:
     """Contracts that have not ended, because what they came to is disputed, held, or before the arbitrator."""
     hosts = (built.market, *(resource for resource in built.resources if isinstance(resource, Aggregator)))
-    members = (member for host in hosts for member in host.membership.members.values())
-    return [member.contract.id for member in members if member.status in (Status.PENDING, Status.ACTIVE)]
+    members = [member for host in hosts if host is not None for member in host.membership.members.values()]
+    providers = (agent for agent in built.world.agents if isinstance(agent, Provider))
+    standing = [(member.contract, member.status) for member in members]
+    standing += [(deal.contract, deal.status) for provider in providers for deal in provider.deals.values()]
+    return [contract.id for contract, status in standing if status in (Status.PENDING, Status.ACTIVE)]
 
 
 def manifest(built: Built, durations: Mapping[str, float]) -> dict[str, Any]:
     """Everything that is needed to understand the run, and to do it again."""
-    scenario, world = built.scenario, built.world
+    scenario, world, market = built.scenario, built.world, built.market
     actions: dict[str, dict[str, int]] = {}
     for (action, verdict), count in sorted(world.bus.counts.items()):
         actions.setdefault(action, {"ack": 0, "nack": 0})[verdict.lower()] = count
     return {
         "degsim": version("degsim"),
         "name": scenario.name,
-        "policy": scenario.market.policy,
+        "policy": scenario.market.policy if scenario.has_market else "",
         "seed": scenario.seed,
         "start": world.calendar.timestamp(0),
         "intervalS": world.calendar.interval_s,
         "count": world.calendar.count,
         "timeZone": scenario.time_zone,
-        "currency": scenario.tariffs.currency,
+        "currency": scenario.currency,
         "journalHead": world.journal.head,
         "journalBytes": world.journal.size,
         "contractLog": msgspec.to_builtins(world.witness.seals[-1].head),
-        "heldIntervals": built.market.held,
-        "policyStopped": {str(index): why for index, why in built.market.stopped.items()},
+        "heldIntervals": [] if market is None else market.held,
+        "policyStopped": {} if market is None else {str(index): why for index, why in market.stopped.items()},
         "unsettledContracts": unsettled(built),
         "physics": {
             "powerFlows": built.feeder.solves,

@@ -11,6 +11,7 @@ from pydantic import Field, WithJsonSchema, model_validator
 from agents.forecaster import ERROR_MODELS
 from agents.outlook import Variable
 from scenarios.fields import CURRENCY_PATTERN, Finite, Model, Name, NonNegative, Positive, Share, TimeOfDay, unless
+from scenarios.parties import ContractSpec, DistributorSpec, ProviderSpec, SeekerSpec
 from scenarios.populations import Population
 from sim.contracts import policies
 from sim.errors import nearest
@@ -475,28 +476,39 @@ Policies = Annotated[
 
 
 class Scenario(Model):
-    """A whole scenario.  start is local time in time_zone.  policies: as ``sim.contracts.policies.reader`` reads them."""
+    """A whole scenario.  start is local time in time_zone.  policies: as ``sim.contracts.policies.reader`` reads them.
+
+    market, tariffs: of a local market; ``market: null`` for a scenario in which participants deal with each other alone, one to
+    one, in a ``currency`` of their own.  contracts, providers, seekers, distributors: who deals with whom under which contract.
+    """
 
     name: Name
     description: str = ""
     start: datetime
     time_zone: str
-    interval_min: Annotated[int, Field(ge=5, le=60)]
+    interval_min: Annotated[int, Field(ge=1, le=60)]
     duration_h: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0)] = 1
     feeder: FeederSpec
     sites: tuple[SiteSpec, ...] | None = None
     grid_events: tuple[GridEventSpec, ...] = ()
-    populations: Annotated[tuple[Population, ...], Field(min_length=1)]
+    populations: tuple[Population, ...] = ()
     aggregators: tuple[AggregatorSpec, ...] = ()
-    tariffs: TariffsSpec
-    market: MarketSpec = MarketSpec()
+    stated_tariffs: Annotated[TariffsSpec | None, Field(alias="tariffs", exclude_if=lambda stated: stated is None)] = (
+        None
+    )
+    stated_market: Annotated[MarketSpec | None, Field(alias="market")] = MarketSpec()
+    stated_currency: Annotated[str | None, Field(alias="currency", pattern=CURRENCY_PATTERN)] = unless(None)
     wire: WireSpec = WireSpec()
     settlement: SettlementSpec = SettlementSpec()
     policies: Policies = ()
     outputs: OutputsSpec = OutputsSpec()
     temperature: TemperatureSpec = unless(TemperatureSpec())
     forecasts: ForecastsSpec | None = unless(None)
+    contracts: tuple[ContractSpec, ...] = unless(())
+    providers: tuple[ProviderSpec, ...] = unless(())
+    seekers: tuple[SeekerSpec, ...] = unless(())
+    distributors: tuple[DistributorSpec, ...] = unless(())
 
     @model_validator(mode="before")
     @classmethod
@@ -515,6 +527,22 @@ class Scenario(Model):
             raise ValueError(
                 f"duration_h: {self.duration_h} h are no whole number of {self.interval_min}-minute intervals"
             )
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"time_zone: {self.time_zone!r} is not an IANA time zone, such as Europe/Berlin") from None
+        return self
+
+    @model_validator(mode="after")
+    def _market_fits(self) -> Self:
+        if self.stated_market is None:
+            return self._without_market()
+        if self.stated_tariffs is None:
+            raise ValueError("tariffs: is missing; what a market's retailer asks and pays")
+        if self.stated_currency not in (None, self.tariffs.currency):
+            raise ValueError(f"currency: the tariffs are in {self.tariffs.currency}")
+        if not self.populations:
+            raise ValueError("populations: is missing; nobody would trade in the market (market: null for none)")
         hops = OTHER_HOPS + ROUND_HOPS * self.market.rounds_max
         if self.market.gate_s <= hops * self.wire.latency_s:
             raise ValueError(
@@ -531,8 +559,36 @@ class Scenario(Model):
                 f"market.confirm_s: curves due {self.market.confirm_s} s ahead leave no room in {self.interval_min} minutes;"
                 f" at most {self.interval_min * 60 - 121}"
             )
-        try:
-            ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"time_zone: {self.time_zone!r} is not an IANA time zone, such as Europe/Berlin") from None
         return self
+
+    def _without_market(self) -> Self:
+        for key in ("tariffs", "aggregators", "populations", "forecasts"):
+            if getattr(self, "stated_tariffs" if key == "tariffs" else key):
+                raise ValueError(f"{key}: are of a market, and this scenario has none (market: null)")
+        if self.stated_currency is None:
+            raise ValueError("currency: is missing; without a market's tariffs nothing else says it")
+        if not self.providers:
+            raise ValueError("providers: is missing; without a market somebody has to offer something")
+        return self
+
+    @property
+    def currency(self) -> str:
+        """What all money of the scenario is counted in."""
+        return self.stated_currency or self.tariffs.currency
+
+    @property
+    def has_market(self) -> bool:
+        """Whether there is a local market; else participants deal with each other alone."""
+        return self.stated_market is not None
+
+    @property
+    def market(self) -> MarketSpec:
+        """The market, of a scenario that has one."""
+        assert self.stated_market is not None
+        return self.stated_market
+
+    @property
+    def tariffs(self) -> TariffsSpec:
+        """The retailer's prices, of a scenario with a market."""
+        assert self.stated_tariffs is not None
+        return self.stated_tariffs

@@ -33,7 +33,7 @@ def parties(run: Run) -> pd.DataFrame:
             "kind": ["site" if party in sites else run.kinds.get(party, party) for party in net],
             "net": [float(amount) for amount in net.values()],
             "unserved_kwh": unserved_kwh,
-            "lacked": unserved_kwh * float(run.manifest["scenario"].get("market", {}).get("price_cap", 0.0)),
+            "lacked": unserved_kwh * float((run.manifest["scenario"].get("market") or {}).get("price_cap", 0.0)),
         }
     )
 

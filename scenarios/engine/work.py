@@ -129,7 +129,7 @@ def observe(task: Task, run: Run) -> Observation:
     return Observation(
         variant=task.variant,
         seed=task.seed,
-        currency=task.scenario.tariffs.currency,
+        currency=task.scenario.currency,
         values=values,
         truth=_truth(run, task.scenario),
         stopped=_stopped(run),

@@ -93,7 +93,10 @@ class ContractRole(Wire, frozen=True, kw_only=True):
 
 
 class InputParameters(Wire, frozen=True, kw_only=True):
-    """Constants of a contract: caps in kW at the connection, charges per kWh, tax as a share of the energy price."""
+    """Constants of a contract: caps in kW at the connection, charges per kWh, tax as a share of the energy price.
+
+    constants: those of a contract whose formulas have names of their own for them.
+    """
 
     approvedMaxImportKW: NonNegative | UnsetType = UNSET
     approvedMaxExportKW: NonNegative | UnsetType = UNSET
@@ -104,6 +107,7 @@ class InputParameters(Wire, frozen=True, kw_only=True):
     taxRate: float | UnsetType = UNSET
     gracePeriodMinutes: NonNegative | UnsetType = UNSET
     pricingModel: PricingModel | UnsetType = UNSET
+    constants: dict[str, float] | UnsetType = UNSET
 
 
 class SignalSource(Wire, frozen=True, kw_only=True):

@@ -1,0 +1,570 @@
+"""A provider: publishes items, quotes, agrees on terms, delivers, and settles; whatever the item is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from agents.deal import ZERO, Deal, Item, amount_for, quote, taken_back
+from agents.deal_forms import on_wire, payment_of, price_of, session_of, terms_on_wire
+from agents.diary import DIARY, Entry, alarms
+from agents.till import Till
+from agents.twins.connector import ConnectorTwin
+from sim.clock import Calendar
+from sim.contracts.contract import Status, Turn, transition
+from sim.errors import ContractError
+from sim.forms import readings_in
+from sim.participant import Ids, Participant, Registry
+from sim.wire.bags import (
+    ChargingSession,
+    EnergyContract,
+    EnergyIntent,
+    EnergyObjectives,
+    InputSignal,
+    RoleInputs,
+    SupportInfo,
+    TimeWindow,
+)
+from sim.wire.codes import Code, Refusal
+from sim.wire.core import (
+    Catalog,
+    Contract,
+    Descriptor,
+    ErrorBody,
+    Performance,
+    Support,
+    Tracking,
+)
+from sim.wire.core import Provider as WireProvider
+from sim.wire.messages import (
+    SETUP_TTL_S,
+    Alarm,
+    ContractContent,
+    Event,
+    Lineage,
+    Message,
+    PublishContent,
+    RateContent,
+    RatedContent,
+    SupportContent,
+    TrackContent,
+    uri,
+)
+from sim.wire.need import ATTRIBUTES, bag, needed
+
+SETTLE_AFTER_S = 5
+"""Seconds after an interval in which its readings reach everybody; then it is settled."""
+COMMITMENT = "/message/contract/commitments/0"
+
+
+class Provider(Participant):
+    """Offers items to whoever takes them.
+
+    listed: what the catalogue says of it.  support: where help is to be had.  diary: what it does unasked: ``interrupt`` and
+    ``resume`` a session, ``withdraw`` from a deal, ``publish`` its items anew.
+    """
+
+    kind = "provider"
+
+    def __init__(
+        self,
+        registry: Registry,
+        era: str,
+        ids: Ids,
+        *,
+        items: Sequence[Item],
+        listed: WireProvider,
+        catalogue: str,
+        calendar: Calendar,
+        currency: str,
+        till: Callable[[Participant], Till],
+        support: SupportInfo | None = None,
+        diary: tuple[Entry, ...] = (),
+    ) -> None:
+        super().__init__(registry, era, ids)
+        self.items = {item.name: item for item in items}
+        self.deals: dict[str, Deal] = {}
+        self._listed = listed
+        self._catalogue = catalogue
+        self._calendar = calendar
+        self._currency = currency
+        self._till = till(self)
+        self._support = support
+        self._diary = diary
+        self._active = dict.fromkeys(self.items, True)
+        self._readings: dict[tuple[str, int], Decimal] = {}
+        self._asked: dict[str, tuple[Message, Deal]] = {}
+        """Deals that wait for an approver, by the message that asked it: what is answered when it has answered."""
+        self._stopping: dict[str, Message] = {}
+        self.ratings: list[float] = []
+        self.reactions |= {
+            "select": self.on_select,
+            "init": self.on_init,
+            "on_init": self.on_approval,
+            "confirm": self.on_confirm,
+            "on_confirm": self.on_lock,
+            "status": self.on_status_asked,
+            "track": self.on_track,
+            "update": self.on_update,
+            "cancel": self.on_cancel,
+            "rate": self.on_rate,
+            "support": self.on_support,
+            "on_status": self.on_readings,
+            "on_update": self.on_readings,
+            "catalog/on_publish": lambda _: (),
+            "settle": self.on_settle,
+            "begin": self.on_begin,
+            "overdue": self.on_overdue,
+            DIARY: self.on_diary,
+        }
+        self._verbs: dict[str, Callable[[int, Entry], Iterable[Event]]] = {
+            "interrupt": self._interrupt,
+            "resume": self._resume,
+            "withdraw": self._withdraw,
+            "publish": self._publish_again,
+        }
+
+    def handle(self, event: Event) -> Iterable[Event]:
+        """As every participant; but a ``cancel`` can be tried: its consequences are told, and nothing changes."""
+        if isinstance(event, Message) and event.tried and event.action == "cancel":
+            return self.on_cancel(event)
+        return super().handle(event)
+
+    # what is on offer
+
+    def on_start(self, alarm: Alarm) -> Iterable[Event]:
+        """Publish, and think of everything that is to be done by the clock."""
+        yield self._publication()
+        yield from alarms(self._diary, alarm.at_s)
+        for interval in self._calendar.intervals():
+            yield Alarm(interval.end_s + SETTLE_AFTER_S, "settle", interval.index)
+
+    def _publication(self) -> Message:
+        content = PublishContent(catalogs=(self.catalog(),))
+        return self.request("catalog/publish", self._catalogue, content, self.ids.fresh(), SETUP_TTL_S)
+
+    def catalog(self) -> Catalog:
+        """What is on offer now."""
+        active = [item for name, item in self.items.items() if self._active[name]]
+        return Catalog(
+            id=f"{self.era}/items",
+            descriptor=Descriptor(name=f"Items of {self.era}"),
+            provider=self._listed,
+            bppId=self.era,
+            bppUri=uri(self.era),
+            isActive=UNSET if active else False,
+            resources=tuple(self._resource(item) for item in self.items.values()),
+            offers=tuple(item.offer for item in active),
+        )
+
+    def _resource(self, item: Item) -> Any:
+        return item.listed if self._active[item.name] else replace(item.listed, isActive=False)
+
+    def left_kwh(self, item: Item) -> float | None:
+        """What there still is to be had of an item; None where it has no end."""
+        if item.quantity_kwh is None:
+            return None
+        taken = sum(
+            d.kwh for d in self.deals.values() if d.item is item and d.status in (Status.PENDING, Status.ACTIVE)
+        )
+        return item.quantity_kwh - taken
+
+    # agreeing
+
+    def on_select(self, message: Message) -> Iterable[Event]:
+        """A quote: what it would cost, in parts, and how long it would take to be served."""
+        deal = self._drawn_up(message, "00000000-0000-4000-8000-000000000000")
+        wait_min = self._wait_s(deal.item, message.sent_s) / 60
+        self._check_wish(message, deal, wait_min)
+        quoted = quote(deal, self._calendar)
+        wait = InputSignal(signalId="wait", signalType="STATE", value=wait_min, unit="MIN")
+        contract = on_wire(
+            deal,
+            window=self._window(deal),
+            signals=(wait,) if deal.item.device is not None else UNSET,
+            consideration=price_of(deal, quoted, self._currency, "QUOTED"),
+        )
+        return (self.answer(message, ContractContent(contract=replace(contract, id=UNSET)), SETUP_TTL_S),)
+
+    def _check_wish(self, message: Message, deal: Deal, wait_min: float) -> None:
+        """A request for a service says what it must not cost, and how long it can wait."""
+        wish = message.contract.commitments[0].commitmentAttributes
+        if not isinstance(wish, EnergyIntent) or wish.serviceRequestData is UNSET:
+            return
+        data, where = wish.serviceRequestData, f"{COMMITMENT}/commitmentAttributes/serviceRequestData"
+        ceiling = UNSET if data.preferences is UNSET else data.preferences.maxPricePerKWh
+        price = float(deal.item.price(self._calendar, deal.start_s))
+        if ceiling is not UNSET and price > ceiling:
+            raise Refusal(Code.POL_DENIED, f"{where}/preferences/maxPricePerKWh", f"{price:g} a kWh, above {ceiling:g}")
+        if data.maxWaitTimeMinutes is not UNSET and wait_min > data.maxWaitTimeMinutes:
+            what = f"{wait_min:.0f} min to wait, more than {data.maxWaitTimeMinutes:g}"
+            raise Refusal(Code.BIZ_CAP_EXCEEDED, f"{where}/maxWaitTimeMinutes", what)
+
+    def _wait_s(self, item: Item, now_s: int) -> float:
+        """How long until a connector is free, by what those before were agreed to take."""
+        if item.device is None or not isinstance(item.device.twin, ConnectorTwin):
+            return 0.0
+        kw = -item.device.twin.min_kw
+        left = (
+            max(deal.kwh - deal.taken_kwh, 0.0) / kw * 3600 + max(deal.start_s - now_s, 0) * (deal.began_s is None)
+            for deal in self.deals.values()
+            if deal.item is item and deal.is_open and deal.over_s is None
+        )
+        return sum(left)
+
+    def _drawn_up(self, message: Message, contract_id: str) -> Deal:
+        """The deal that a message asks for, not yet made.  Raises ``Refusal`` for one that cannot be had."""
+        commitment = message.contract.commitments[0]
+        item = self.items.get(commitment.resources[0].id)
+        if item is None or commitment.offer.id != item.offer.id or not self._active[item.name]:
+            what = f"{self.era} offers no {commitment.resources[0].id!r} under {commitment.offer.id!r}"
+            raise Refusal(Code.NET_ENTITY_NOT_FOUND, f"{COMMITMENT}/resources/0/id", what)
+        kwh, left = commitment.resources[0].quantity.value, self.left_kwh(item)
+        if kwh < 0 or (left is not None and kwh > left + 1e-9):
+            what = f"{kwh:g} kWh are asked for" + (f", {left:g} kWh are left" if left is not None else "")
+            raise Refusal(Code.BIZ_CAP_EXCEEDED, f"{COMMITMENT}/resources/0/quantity", what)
+        attributes = bag(message.contract.contractAttributes, EnergyContract, ATTRIBUTES)
+        start_s, end_s = self._asked_window(attributes.timeWindow, message.sent_s)
+        try:
+            contract = item.contract(contract_id, self._currency, message.sender)
+        except ContractError as error:
+            raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, ATTRIBUTES, str(error)) from error
+        return Deal(item, message.sender, contract, message.transaction_id, kwh, start_s, end_s, _meter_in(attributes))
+
+    def _asked_window(self, window: TimeWindow | Any, now_s: int) -> tuple[int, int]:
+        if window is UNSET:
+            return max(now_s, 0), self._calendar.duration_s
+        start_s, end_s = self._calendar.seconds(window.start), self._calendar.seconds(window.end)
+        if not now_s < end_s <= self._calendar.duration_s or start_s >= end_s:
+            what = f"expected a window to come, within the run, got {window.start} to {window.end}"
+            raise Refusal(Code.SCH_INVALID_FORMAT, f"{ATTRIBUTES}/timeWindow", what)
+        return max(start_s, now_s, 0), end_s
+
+    def _window(self, deal: Deal) -> TimeWindow:
+        return TimeWindow(start=self._calendar.timestamp(deal.start_s), end=self._calendar.timestamp(deal.end_s))
+
+    def on_init(self, message: Message) -> Iterable[Event]:
+        """Draw up the contract; ask whoever has to approve it, in the taker's lineage."""
+        deal = self._drawn_up(message, needed(message.contract.id, "/message/contract/id"))
+        if deal.contract.id in self.deals:
+            raise Refusal(Code.PRC_CONFLICT, "/message/contract/id", "there is a deal of this id already")
+        deal.quoted = max(-amount_for(deal.taker, quote(deal, self._calendar)), ZERO)
+        self._till.chronicle.created(deal.contract)
+        self.deals[deal.contract.id] = deal
+        if not deal.item.approver:
+            return self._agreed_terms(message, deal)
+        return (self._ask_approver("init", message, deal),)
+
+    def _ask_approver(self, action: str, message: Message, deal: Deal) -> Message:
+        contract = terms_on_wire(deal, self._window(deal), ())
+        lineage = Lineage(transactionId=message.transaction_id, messageId=message.message_id)
+        content = ContractContent(contract=contract)
+        asked = self.request(action, deal.item.approver, content, self.ids.fresh(), SETUP_TTL_S, lineage)
+        self._asked[asked.message_id] = message, deal
+        return asked
+
+    def _agreed_terms(self, message: Message, deal: Deal, error: ErrorBody | None = None) -> Iterable[Event]:
+        price = price_of(deal, quote(deal, self._calendar), self._currency, "QUOTED")
+        contract = terms_on_wire(deal, self._window(deal), price)
+        yield self.answer(message, ContractContent(contract=contract), SETUP_TTL_S, error)
+        if deal.item.prepaid and error is None:
+            paid = on_wire(deal, settlements=payment_of(deal.quoted, self._currency, "COMPLETED"))
+            yield self._tell("on_status", deal, paid)
+
+    def on_approval(self, message: Message) -> Iterable[Event]:
+        """The approver's answer: pass it on, or turn the taker down."""
+        request, deal = self._answered(message)
+        if message.error is not None:
+            return self._turned_down(request, deal, message.error)
+        return self._agreed_terms(request, deal)
+
+    def _answered(self, message: Message) -> tuple[Message, Deal]:
+        if message.message_id not in self._asked:
+            raise Refusal(Code.PRC_INVALID_TRANSITION, "/context/messageId", "answers nothing that was asked for")
+        return self._asked.pop(message.message_id)
+
+    def _turned_down(self, request: Message, deal: Deal, error: ErrorBody) -> Iterable[Event]:
+        deal.status = transition(deal.contract.id, deal.status, Turn.REJECT)
+        self._till.chronicle.ended(deal.contract, Turn.REJECT)
+        return (self.answer(request, ContractContent(contract=on_wire(deal)), SETUP_TTL_S, error),)
+
+    def on_nack(self, message: Message) -> Iterable[Event]:
+        """An approver has refused: so do we."""
+        if message.message_id not in self._asked:
+            return super().on_nack(message)
+        content = message.content
+        request, deal = self._asked.pop(message.message_id)
+        return self._turned_down(request, deal, content.error)  # type: ignore[union-attr]
+
+    def on_confirm(self, message: Message) -> Iterable[Event]:
+        """The taker is bound; so are we, unless an approver has to lock it first."""
+        deal = self._deal(message, Status.PENDING)
+        self._till.chronicle.confirmed(deal.contract, quoted=str(deal.quoted))
+        if deal.item.approver:
+            return (self._ask_approver("confirm", message, deal),)
+        return self._bound(message, deal)
+
+    def on_lock(self, message: Message) -> Iterable[Event]:
+        """The approver has locked it."""
+        request, deal = self._answered(message)
+        return self._bound(request, deal)
+
+    def _bound(self, request: Message, deal: Deal) -> Iterable[Event]:
+        now_s = request.sent_s
+        deal.status = transition(deal.contract.id, deal.status, Turn.CONFIRM)
+        deal.first = max(self._calendar.index_at(now_s), 0)
+        self._till.chronicle.activated(deal.contract)
+        yield self.answer(request, ContractContent(contract=self._as_it_stands(deal, now_s)))
+        if deal.item.delivery == "session":
+            yield Alarm(max(deal.start_s, now_s) + deal.item.grace_s, "overdue", self._number(deal))
+        else:
+            yield Alarm(max(deal.start_s, now_s + 1), "begin", self._number(deal))
+
+    def _deal(self, message: Message, status: Status) -> Deal:
+        """The deal that a message of its taker is about.  Raises ``Refusal`` where it is none of theirs, or not so far."""
+        deal = self.deals.get(str(message.contract.id))
+        if deal is None or deal.taker != message.sender:
+            what = f"{self.era} has no deal {message.contract.id} with {message.sender}"
+            raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/message/contract/id", what)
+        if deal.status is not status:
+            what = f"the deal is {deal.status}, and would have to be {status}"
+            raise Refusal(Code.PRC_INVALID_TRANSITION, "/message/contract/status", what)
+        return deal
+
+    def _number(self, deal: Deal) -> int:
+        return list(self.deals).index(deal.contract.id)
+
+    def _by_number(self, number: int) -> Deal:
+        return list(self.deals.values())[number]
+
+    # delivering
+
+    def on_begin(self, alarm: Alarm) -> Iterable[Event]:
+        """The window of a deal has come: it is delivered by itself until its end."""
+        deal = self._by_number(alarm.index)
+        deal.began_s = alarm.at_s
+        return ()
+
+    def on_overdue(self, alarm: Alarm) -> Iterable[Event]:
+        """Nobody has come to a session in time: the deal is off, at the taker's cost."""
+        deal = self._by_number(alarm.index)
+        if deal.is_open and deal.began_s is None and deal.over_s is None:
+            self._end(deal, alarm.at_s, "cancelled", late=True)
+            yield self._tell("on_status", deal, self._as_it_stands(deal, alarm.at_s))
+
+    def on_update(self, message: Message) -> Iterable[Event]:
+        """The taker starts or stops its session."""
+        deal = self._deal(message, Status.ACTIVE)
+        performance = needed(message.contract.performance, "/message/contract/performance")[0]
+        where = "/message/contract/performance/0/performanceAttributes"
+        told = bag(performance.performanceAttributes, ChargingSession, where)
+        wanted = needed(told.sessionStatus, f"{where}/sessionStatus")
+        if wanted == "ACTIVE" and deal.session == "PENDING" and deal.over_s is None:
+            return self._started(message, deal, told)
+        if wanted == "STOP" and deal.session in ("ACTIVE", "INTERRUPTED") and deal.over_s is None:
+            return self._stopped(message, deal)
+        what = f"a session that is {deal.session} cannot become {wanted}"
+        raise Refusal(Code.PRC_INVALID_TRANSITION, f"{where}/sessionStatus", what)
+
+    def _started(self, message: Message, deal: Deal, told: ChargingSession) -> Iterable[Event]:
+        twin = self._connector(deal.item)
+        if twin.plugged:
+            raise Refusal(Code.BIZ_CAP_EXCEEDED, "/message/contract", f"{deal.item.name} is taken")
+        wish = message.contract.commitments[0].commitmentAttributes
+        need_kwh = deal.kwh if not isinstance(wish, EnergyObjectives) else wish.targetChargeKWh or deal.kwh
+        twin.plug(need_kwh, told.maxPowerKW or -twin.min_kw)
+        twin.switch_on(message.sent_s)
+        deal.began_s, deal.session = message.sent_s, "ACTIVE"
+        return (self.answer(message, ContractContent(contract=self._as_it_stands(deal, message.sent_s))),)
+
+    def _stopped(self, message: Message, deal: Deal) -> Iterable[Event]:
+        """Off at once; the answer comes with the bill, when the meter has been read."""
+        twin = self._connector(deal.item)
+        self._measure(deal, message.sent_s)
+        twin.unplug(message.sent_s)
+        deal.full_s, deal.session = twin.full_s, "STOP"
+        self._end(deal, message.sent_s, "ended")
+        deal.power_kw = 0.0
+        self._stopping[deal.contract.id] = message
+        return ()
+
+    def _connector(self, item: Item) -> ConnectorTwin:
+        if item.device is None or not isinstance(item.device.twin, ConnectorTwin):
+            raise Refusal(Code.SCH_TYPE_NOT_SUPPORTED, "/message/contract", f"{item.name} has no connector")
+        return item.device.twin
+
+    def _measure(self, deal: Deal, now_s: int) -> None:
+        twin = self._connector(deal.item)
+        deal.taken_kwh, deal.power_kw, deal.full_s = twin.taken_kwh(now_s), twin.kw, twin.full_s
+
+    def _as_it_stands(self, deal: Deal, now_s: int) -> Contract:
+        if deal.item.delivery != "session":
+            return on_wire(deal, window=self._window(deal))
+        if deal.session in ("ACTIVE", "INTERRUPTED"):
+            self._measure(deal, now_s)
+        performance = Performance(
+            id=f"{deal.contract.id}/session",
+            status=Descriptor(code=deal.session),
+            performanceAttributes=session_of(deal, self._calendar, now_s),
+        )
+        return on_wire(deal, window=self._window(deal), performance=(performance,))
+
+    def on_status_asked(self, message: Message) -> Iterable[Event]:
+        """How a deal stands."""
+        deal = self._deal_of(message)
+        return (self.answer(message, ContractContent(contract=self._as_it_stands(deal, message.sent_s))),)
+
+    def on_track(self, message: Message) -> Iterable[Event]:
+        """Where and how a session goes on."""
+        assert isinstance(message.content, TrackContent)
+        contract = needed(message.content.tracking.contract, "/message/tracking/contract")
+        deal = self.deals.get(contract.id)
+        if deal is None or deal.taker != message.sender:
+            what = f"{self.era} has no deal {contract.id} with {message.sender}"
+            raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/message/tracking/contract/id", what)
+        self._measure(deal, message.sent_s)
+        tracking = Tracking(
+            status="ACTIVE" if deal.session in ("ACTIVE", "INTERRUPTED") else "INACTIVE",
+            url=f"{uri(self.era)}/track/{deal.contract.id}",
+            trackingAttributes=session_of(deal, self._calendar, message.sent_s),
+        )
+        return (self.answer(message, TrackContent(tracking=tracking)),)
+
+    def _deal_of(self, message: Message) -> Deal:
+        deal = self.deals.get(str(message.contract.id))
+        if deal is None or deal.taker != message.sender:
+            what = f"{self.era} has no deal {message.contract.id} with {message.sender}"
+            raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/message/contract/id", what)
+        return deal
+
+    # settling
+
+    def on_readings(self, message: Message) -> Iterable[Event]:
+        """Readings of an interval, of our own meters or as an approver passes them on."""
+        index, readings = readings_in(message, self._calendar)
+        for meter, reading in (readings or {}).items():
+            energy_kwh = Decimal(repr(reading.producedEnergy)) - Decimal(repr(reading.consumedEnergy))
+            self._readings[meter, index] = energy_kwh
+        return ()
+
+    def on_settle(self, alarm: Alarm) -> Iterable[Event]:
+        """Settle every deal for an interval that is over."""
+        interval = self._calendar.interval(alarm.index)
+        for deal in self.deals.values():
+            if not deal.is_open or deal.first > interval.index:
+                continue
+            if deal.item.delivery == "window" and deal.over_s is None and deal.end_s <= interval.end_s:
+                self._end(deal, deal.end_s, "ended")
+            if deal.item.device is not None and deal.session in ("ACTIVE", "INTERRUPTED"):
+                self._measure(deal, interval.end_s)
+            taken = self._reading(deal.meter or deal.item.meter, interval.index)
+            given = self._reading(deal.item.meter, interval.index)
+            if deal.item.delivery == "session" and deal.began_s is None:
+                taken = given = ZERO
+            if deal.over_s is not None and deal.session == "STOP":
+                deal.session = "COMPLETED"
+            yield from self._with_answers(deal, self._till.cycle(deal, interval, max(-taken, ZERO), max(given, ZERO)))
+
+    def _reading(self, meter: str, index: int) -> Decimal:
+        return self._readings.get((meter, index), ZERO)
+
+    def _with_answers(self, deal: Deal, told: Iterable[Message]) -> Iterable[Event]:
+        """What the taker waits for since it stopped is answered by the bill; the rest is told unasked."""
+        for message in told:
+            asked = self._stopping.pop(deal.contract.id, None) if not deal.is_open else None
+            yield message if asked is None else self.answer(asked, message.content)
+
+    def _end(self, deal: Deal, at_s: int, how: str, *, late: bool = False) -> None:
+        deal.over_s, deal.ending, deal.late = at_s, how, late  # type: ignore[assignment]
+
+    def _tell(self, action: str, deal: Deal, contract: Contract) -> Message:
+        ids = (deal.transaction_id, self.ids.fresh())
+        return Message(action, self.era, deal.taker, *ids, ContractContent(contract=contract))
+
+    # taking back
+
+    def on_cancel(self, message: Message) -> Iterable[Event]:
+        """The taker takes it back: before it has begun, and once."""
+        deal = self._deal_of(message)
+        if deal.status is not Status.ACTIVE or deal.over_s is not None:
+            what = f"the deal is {deal.status}" + (", and cancelled already" if deal.ending == "cancelled" else "")
+            raise Refusal(Code.PRC_INVALID_TRANSITION, "/message/contract/status", what)
+        if deal.began_s is not None:
+            what = "delivery has begun; stop it by an update"
+            raise Refusal(Code.PRC_INVALID_TRANSITION, "/message/contract/status", what)
+        late = deal.start_s - message.sent_s < deal.item.free_s
+        bill = taken_back(deal, self._calendar, late=late)
+        consideration = price_of(deal, bill, self._currency, "CANCELLATION")
+        refund = amount_for(deal.taker, bill)
+        settlements = payment_of(refund, self._currency, "REFUNDED") if deal.item.prepaid else UNSET
+        if not message.tried:
+            self._end(deal, message.sent_s, "cancelled", late=late)
+        contract = on_wire(deal, consideration=consideration or UNSET, settlements=settlements)
+        return (self.answer(message, ContractContent(contract=contract)),)
+
+    def _interrupt(self, now_s: int, entry: Entry) -> Iterable[Event]:
+        for deal in self._running(entry.about):
+            self._connector(deal.item).switch_off(now_s)
+            deal.session = "INTERRUPTED"
+            yield self._tell("on_status", deal, self._as_it_stands(deal, now_s))
+
+    def _resume(self, now_s: int, entry: Entry) -> Iterable[Event]:
+        for deal in self._running(entry.about):
+            self._connector(deal.item).switch_on(now_s)
+            deal.session = "ACTIVE"
+            yield self._tell("on_status", deal, self._as_it_stands(deal, now_s))
+
+    def _running(self, item: str) -> list[Deal]:
+        running = (
+            d for d in self.deals.values() if d.is_open and d.over_s is None and d.session in ("ACTIVE", "INTERRUPTED")
+        )
+        return [deal for deal in running if item in ("", deal.item.name)]
+
+    def _withdraw(self, now_s: int, entry: Entry) -> Iterable[Event]:
+        """Take back every deal of an item that has not begun, and tell why."""
+        for deal in self.deals.values():
+            if deal.is_open and deal.over_s is None and deal.began_s is None and entry.about in ("", deal.item.name):
+                self._end(deal, now_s, "withdrawn")
+                refund = payment_of(deal.quoted, self._currency, "REFUNDED") if deal.item.prepaid else UNSET
+                reason = Descriptor(shortDesc=str(entry.say.get("reason", "")))
+                yield self._tell("on_cancel", deal, replace(on_wire(deal, settlements=refund), descriptor=reason))
+
+    def _publish_again(self, now_s: int, entry: Entry) -> Iterable[Event]:
+        del now_s
+        if entry.about:
+            self._active[entry.about] = bool(entry.say.get("active", True))
+        return (self._publication(),)
+
+    def on_diary(self, alarm: Alarm) -> Iterable[Event]:
+        """Do what is due."""
+        entry = self._diary[alarm.index]
+        return self._verbs[entry.do](alarm.at_s, entry)
+
+    # afterwards
+
+    def on_rate(self, message: Message) -> Iterable[Event]:
+        """Take a rating, and thank for it."""
+        assert isinstance(message.content, RateContent)
+        ratings = message.content.ratingInputs
+        self.ratings += [float(rating.range.value) for rating in ratings if rating.range.value is not UNSET]
+        return (self.answer(message, RatedContent(ratings=ratings)),)
+
+    def on_support(self, message: Message) -> Iterable[Event]:
+        """Say where help is to be had.  Raises ``Refusal`` where there is none."""
+        assert isinstance(message.content, SupportContent)
+        if self._support is None:
+            raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/message/support", f"{self.era} has no support")
+        support = Support(orderId=message.content.support.orderId, channels=(self._support,))
+        return (self.answer(message, SupportContent(support=support)),)
+
+
+def _meter_in(attributes: EnergyContract) -> str:
+    """The meter that whoever asks names for delivery; empty for none."""
+    for role in attributes.roles or ():
+        if isinstance(role.roleInputs, RoleInputs) and role.roleInputs.targetMeterId is not UNSET:
+            return str(role.roleInputs.targetMeterId)
+    return ""

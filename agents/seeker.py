@@ -1,0 +1,456 @@
+"""A seeker: looks for things, chooses, agrees on them step by step, and carries them out by its diary."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
+
+from agents.deal_forms import commitment_of
+from agents.diary import DIARY, Entry, alarms
+from agents.plan import Plan
+from sim.clock import Calendar
+from sim.device import Device
+from sim.participant import Ids, Participant, Registry
+from sim.tariff import prices_by_minute
+from sim.wire.bags import (
+    ENERGY,
+    ChargingSession,
+    ContractRole,
+    EnergyContract,
+    EnergyIntent,
+    EnergyObjectives,
+    EnergyOffer,
+    EnergySettlement,
+    GeoJSONGeometry,
+    PriceSpecification,
+    Role,
+    RoleInputs,
+    Tariff,
+    TimeWindow,
+)
+from sim.wire.codes import Code, Refusal
+from sim.wire.core import (
+    Catalog,
+    Contract,
+    ContractStatus,
+    KnownContract,
+    Offer,
+    Performance,
+    RatingInput,
+    RatingRange,
+    RatingTarget,
+    Resource,
+    SearchIntent,
+    Support,
+    Tracking,
+)
+from sim.wire.messages import (
+    SETUP_TTL_S,
+    Alarm,
+    CatalogsContent,
+    ContractContent,
+    DiscoverContent,
+    Event,
+    KnownContractContent,
+    Message,
+    RateContent,
+    SupportContent,
+    TrackContent,
+    uri,
+)
+
+ANSWER_TTL_S = 900
+"""How long the answer to a stop may take: it comes with the bill, when the meter has been read."""
+"""Seconds that a candidate may take to quote before the others are compared without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One thing that was found: who offers it, the item, its offer, and what a kWh costs (0 where the offer does not say)."""
+
+    provider: str
+    resource: Resource
+    offer: Offer
+    price_per_kwh: float
+
+
+@dataclass(frozen=True, slots=True)
+class Vehicle:
+    """The car that is brought: what it needs at the grid side, and with how much power it takes that."""
+
+    need_kwh: float
+    kw: float
+    make: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Something to be had.
+
+    at_s: when it is looked for.  ask: whom.  intent: what for.  choose: by the price of a kWh, by how near it is to
+    ``place``, or the first found.  wish: a request for a service; whoever may serve it is asked for a quote, and the cheapest
+    that can is taken.  window: of delivery, in simulated seconds.  role: that the seeker plays where the offer does not say.
+    """
+
+    at_s: int
+    ask: str
+    intent: SearchIntent
+    choose: Literal["first", "cheapest", "nearest"]
+    quote: bool
+    kwh: float
+    window: tuple[int, int] | None = None
+    meter: str = ""
+    place: tuple[float, float] | None = None
+    wish: EnergyIntent | None = None
+    vehicle: Vehicle | None = None
+    diary: tuple[Entry, ...] = ()
+    role: Role = "BUYER"
+
+
+@dataclass(slots=True)
+class Pursuit:
+    """How far an errand is.  Its seeker alone changes it."""
+
+    errand: Errand
+    transaction_id: str
+    chosen: Candidate | None = None
+    contract_id: str = ""
+    quotes: dict[str, float | None] = field(default_factory=dict)
+    asked: dict[str, Candidate] = field(default_factory=dict)
+    status: str = ""
+    session: str = ""
+    balance: float = 0.0
+
+
+class Seeker(Participant):
+    """Runs errands.  device: its own, commanded by ``plan`` once it knows what a kWh costs when."""
+
+    kind = "seeker"
+
+    def __init__(
+        self,
+        registry: Registry,
+        era: str,
+        ids: Ids,
+        *,
+        errands: Sequence[Errand],
+        calendar: Calendar,
+        device: Device | None = None,
+        plan: Plan | None = None,
+    ) -> None:
+        super().__init__(registry, era, ids)
+        self.device = device
+        self._calendar = calendar
+        self._plan = plan
+        self.pursuits = [Pursuit(errand, ids.fresh()) for errand in errands]
+        self.refusals: list[Message] = []
+        """What others have refused us, in order."""
+        self.reactions |= {
+            "go": self.on_go,
+            "on_discover": self.on_discover,
+            "decide": self.on_decide,
+            "on_select": self.on_select,
+            "on_init": self.on_init,
+            "on_confirm": self.on_confirm,
+            "on_status": self.on_news,
+            "on_update": self.on_news,
+            "on_cancel": self.on_news,
+            "on_track": _noted,
+            "on_rate": _noted,
+            "on_support": _noted,
+            "dispatch": self.on_dispatch,
+            DIARY: self.on_diary,
+        }
+        self._verbs: Mapping[str, Callable[[Pursuit, Entry, int], Message]] = {
+            "start": self._start,
+            "stop": self._stop,
+            "status": self._ask_status,
+            "track": self._track,
+            "cancel": self._cancel,
+            "rate": self._rate,
+            "support": self._seek_support,
+        }
+
+    def on_start(self, _: Alarm) -> Iterable[Event]:
+        """Think of every errand, and of the device."""
+        for number, pursuit in enumerate(self.pursuits):
+            yield Alarm(pursuit.errand.at_s, "go", number)
+        if self.device is not None and self._plan is not None:
+            for interval in self._calendar.intervals():
+                yield Alarm(interval.start_s, "dispatch", interval.index)
+
+    # finding
+
+    def on_go(self, alarm: Alarm) -> Iterable[Event]:
+        """Ask what there is."""
+        pursuit = self.pursuits[alarm.index]
+        content = DiscoverContent(intent=pursuit.errand.intent)
+        return (self.request("discover", pursuit.errand.ask, content, pursuit.transaction_id, SETUP_TTL_S),)
+
+    def on_discover(self, message: Message) -> Iterable[Event]:
+        """Choose among what was found; ask for quotes, or apply at once."""
+        assert isinstance(message.content, CatalogsContent)
+        pursuit = self._pursuit(message)
+        found = _candidates(message.content.catalogs)
+        if pursuit.chosen is not None or not found:
+            return
+        errand = pursuit.errand
+        if errand.wish is not None:
+            for candidate in found:
+                yield self._select(pursuit, candidate)
+            yield Alarm(message.sent_s + SETUP_TTL_S, "decide", self.pursuits.index(pursuit))
+            return
+        chosen = _best(found, errand)
+        yield self._select(pursuit, chosen) if errand.quote else self._apply(pursuit, chosen)
+
+    def _select(self, pursuit: Pursuit, candidate: Candidate) -> Message:
+        content = ContractContent(contract=self._wanted(pursuit, candidate, UNSET))
+        asked = self.request("select", candidate.provider, content, pursuit.transaction_id, SETUP_TTL_S)
+        pursuit.asked[asked.message_id] = candidate
+        return asked
+
+    def on_select(self, message: Message) -> Iterable[Event]:
+        """A quote: of the only one asked it is taken; of several the cheapest, when all have answered."""
+        pursuit = self._pursuit(message)
+        candidate = pursuit.asked.get(message.message_id)
+        if candidate is None:
+            raise Refusal(Code.PRC_INVALID_TRANSITION, "/context/messageId", "quotes nothing that was asked for")
+        pursuit.quotes[message.message_id] = _total(message.contract)
+        return self._decided(pursuit) if len(pursuit.quotes) == len(pursuit.asked) else ()
+
+    def on_decide(self, alarm: Alarm) -> Iterable[Event]:
+        """Whoever has not answered by now is not waited for."""
+        return self._decided(self.pursuits[alarm.index])
+
+    def _decided(self, pursuit: Pursuit) -> Iterable[Event]:
+        quotes = [(amount, key) for key, amount in pursuit.quotes.items() if amount is not None]
+        if pursuit.chosen is not None or not quotes:
+            return ()
+        cheapest = min(amount for amount, _ in quotes)
+        key = next(key for amount, key in quotes if amount == cheapest)
+        return (self._apply(pursuit, pursuit.asked[key]),)
+
+    def on_nack(self, message: Message) -> Iterable[Event]:
+        """Somebody has refused us: a quote that does not come is none, and of others what they say is remembered."""
+        self.refusals.append(message)
+        for pursuit in self.pursuits:
+            if message.message_id in pursuit.asked:
+                pursuit.quotes[message.message_id] = None
+                return self._decided(pursuit) if len(pursuit.quotes) == len(pursuit.asked) else ()
+        return super().on_nack(message)
+
+    # agreeing
+
+    def _apply(self, pursuit: Pursuit, candidate: Candidate) -> Message:
+        pursuit.chosen, pursuit.contract_id = candidate, self.ids.fresh()
+        content = ContractContent(contract=self._wanted(pursuit, candidate, pursuit.contract_id))
+        if self._plan is not None and isinstance(candidate.offer.offerAttributes, Tariff):
+            self._plan.learn(prices_by_minute(candidate.offer.offerAttributes))
+        return self.request("init", candidate.provider, content, pursuit.transaction_id, SETUP_TTL_S)
+
+    def _wanted(self, pursuit: Pursuit, candidate: Candidate, contract_id: str | UnsetType) -> Contract:
+        errand, attributes = pursuit.errand, candidate.offer.offerAttributes
+        role = attributes.openRole if isinstance(attributes, EnergyOffer) else errand.role
+        wish = {} if errand.wish is None else {"commitmentAttributes": errand.wish}
+        inputs = RoleInputs(targetMeterId=errand.meter) if errand.meter else UNSET
+        return Contract(
+            id=contract_id,
+            status=ContractStatus(code="DRAFT"),
+            commitments=(commitment_of(candidate.resource.id, candidate.offer.id, errand.kwh, **wish),),
+            contractAttributes=EnergyContract(
+                ENERGY,
+                templateId=attributes.templateId if isinstance(attributes, EnergyOffer) else candidate.offer.id,
+                status="PENDING",
+                roles=(ContractRole(role=role, filled=True, filledBy=self.era, roleInputs=inputs),),
+                timeWindow=UNSET if errand.window is None else self._window(*errand.window),
+            ),
+        )
+
+    def _window(self, start_s: int, end_s: int) -> TimeWindow:
+        return TimeWindow(start=self._calendar.timestamp(start_s), end=self._calendar.timestamp(end_s))
+
+    def on_init(self, message: Message) -> Iterable[Event]:
+        """The terms: agree to them."""
+        pursuit = self._pursuit(message)
+        if message.error is not None:
+            pursuit.status = "TERMINATED"
+            return ()
+        pursuit.status = "PENDING"
+        contract = self._known(pursuit)
+        return (self._ask(pursuit, "confirm", ContractContent(contract=contract)),)
+
+    def on_confirm(self, message: Message) -> Iterable[Event]:
+        """It holds: from now on the diary counts."""
+        pursuit = self._pursuit(message)
+        self._note(pursuit, message.contract)
+        number = self.pursuits.index(pursuit)
+        offset = sum(len(earlier.errand.diary) for earlier in self.pursuits[:number])
+        return tuple(alarms(pursuit.errand.diary, message.sent_s, offset))
+
+    def on_news(self, message: Message) -> Iterable[Event]:
+        """How a deal of ours stands, asked for or not."""
+        self._note(self._pursuit(message), message.contract)
+        return ()
+
+    def _note(self, pursuit: Pursuit, contract: Contract) -> None:
+        attributes = contract.contractAttributes
+        if isinstance(attributes, EnergyContract):
+            pursuit.status = attributes.status
+        for performance in contract.performance or ():
+            told = performance.performanceAttributes
+            if isinstance(told, ChargingSession) and told.sessionStatus is not UNSET:
+                pursuit.session = told.sessionStatus
+        for settlement in contract.settlements or ():
+            if isinstance(settlement.settlementAttributes, EnergySettlement):
+                pursuit.balance += settlement.settlementAttributes.amount
+
+    def _pursuit(self, message: Message) -> Pursuit:
+        for pursuit in self.pursuits:
+            if pursuit.transaction_id == message.transaction_id:
+                return pursuit
+        raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/context/transactionId", f"{self.era} is after nothing of the kind")
+
+    # carrying out
+
+    def on_diary(self, alarm: Alarm) -> Iterable[Event]:
+        """Do what is due."""
+        number = alarm.index
+        for pursuit in self.pursuits:
+            if number < len(pursuit.errand.diary):
+                entry = pursuit.errand.diary[number]
+                return (self._verbs[entry.do](pursuit, entry, alarm.at_s),)
+            number -= len(pursuit.errand.diary)
+        return ()
+
+    def _ask(self, pursuit: Pursuit, action: str, content: Any, ttl_s: int = SETUP_TTL_S) -> Message:
+        assert pursuit.chosen is not None
+        return self.request(action, pursuit.chosen.provider, content, pursuit.transaction_id, ttl_s)
+
+    def _known(self, pursuit: Pursuit, **more: Any) -> KnownContract:
+        assert pursuit.chosen is not None
+        offer, item = pursuit.chosen.offer.id, pursuit.chosen.resource.id
+        wish = more.pop("wish", None)
+        extra = {} if wish is None else {"commitmentAttributes": wish}
+        commitment = commitment_of(item, offer, pursuit.errand.kwh, **extra)
+        return KnownContract(id=pursuit.contract_id, commitments=(commitment,), **more)
+
+    def _session(self, pursuit: Pursuit, **told: Any) -> tuple[Performance, ...]:
+        bag = ChargingSession(ENERGY, **told)
+        return (Performance(id=f"{pursuit.contract_id}/session", performanceAttributes=bag),)
+
+    def _start(self, pursuit: Pursuit, entry: Entry, now_s: int) -> Message:
+        del entry, now_s
+        vehicle = pursuit.errand.vehicle or Vehicle(pursuit.errand.kwh, 0.0)
+        performance = self._session(
+            pursuit,
+            sessionStatus="ACTIVE",
+            maxPowerKW=vehicle.kw or UNSET,
+            vehicleMake=vehicle.make or UNSET,
+            vehicleModel=vehicle.model or UNSET,
+        )
+        wish = EnergyObjectives(ENERGY, targetChargeKWh=vehicle.need_kwh)
+        contract = self._known(pursuit, wish=wish, performance=performance)
+        return self._ask(pursuit, "update", ContractContent(contract=contract))
+
+    def _stop(self, pursuit: Pursuit, entry: Entry, now_s: int) -> Message:
+        del entry, now_s
+        contract = self._known(pursuit, performance=self._session(pursuit, sessionStatus="STOP"))
+        return self._ask(pursuit, "update", ContractContent(contract=contract), ANSWER_TTL_S)
+
+    def _ask_status(self, pursuit: Pursuit, entry: Entry, now_s: int) -> Message:
+        del entry, now_s
+        return self._ask(pursuit, "status", KnownContractContent(contract=self._known(pursuit)))
+
+    def _track(self, pursuit: Pursuit, entry: Entry, now_s: int) -> Message:
+        del entry, now_s
+        tracking = Tracking(status="ACTIVE", url=f"{uri(self.era)}/on_track", contract=self._known(pursuit))
+        return self._ask(pursuit, "track", TrackContent(tracking=tracking))
+
+    def _cancel(self, pursuit: Pursuit, entry: Entry, now_s: int) -> Message:
+        del now_s
+        asked = self._ask(pursuit, "cancel", KnownContractContent(contract=self._known(pursuit)))
+        return replace(asked, tried=bool(entry.say.get("try", False)))
+
+    def _rate(self, pursuit: Pursuit, entry: Entry, now_s: int) -> Message:
+        del now_s
+        rated = RatingRange(value=float(entry.say["value"]), best=5.0, worst=1.0)
+        rating = RatingInput(target=RatingTarget(id=pursuit.contract_id), range=rated)
+        return self._ask(pursuit, "rate", RateContent(ratingInputs=(rating,)))
+
+    def _seek_support(self, pursuit: Pursuit, entry: Entry, now_s: int) -> Message:
+        del entry, now_s
+        return self._ask(pursuit, "support", SupportContent(support=Support(orderId=pursuit.contract_id)))
+
+    def on_dispatch(self, alarm: Alarm) -> Iterable[Event]:
+        """Command the device as planned."""
+        assert self.device is not None
+        assert self._plan is not None
+        self.device.command(self._plan.setpoint_kw(self._calendar.interval(alarm.index)))
+        return ()
+
+
+def _noted(_: Message) -> Iterable[Event]:
+    """Taken note of; nothing follows."""
+    return ()
+
+
+def _candidates(catalogs: Iterable[Catalog]) -> list[Candidate]:
+    """Every offer on every resource that was found, in the order in which they were."""
+    return [
+        Candidate(str(catalog.bppId or catalog.provider.id), resource, offer, _price(offer))
+        for catalog in catalogs
+        for resource in catalog.resources or ()
+        for offer in catalog.offers or ()
+        if resource.id in (offer.resourceIds or ())
+    ]
+
+
+def _price(offer: Offer) -> float:
+    """Per kWh as the offer says it, of a tariff the lowest."""
+    attributes = offer.offerAttributes
+    if isinstance(attributes, EnergyOffer) and attributes.pricePerKWh is not UNSET:
+        return attributes.pricePerKWh
+    if isinstance(attributes, Tariff):
+        return min(prices_by_minute(attributes))
+    for consideration in offer.considerations or ():
+        body = consideration.considerationAttributes
+        if isinstance(body, PriceSpecification) and body.value is not UNSET:
+            return body.value
+    return 0.0
+
+
+def _best(found: Sequence[Candidate], errand: Errand) -> Candidate:
+    match errand.choose:
+        case "cheapest":
+            return min(found, key=lambda candidate: candidate.price_per_kwh)
+        case "nearest":
+            return min(found, key=functools.partial(_distance, errand.place))
+        case _:
+            return found[0]
+
+
+def _distance(place: tuple[float, float] | None, candidate: Candidate) -> float:
+    """In degrees, which is enough to say what is nearer; infinite where either does not say where it is."""
+    for location in candidate.resource.availableAt or ():
+        if place is not None and location.geo.type == "Point":
+            return _degrees(place, location.geo)
+    return float("inf")
+
+
+def _degrees(place: tuple[float, float], geo: GeoJSONGeometry) -> float:
+    longitude, latitude = (geo.coordinates or ())[:2]
+    return float((longitude - place[0]) ** 2 + (latitude - place[1]) ** 2)
+
+
+def _total(contract: Contract) -> float | None:
+    for consideration in contract.consideration or ():
+        body = consideration.considerationAttributes
+        if isinstance(body, PriceSpecification) and body.value is not UNSET:
+            return body.value
+    return None

@@ -1,0 +1,560 @@
+"""From providers, seekers and distributors in the scenario to participants that deal with each other one to one."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import UNSET
+
+from agents.deal import SIGNALS, Item
+from agents.diary import Entry
+from agents.distributor import Distributor, TradedMeter
+from agents.plan import Plan
+from agents.provider import Provider
+from agents.seeker import Errand, Seeker, Vehicle
+from agents.till import Till
+from agents.twins.connector import ConnectorTwin
+from agents.twins.course import CourseTwin
+from agents.twins.ev import EVTwin, Session
+from scenarios.foundation import Foundation
+from scenarios.names import CATALOGUE, RESERVED
+from scenarios.parties import (
+    CarSpec,
+    ConnectorSpec,
+    ContractSpec,
+    CourseSpec,
+    DeviceSpec,
+    DiarySpec,
+    DistributorSpec,
+    ErrandSpec,
+    ItemSpec,
+    Moment,
+    PriceStep,
+    ProviderSpec,
+    SearchSpec,
+    SeekerSpec,
+)
+from scenarios.spec import Scenario
+from sim.clock import DAY_S, Calendar
+from sim.contracts.contract import Role, Template, Term
+from sim.contracts.formula import compile_formula
+from sim.device import Device, Twin
+from sim.errors import ContractError, Fault, ScenarioError, nearest
+from sim.participant import Participant
+from sim.tariff import prices_by_minute
+from sim.wire.bags import (
+    ENERGY,
+    EnergyIntent,
+    EnergyOffer,
+    GeoJSONGeometry,
+    Location,
+    OfferBag,
+    Position,
+    PriceComponent,
+    PriceSpecification,
+    ResourceBag,
+    Route,
+    ServicePreferences,
+    ServiceRequestData,
+    SupportInfo,
+    Tariff,
+    TariffElement,
+    TariffRestrictions,
+)
+from sim.wire.core import Consideration, Descriptor, Filters, Offer, Resource, SearchIntent, SpatialConstraint
+from sim.wire.core import Provider as WireProvider
+
+PROVIDERS_AFTER_S, SEEKERS_AFTER_S = 5, 60
+"""Providers have published before anybody looks."""
+OTHER_ROLE = {"BUYER": "SELLER", "SELLER": "BUYER"}
+"""What a provider is to a taker of an open role."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A device of somebody who deals one to one: what kind it is, and whose."""
+
+    device: Device
+    kind: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Everybody who deals one to one.
+
+    arrivals: participants, and how many seconds after the beginning they wake.  read_by: the meters that each may read.
+    """
+
+    arrivals: tuple[tuple[Participant, int], ...]
+    devices: tuple[Placed, ...]
+    read_by: Mapping[str, Sequence[str]]
+
+
+def parties_of(foundation: Foundation) -> Parties:
+    """The parties of a scenario.  Raises ``ScenarioError`` with everything that contradicts itself, by YAML path."""
+    return _Settlement(foundation).parties()
+
+
+def check_references(scenario: Scenario) -> None:
+    """Raises ``ScenarioError`` for plots that nobody can draw."""
+    from scenarios import catalog  # noqa: PLC0415  it names everything
+
+    plots = catalog.LISTS["plots"]()
+    faults = [
+        Fault(f"outputs.plots[{number}]", f"no plot {plot}", nearest(plot, plots))
+        for number, plot in enumerate(scenario.outputs.plots)
+        if plot not in plots
+    ]
+    if faults:
+        raise ScenarioError(scenario.name, tuple(faults))
+
+
+class _Settlement:
+    """Builds the parties of one scenario; lives as long as that takes."""
+
+    def __init__(self, foundation: Foundation) -> None:
+        self._foundation = foundation
+        self._scenario = foundation.scenario
+        self._calendar = foundation.calendar
+        self._devices: list[Placed] = []
+        self._faults: list[Fault] = []
+
+    def parties(self) -> Parties:
+        """Everybody, or every fault."""
+        scenario = self._scenario
+        self._faults += _name_faults(scenario)
+        templates = self._templates()
+        providers = [self._provider(spec, f"providers[{k}]", templates) for k, spec in enumerate(scenario.providers)]
+        seekers = [self._seeker(spec, f"seekers[{k}]") for k, spec in enumerate(scenario.seekers)]
+        read_by = self._read_by()
+        if self._faults:
+            raise ScenarioError(scenario.name, tuple(self._faults))
+        distributors = [self._distributor(spec) for spec in scenario.distributors]
+        arrivals = (
+            *((one, 0) for one in distributors),
+            *((make(), PROVIDERS_AFTER_S) for make in providers),
+            *((make(), SEEKERS_AFTER_S) for make in seekers),
+        )
+        return Parties(arrivals, tuple(self._devices), read_by)
+
+    # contracts
+
+    def _templates(self) -> Mapping[str, tuple[ContractSpec, tuple[Term, ...]]]:
+        found = {}
+        for number, spec in enumerate(self._scenario.contracts):
+            terms = []
+            for k, term in enumerate(spec.terms):
+                formula = self._tried(
+                    f"contracts[{number}].terms[{k}].formula",
+                    functools.partial(compile_formula, term.formula, who=term.name),
+                )
+                if formula is not None:
+                    terms.append(Term(term.name, Role(term.payer), Role(term.payee), formula))
+            found[spec.name] = (spec, tuple(terms))
+        return found
+
+    def _tried(self, where: str, make: Callable[[], T]) -> T | None:
+        try:
+            return make()
+        except (ContractError, msgspec.ValidationError, ValueError) as error:
+            what = error.faults[0].what if isinstance(error, ContractError) else str(error)
+            self._faults.append(Fault(where, what))
+            return None
+
+    def _template(
+        self, item: ItemSpec, where: str, templates: Mapping[str, tuple[ContractSpec, tuple[Term, ...]]]
+    ) -> tuple[Template, Mapping[str, Decimal]] | None:
+        if item.contract not in templates:
+            known = nearest(item.contract, templates)
+            self._faults.append(Fault(f"{where}.contract", f"no contract {item.contract}", known))
+            return None
+        spec, terms = templates[item.contract]
+        values = {**spec.inputs, **item.inputs}
+        named = dict.fromkeys(name for term in terms for name in term.formula.names)
+        unknown = [name for name in named if name not in values and name not in SIGNALS]
+        for name in unknown:
+            known = nearest(name, [*values, *SIGNALS])
+            self._faults.append(Fault(f"{where}.contract", f"{name} is neither an input nor a signal", known))
+        roles = dict.fromkeys(role for term in terms for role in (term.payer, term.payee))
+        inputs = {name: Decimal(repr(value)) for name, value in values.items() if name in named}
+        if unknown:
+            return None
+        template = self._tried(
+            f"{where}.contract",
+            lambda: Template(
+                spec.name,
+                tuple(Role(role) for role in roles),
+                terms,
+                tuple(inputs),
+                tuple(name for name in named if name not in inputs),
+                spec.description,
+            ),
+        )
+        return None if template is None else (template, inputs)
+
+    # providers
+
+    def _provider(
+        self,
+        spec: ProviderSpec,
+        where: str,
+        templates: Mapping[str, tuple[ContractSpec, tuple[Term, ...]]],
+    ) -> Callable[[], Provider]:
+        items = [self._item(spec, item, f"{where}.items[{k}]", templates) for k, item in enumerate(spec.items)]
+        diary = self._diary(spec.diary, f"{where}.diary", ("interrupt", "resume", "withdraw", "publish"))
+        support = (
+            None
+            if not spec.support
+            else self._tried(
+                f"{where}.support",
+                lambda: msgspec.convert({"@context": ENERGY, "@type": "SupportInfo", **spec.support}, SupportInfo),
+            )
+        )
+        foundation = self._foundation
+        world = foundation.world
+        return lambda: Provider(
+            world,
+            spec.name,
+            foundation.ids(spec.name),
+            items=[item for item in items if item is not None],
+            listed=WireProvider(id=spec.name, descriptor=Descriptor(name=spec.name)),
+            catalogue=CATALOGUE,
+            calendar=self._calendar,
+            currency=self._scenario.currency,
+            till=functools.partial(
+                Till,
+                calendar=self._calendar,
+                currency=self._scenario.currency,
+                ledger=world.ledger,
+                log=world.log,
+            ),
+            support=support,
+            diary=diary,
+        )
+
+    def _item(
+        self,
+        provider: ProviderSpec,
+        spec: ItemSpec,
+        where: str,
+        templates: Mapping[str, tuple[ContractSpec, tuple[Term, ...]]],
+    ) -> Item | None:
+        made = self._template(spec, where, templates)
+        device = None if spec.device is None else self._placed(spec.device, spec.name, provider.name, f"{where}.device")
+        resource = self._tried(f"{where}.lists", functools.partial(_resource, spec))
+        prices = self._tried(f"{where}.tariff", functools.partial(prices_by_minute, self._tariff(spec)))
+        offer = self._tried(
+            f"{where}.offers",
+            functools.partial(_offer, provider.name, spec, self._scenario.currency, self._tariff(spec)),
+        )
+        if made is None or resource is None or prices is None or offer is None:
+            return None
+        template, inputs = made
+        parties: dict[str, str] = {OTHER_ROLE.get(spec.open_role, "SELLER"): provider.name}
+        parties |= {str(role): era for role, era in spec.parties.items()}
+        for role in template.roles:
+            if role not in parties and role != spec.open_role:
+                self._faults.append(Fault(f"{where}.parties", f"nobody fills the role {role}"))
+        return Item(
+            name=spec.name,
+            listed=resource,
+            offer=offer,
+            template=template,
+            open_role=Role(spec.open_role),
+            parties=parties,
+            inputs=inputs,
+            prices=prices,
+            delivery=spec.delivery,
+            billing=spec.billing,
+            device=device,
+            meter=spec.meter or (spec.name if device is not None else ""),
+            quantity_kwh=spec.quantity_kwh,
+            prepaid=spec.prepaid,
+            grace_s=round(spec.grace_min * 60),
+            free_s=round(spec.free_min * 60),
+            approver=spec.approved_by or "",
+        )
+
+    def _tariff(self, spec: ItemSpec) -> Tariff:
+        steps = spec.tariff or (PriceStep.model_validate({"price": spec.price or 0.0}),)
+        return Tariff(
+            ENERGY,
+            currency=self._scenario.currency,
+            direction="IMPORT",
+            elements=tuple(
+                TariffElement(
+                    priceComponents=(PriceComponent(type="ENERGY", price=step.price),),
+                    restrictions=TariffRestrictions(startTime=step.start, endTime=step.end),
+                )
+                for step in steps
+            ),
+        )
+
+    # devices
+
+    def _placed(self, spec: DeviceSpec, name: str, owner: str, where: str) -> Device | None:
+        buses = self._foundation.feeder.buses
+        if spec.bus not in buses:
+            self._faults.append(Fault(f"{where}.bus", f"no bus {spec.bus}", nearest(spec.bus, buses)))
+            return None
+        twin = self._tried(where, functools.partial(self._twin, spec))
+        if twin is None:
+            return None
+        device = Device(name, spec.bus, self._foundation.node_at(spec.bus), twin)
+        self._devices.append(Placed(device, spec.kind, owner))
+        return device
+
+    def _twin(self, spec: DeviceSpec) -> Twin:
+        match spec:
+            case ConnectorSpec():
+                return ConnectorTwin(spec.kw)
+            case CourseSpec():
+                return CourseTwin([_course_kw(spec, self._calendar, i.start_s) for i in self._calendar.intervals()])
+            case CarSpec():
+                comes_s, leaves_s = self._second(spec.comes), self._second(spec.leaves)
+                session = Session(comes_s, leaves_s if leaves_s > comes_s else leaves_s + DAY_S, spec.need_kwh)
+                return EVTwin(
+                    capacity_kwh=spec.capacity_kwh,
+                    charge_kw=spec.kw,
+                    charge_efficiency=spec.efficiency,
+                    target_soc=1.0,
+                    sessions=(session,),
+                )
+
+    # seekers
+
+    def _seeker(self, spec: SeekerSpec, where: str) -> Callable[[], Seeker]:
+        device = None if spec.device is None else self._placed(spec.device, spec.name, spec.name, f"{where}.device")
+        plan = None
+        if isinstance(spec.device, CarSpec) and device is not None and isinstance(device.twin, EVTwin):
+            plan = Plan(device.twin, self._calendar, spec.device.plan)
+        errands = [self._errand(spec.name, one, f"{where}.errands[{k}]") for k, one in enumerate(spec.errands)]
+        foundation = self._foundation
+        return lambda: Seeker(
+            foundation.world,
+            spec.name,
+            foundation.ids(spec.name),
+            errands=errands,
+            calendar=self._calendar,
+            device=device,
+            plan=plan,
+        )
+
+    def _errand(self, era: str, spec: ErrandSpec, where: str) -> Errand:
+        at_s = self._second(spec.at)
+        window = None
+        if spec.start is not None or spec.end is not None:
+            start_s = at_s if spec.start is None else self._second(spec.start)
+            end_s = self._calendar.duration_s if spec.end is None else self._second(spec.end)
+            window = (start_s, end_s if end_s > start_s else end_s + DAY_S)
+        verbs = ("start", "stop", "status", "track", "cancel", "rate", "support")
+        vehicle = spec.vehicle
+        known = {CATALOGUE, *(one.name for one in self._scenario.providers)}
+        if spec.ask is not None and spec.ask not in known:
+            self._faults.append(Fault(f"{where}.ask", f"nobody is called {spec.ask}", nearest(spec.ask, known)))
+        return Errand(
+            at_s=at_s,
+            ask=spec.ask or CATALOGUE,
+            intent=_intent(spec.search),
+            choose=spec.choose,
+            quote=spec.quote,
+            kwh=spec.kwh or 0.0,
+            window=window,
+            meter=spec.meter or "",
+            place=spec.search.near,
+            wish=None if spec.request is None else self._wish(era, spec),
+            vehicle=None
+            if vehicle is None
+            else Vehicle(vehicle.need_kwh, vehicle.kw, vehicle.make or "", vehicle.model or ""),
+            diary=self._diary(spec.diary, f"{where}.diary", verbs),
+        )
+
+    def _wish(self, era: str, spec: ErrandSpec) -> EnergyIntent:
+        assert spec.request is not None
+        request, search = spec.request, spec.search
+        points = [Position(lon=lon, lat=lat) for lon, lat in search.along]
+        return EnergyIntent(
+            ENERGY,
+            intentId=f"{era}/{spec.at}",
+            participantEra=era,
+            intentType="SERVICE_REQUEST",
+            serviceRequestData=ServiceRequestData(
+                requiredKWh=spec.kwh or 0.0,
+                deadline=self._calendar.timestamp(self._second(request.by)),
+                maxWaitTimeMinutes=UNSET if request.wait_min is None else request.wait_min,
+                route=Route(waypoints=tuple(points), radiusMeters=search.within_m or 0.0) if points else UNSET,
+                location=UNSET if search.near is None else Position(lon=search.near[0], lat=search.near[1]),
+                preferences=UNSET if request.price is None else ServicePreferences(maxPricePerKWh=request.price),
+            ),
+        )
+
+    # distributors, diaries, moments
+
+    def _distributor(self, spec: DistributorSpec) -> Distributor:
+        foundation = self._foundation
+        return Distributor(
+            foundation.world,
+            spec.name,
+            foundation.ids(spec.name),
+            meters={meter.name: TradedMeter(meter.cap_kwh, meter.traded_kwh) for meter in spec.meters},
+            wheeling_per_kwh=spec.wheeling_per_kwh,
+            calendar=self._calendar,
+            diary=self._diary(spec.diary, "distributors", ("curtail",)),
+        )
+
+    def _read_by(self) -> Mapping[str, Sequence[str]]:
+        """Providers read the meters of their own devices and those they may; distributors all of theirs."""
+        known = {placed.device.era for placed in self._devices}
+        found: dict[str, list[str]] = {}
+        for k, provider in enumerate(self._scenario.providers):
+            own = [item.name for item in provider.items if item.device is not None]
+            found[provider.name] = [*own, *provider.reads]
+            self._unknown_meters(f"providers[{k}].reads", provider.reads, known)
+        for k, distributor in enumerate(self._scenario.distributors):
+            found[distributor.name] = [meter.name for meter in distributor.meters]
+            self._unknown_meters(f"distributors[{k}].meters", found[distributor.name], known)
+        return {reader: meters for reader, meters in found.items() if meters}
+
+    def _unknown_meters(self, where: str, meters: Iterable[str], known: set[str]) -> None:
+        for meter in meters:
+            if meter not in known:
+                self._faults.append(Fault(where, f"no device has a meter {meter}", nearest(meter, known)))
+
+    def _diary(self, entries: Sequence[DiarySpec], where: str, verbs: Sequence[str]) -> tuple[Entry, ...]:
+        made = []
+        for k, entry in enumerate(entries):
+            if entry.do not in verbs:
+                self._faults.append(Fault(f"{where}[{k}].do", f"cannot {entry.do}", nearest(entry.do, verbs)))
+            made.append(
+                Entry(
+                    do=entry.do,
+                    at_s=None if entry.at is None else self._second(entry.at),
+                    after_s=round((entry.after_min or 0) * 60),
+                    every_s=round((entry.every_min or 0) * 60),
+                    times=entry.times,
+                    about=entry.item or "",
+                    say=entry.say,
+                )
+            )
+        return tuple(made)
+
+    def _second(self, moment: Moment) -> int:
+        """Simulated second of a local time: of the first day on which it comes, or with its date."""
+        return second_of(moment, self._calendar)
+
+
+def second_of(moment: Moment, calendar: Calendar) -> int:
+    """Simulated second of a local time: the first that is not before the start, or the one of a date."""
+    start = calendar.local(0)
+    if isinstance(moment, datetime):
+        return round((moment.replace(tzinfo=start.tzinfo) - start).total_seconds())
+    hours, minutes = map(int, moment.split(":"))
+    then = start.replace(hour=0, minute=0, second=0) + timedelta(hours=hours, minutes=minutes)
+    seconds = round((then - start).total_seconds())
+    return seconds if seconds >= 0 else seconds + DAY_S
+
+
+def _name_faults(scenario: Scenario) -> Iterator[Fault]:
+    names = Counter([*RESERVED, *(a.name for a in scenario.aggregators)])
+    names.update(one.name for one in scenario.providers)
+    names.update(one.name for one in scenario.seekers)
+    names.update(one.name for one in scenario.distributors)
+    names.update(item.name for one in scenario.providers for item in one.items if item.device is not None)
+    for name, count in names.items():
+        if count > 1:
+            yield Fault("providers", f"{count} participants or meters are called {name}", "give each a name of its own")
+    for name, count in Counter(contract.name for contract in scenario.contracts).items():
+        if count > 1:
+            yield Fault("contracts", f"{count} contracts are called {name}")
+    approvers = [one.name for one in scenario.distributors]
+    for k, provider in enumerate(scenario.providers):
+        for n, item in enumerate(provider.items):
+            if item.approved_by is not None and item.approved_by not in approvers:
+                where = f"providers[{k}].items[{n}].approved_by"
+                yield Fault(where, f"no distributor {item.approved_by}", nearest(item.approved_by, approvers))
+
+
+def _resource(spec: ItemSpec) -> Resource:
+    bag: Any = msgspec.convert({"@context": ENERGY, **spec.lists}, ResourceBag)
+    place = GeoJSONGeometry(type="Point", coordinates=spec.at) if spec.at is not None else None
+    return Resource(
+        id=spec.name,
+        descriptor=Descriptor(name=spec.name),
+        resourceAttributes=bag,
+        availableAt=UNSET if place is None else (Location(geo=place),),
+        networkIds=spec.networks or UNSET,
+    )
+
+
+def _offer(provider: str, spec: ItemSpec, currency: str, tariff: Tariff) -> Offer:
+    attributes: Any
+    if spec.offers is not None:
+        attributes = msgspec.convert({"@context": ENERGY, **spec.offers}, OfferBag)
+    elif spec.tariff:
+        attributes = tariff
+    else:
+        attributes = EnergyOffer(
+            ENERGY,
+            templateId=spec.contract,
+            openRole=spec.open_role,
+            pricingModel="PER_KWH",
+            currency=currency,
+            pricePerKWh=spec.price or 0.0,
+        )
+    price = PriceSpecification(ENERGY, currency=currency, value=spec.price) if spec.price is not None else None
+    return Offer(
+        id=f"{provider}/{spec.name}",
+        resourceIds=(spec.name,),
+        considerations=UNSET
+        if price is None
+        else (Consideration(id="per-kwh", status=Descriptor(code="OFFERED"), considerationAttributes=price),),
+        offerAttributes=attributes,
+    )
+
+
+def _support(spec: ProviderSpec) -> SupportInfo:
+    return msgspec.convert({"@context": ENERGY, "@type": "SupportInfo", **spec.support}, SupportInfo)
+
+
+def _intent(search: SearchSpec) -> SearchIntent:
+    geometry = None
+    if search.near is not None:
+        geometry = GeoJSONGeometry(type="Point", coordinates=search.near)
+    elif search.along:
+        geometry = GeoJSONGeometry(type="LineString", coordinates=search.along)
+    spatial = None
+    if geometry is not None:
+        spatial = SpatialConstraint(
+            op="S_DWITHIN",
+            targets="$['availableAt'][*]['geo']",
+            geometry=geometry,
+            distanceMeters=search.within_m or 0.0,
+        )
+    return SearchIntent(
+        textSearch=UNSET if search.type is None else search.type,
+        filters=UNSET if search.filter is None else Filters(type="jsonpath", expression=search.filter),
+        spatial=UNSET if spatial is None else (spatial,),
+    )
+
+
+def _course_kw(spec: CourseSpec, calendar: Calendar, seconds: int) -> float:
+    minute = calendar.minute_of_day(seconds)
+    for step in spec.power:
+        start, end = _minutes(step.start), _minutes(step.end)
+        if start <= minute < end or (start >= end and (minute >= start or minute < end)):
+            return step.kw
+    return 0.0
+
+
+def _minutes(text: str) -> int:
+    hours, minutes = text.split(":")
+    return int(hours) * 60 + int(minutes)

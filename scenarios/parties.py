@@ -1,0 +1,241 @@
+"""Who deals with whom one to one: contract templates, providers with their items, seekers with their errands, distributors."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from scenarios.fields import Finite, Model, Name, NonNegative, Positive, TimeOfDay
+
+Role = Literal["BUYER", "SELLER", "PROSUMER", "AGGREGATOR", "MARKET_CLEARING_AGENT", "GRID_OPERATOR", "GOVERNMENT"]
+Moment = TimeOfDay | datetime
+"""A local time: of the first day on which it comes after the start, or with its date."""
+Position = tuple[Annotated[float, Field(ge=-180, le=180)], Annotated[float, Field(ge=-90, le=90)]]
+"""Longitude, latitude."""
+
+
+class TermSpec(Model):
+    """One reason to pay: from whom to whom, by which formula over inputs and signals (``agents.deal.SIGNALS``)."""
+
+    name: Name
+    payer: Annotated[Role, Field(alias="from")]
+    payee: Annotated[Role, Field(alias="to")]
+    formula: str
+
+
+class ContractSpec(Model):
+    """A contract template: its terms, and what its formulas take for constants where an item does not say otherwise."""
+
+    name: Name
+    description: str = ""
+    inputs: dict[str, Finite] = {}  # noqa: RUF012  pydantic copies it
+    terms: Annotated[tuple[TermSpec, ...], Field(min_length=1)]
+
+
+class CourseStep(Model):
+    """Power from one local time of day to another, + into the grid."""
+
+    start: TimeOfDay = Field("00:00", alias="from")
+    end: TimeOfDay = Field("24:00", alias="to")
+    kw: Finite
+
+
+class CourseSpec(Model):
+    """A device with a course of its own: the first step that holds counts, else it rests."""
+
+    kind: Literal["course"]
+    bus: str
+    power: tuple[CourseStep, ...]
+
+
+class ConnectorSpec(Model):
+    """A connector that gives a car that was plugged in up to kw."""
+
+    kind: Literal["connector"]
+    bus: str
+    kw: Positive
+
+
+class CarSpec(Model):
+    """A car at its own charger: it comes, needs so much in its battery, and leaves.
+
+    plan: charge at once, or in the cheapest intervals of the tariff that the errand has found.
+    """
+
+    kind: Literal["car"]
+    bus: str
+    kw: Positive
+    capacity_kwh: Positive
+    need_kwh: Positive
+    comes: Moment
+    leaves: Moment
+    efficiency: Annotated[float, Field(gt=0, le=1)] = 0.9
+    plan: Literal["at_once", "cheapest"] = "cheapest"
+
+
+DeviceSpec = Annotated[CourseSpec | ConnectorSpec | CarSpec, Field(discriminator="kind")]
+
+
+class PriceStep(Model):
+    """A price per kWh from one local time of day to another."""
+
+    start: TimeOfDay = Field("00:00", alias="from")
+    end: TimeOfDay = Field("24:00", alias="to")
+    price: Finite
+
+
+class ItemSpec(Model):
+    """Something that a provider offers.
+
+    lists, offers: the bags of resource and offer as they are published (``@type`` and fields of ``degsim schema``).  at: where.
+    price, tariff: per kWh, one of them.  contract, inputs, parties: under which template, with which constants, and who fills
+    the roles that neither side of the deal has.  open_role: what whoever takes it becomes.  delivery: a ``session`` begins and
+    ends when the taker says so, a ``window`` at its times.  billing: INCREMENTAL settles every interval, POST_FULFILLMENT once.
+    meter: of a device whose energy counts, default the item's own.  prepaid: the quote is paid when it is confirmed, and
+    returned in the end against the bill.  quantity_kwh: what there is to be had in all.  grace_min: how late a session may
+    begin.  free_min: a deal that is taken back so long before its window is not taken back late.  approved_by: a distributor
+    that has to approve.  networks: where it is listed.
+    """
+
+    name: Name
+    lists: dict[str, Any]
+    offers: dict[str, Any] | None = None
+    at: Position | None = None
+    price: Finite | None = None
+    tariff: tuple[PriceStep, ...] = ()
+    contract: Name
+    inputs: dict[str, Finite] = {}  # noqa: RUF012  pydantic copies it
+    parties: dict[Role, Name] = {}  # noqa: RUF012  pydantic copies it
+    open_role: Role = "BUYER"
+    delivery: Literal["session", "window"] = "window"
+    billing: Literal["INCREMENTAL", "POST_FULFILLMENT"] = "POST_FULFILLMENT"
+    device: DeviceSpec | None = None
+    meter: Name | None = None
+    prepaid: bool = False
+    quantity_kwh: Positive | None = None
+    grace_min: NonNegative = 10.0
+    free_min: NonNegative = 0.0
+    approved_by: Name | None = None
+    networks: tuple[Name, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_price(self) -> Self:
+        if (self.price is None) == (not self.tariff):
+            raise ValueError(f"{self.name}: give either a price or a tariff")
+        return self
+
+
+class DiarySpec(Model):
+    """Something that somebody does at a time, or so many minutes after its deal was confirmed; every_min repeats it."""
+
+    at: Moment | None = None
+    after_min: NonNegative | None = None
+    do: Name
+    every_min: Positive | None = None
+    times: Annotated[int, Field(ge=1)] = 1
+    item: Name | None = None
+    say: dict[str, Any] = {}  # noqa: RUF012  pydantic copies it
+
+    @model_validator(mode="after")
+    def _when(self) -> Self:
+        if (self.at is None) == (self.after_min is None):
+            raise ValueError("give either at or after_min")
+        if self.times > 1 and self.every_min is None:
+            raise ValueError("every_min: is missing, where times says how often")
+        return self
+
+
+class ProviderSpec(Model):
+    """Somebody who offers items (a BPP): charge point operator, retailer, household with a roof, utility, forecaster.
+
+    reads: meters of others that it may read.
+    """
+
+    name: Name
+    items: Annotated[tuple[ItemSpec, ...], Field(min_length=1)]
+    support: dict[str, str] = {}  # noqa: RUF012  pydantic copies it
+    reads: tuple[Name, ...] = ()
+    diary: tuple[DiarySpec, ...] = ()
+
+
+class SearchSpec(Model):
+    """What is looked for: a type of bag, a JSONPath condition, and a place: within so many metres of a point or of a route."""
+
+    type: str | None = None
+    filter: str | None = None
+    near: Position | None = None
+    along: tuple[Position, ...] = ()
+    within_m: Positive | None = None
+
+    @model_validator(mode="after")
+    def _place(self) -> Self:
+        if self.near is not None and self.along:
+            raise ValueError("near, along: a place is a point or a route")
+        if (self.near is not None or bool(self.along)) != (self.within_m is not None):
+            raise ValueError("within_m: goes with near or along")
+        return self
+
+
+class RequestSpec(Model):
+    """A request for a service: so much energy, by when, after how long a wait, at which price per kWh at most."""
+
+    by: Moment
+    wait_min: NonNegative | None = None
+    price: NonNegative | None = None
+
+
+class VehicleSpec(Model):
+    """The car that is brought to a connector."""
+
+    need_kwh: Positive
+    kw: Positive
+    make: str | None = None
+    model: str | None = None
+
+
+class ErrandSpec(Model):
+    """Something to be had: looked for at a time, chosen, agreed on step by step, and carried out by a diary.
+
+    ask: whom, default the catalogue.  choose: among what was found.  quote: whether to ask for one (``select``) before
+    applying.  kwh: how much.  from, to: window of delivery, default as the provider says.  meter: where it is delivered.
+    """
+
+    at: Moment
+    search: SearchSpec = SearchSpec()
+    ask: Name | None = None
+    choose: Literal["first", "cheapest", "nearest"] = "first"
+    quote: bool = False
+    kwh: Positive | None = None
+    start: Annotated[Moment | None, Field(alias="from")] = None
+    end: Annotated[Moment | None, Field(alias="to")] = None
+    meter: Name | None = None
+    request: RequestSpec | None = None
+    vehicle: VehicleSpec | None = None
+    diary: tuple[DiarySpec, ...] = ()
+
+
+class SeekerSpec(Model):
+    """Somebody who looks for things and takes them (a BAP), with a device of its own or without."""
+
+    name: Name
+    device: DeviceSpec | None = None
+    errands: tuple[ErrandSpec, ...] = ()
+
+
+class TradedMeterSpec(Model):
+    """A meter whose trades a distributor approves: caps in kWh of a run, and what is traded already."""
+
+    name: Name
+    cap_kwh: NonNegative
+    traded_kwh: NonNegative = 0.0
+
+
+class DistributorSpec(Model):
+    """A distribution utility that approves and locks trades between meters, reads them, and may curtail."""
+
+    name: Name
+    wheeling_per_kwh: NonNegative = 0.0
+    meters: Annotated[tuple[TradedMeterSpec, ...], Field(min_length=1)]
+    diary: tuple[DiarySpec, ...] = ()
