@@ -13,8 +13,8 @@ from decimal import ROUND_FLOOR, Decimal
 from msgspec import UNSET
 
 from sim.clock import Calendar
-from sim.contracts.allocation import WH, Sharing, share
-from sim.contracts.interutility import Relief, Schedule, Stage
+from sim.contracts.allocation import WH, Sharing, Trade, share
+from sim.contracts.interutility import Relief, Relieved, Schedule, Stage, relieve
 from sim.contracts.trade_rows import CANCELLED, SIDES
 from sim.errors import ContractError
 from sim.ledger import EXACT, total_of
@@ -134,20 +134,27 @@ class LedgerDesk:
         """The first hour of each stage; each calls for the next."""
         return tuple(self._alarm(stage, 0) for stage in _ASKED)
 
-    def relieve(self, row: LedgerRow, role: UtilityRole, relief: Relief, left_kwh: Decimal | None = None) -> Message:
-        """Tell the ledger that the wires carry less of a trade, or nothing.
+    def relieve(
+        self,
+        row: LedgerRow,
+        role: UtilityRole,
+        relief: Relief,
+        *,
+        left_kwh: Decimal | None = None,
+        new_id: str = "",
+        cause: str = "OUTAGE",
+    ) -> tuple[Message, Relieved]:
+        """What the ledger is to be told where the wires carry less of a trade, and what the utility's own limits get back.
 
-        A trade that is rescheduled is cancelled; its platforms put it anew.  Raises ``ContractError`` for a curtailment that
-        leaves nothing, or all.
+        A trade that is rescheduled is cancelled here; its platforms put it anew.  Raises ``ContractError`` like
+        ``sim.contracts.interutility.relieve``.
         """
-        status = "CANCELLED_OUTAGE"
-        if relief is Relief.CURTAIL:
-            if left_kwh is None or not 0 < left_kwh < _energy_kwh(row):
-                raise ContractError(row.orderItemId, f"curtailed from {_energy_kwh(row)} kWh to {left_kwh}")
-            status = "CURTAILED_OUTAGE"
-            self._left_kwh[row.recordId] = left_kwh
-        said = LedgerRecord(role=role, recordId=row.recordId, **{SIDES[role].status: status})  # type: ignore[arg-type]
-        return self._owner.request("ledger/record", self._ledger, said, self._owner.ids.fresh())
+        trade = Trade(row.orderItemId, row.sellerId, row.buyerId, _energy_kwh(row))
+        found = relieve(trade, relief, left_kwh=left_kwh, new_id=new_id, cause=cause)
+        if found.trade is not None:
+            self._left_kwh[row.recordId] = found.trade.energy_kwh
+        said = LedgerRecord(role=role, recordId=row.recordId, **{SIDES[role].status: found.status})  # type: ignore[arg-type]
+        return self._owner.request("ledger/record", self._ledger, said, self._owner.ids.fresh()), found
 
     # asking
 

@@ -271,8 +271,10 @@ def test_an_outage_takes_a_trade_off_the_wires_and_leaves_its_meter_to_the_other
     trades = (trade("a", "roof", "h1", 9, "10:00:00"), trade("b", "roof", "h2", 9, "10:00:01"))
     town = Town(trades, meters).run(11.5)
     row = town.rows["a"]
-    town.bus.post("north", (town.north.desk.relieve(row, "SELLER_DISCOM", relief, left),))
+    told, relieved = town.north.desk.relieve(row, "SELLER_DISCOM", relief, left_kwh=left, new_id="a/later")
+    town.bus.post("north", (told,))
     town.run(12)
+    assert relieved.restored_kwh == 9 - (left or 0)
     during = "CURTAILED_OUTAGE" if relief is Relief.CURTAIL else "CANCELLED_OUTAGE"
     assert town.rows["a"].statusSellerDiscom == during
     town.run()
@@ -284,7 +286,7 @@ def test_an_outage_takes_a_trade_off_the_wires_and_leaves_its_meter_to_the_other
 def test_what_a_relief_cannot_leave_is_refused() -> None:
     town = Town(HUNDRED, SHORT).run(11)
     with pytest.raises(ContractError, match="curtailed from 100"):
-        town.north.desk.relieve(town.rows["a"], "SELLER_DISCOM", Relief.CURTAIL, Decimal(100))
+        town.north.desk.relieve(town.rows["a"], "SELLER_DISCOM", Relief.CURTAIL, left_kwh=Decimal(100))
 
 
 def test_who_has_not_paid_for_two_weeks_trades_no_more_until_it_has() -> None:
@@ -305,6 +307,7 @@ def test_a_nack_is_news_to_a_desk_and_no_more() -> None:
     town = Town(HUNDRED, SHORT)
     assert NACK in town.north.reactions
     town.run()
-    town.bus.post("north", (town.north.desk.relieve(town.rows["a"], "SELLER_DISCOM", Relief.CANCEL),))
+    told, _ = town.north.desk.relieve(town.rows["a"], "SELLER_DISCOM", Relief.CANCEL)
+    town.bus.post("north", (told,))
     town.run(25)
     assert town.rows["a"].statusSellerDiscom == "COMPLETED"
