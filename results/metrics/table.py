@@ -97,6 +97,14 @@ _TABLE = (
     Metric("voltage_lowest_pu", "1", "", "lowest voltage of any bus and phase", _EN_50160, voltage.lowest_pu),
     Metric("voltage_highest_pu", "1", "", "highest voltage of any bus and phase", _EN_50160, voltage.highest_pu),
     Metric(
+        "voltage_deviation_pu",
+        "1",
+        "less",
+        "mean distance of voltages from their nominal value, of all buses, phases and intervals",
+        "",
+        voltage.deviation_pu,
+    ),
+    Metric(
         "voltage_unbalance_max",
         "1",
         "less",

@@ -68,6 +68,11 @@ def highest_pu(run: Run) -> float:
     return voltages(run).highest.v_pu
 
 
+def deviation_pu(run: Run) -> float:
+    """Mean of |V − 1| over buses, phases and intervals; NaN where no voltage is known."""
+    return float((run.voltages["v_pu"] - 1).abs().mean())
+
+
 def unbalance_max(run: Run) -> float:
     """Largest ratio of negative to positive sequence voltage at any bus; NaN for a feeder of one phase.
 
