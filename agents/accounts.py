@@ -83,6 +83,7 @@ class Accounts:
         self._practice = practice
         self._snapshots: dict[str, list[str]] = {}
         self._closings: dict[str, tuple[Member, Closing]] = {}
+        self._stated: set[str] = set()
 
     def deliveries(self, message: Message) -> tuple[int, dict[str, int] | None]:
         """Interval and Wh (+ injected) by meter of an ``on_status``; None for the readings where any is not ACTUAL.
@@ -110,6 +111,8 @@ class Accounts:
         """
         self._due.settled(interval.index)
         for era, member in members.items():
+            if member.until is not None and interval.index >= member.until:
+                continue
             energy_wh, award = readings.get(member.meter), awards.get(era)
             if award is None and not energy_wh:
                 continue
@@ -122,16 +125,28 @@ class Accounts:
             if postings:
                 yield self._word(member, interval, postings)
 
+    def part(self, members: Mapping[str, Member], index: int) -> Iterable[Event]:
+        """An interval has been lived through: state the accounts of those whose contracts covered nothing after it."""
+        gone = {
+            era: member
+            for era, member in members.items()
+            if member.until is not None and member.until <= index + 1 and era not in self._stated
+        }
+        return self._state(gone) if gone else ()
+
     def finish(self, members: Mapping[str, Member]) -> Iterable[Event]:
         """The last interval is settled: state every account, and wake the owner for ``deadline`` when the window is over.
 
         A contract under which nothing was ever settled ends at once.
         """
         self._due.end()
+        return self._state({era: member for era, member in members.items() if era not in self._stated})
+
+    def _state(self, members: Mapping[str, Member]) -> Iterable[Event]:
+        self._stated |= members.keys()
         posted: dict[str, list[Posting]] = {}
         for posting in self._ledger:
             posted.setdefault(posting.contract, []).append(posting)
-        window = Cycle(CLOSING, 0, self._calendar.duration_s, self._calendar.count - 1)
         for member in members.values():
             contract, snapshots = member.contract, self._snapshots.pop(member.contract.id, None)
             if snapshots is None:
@@ -141,7 +156,7 @@ class Accounts:
                 contract,
                 posted.get(contract.id, ()),
                 snapshots,
-                window=window,
+                window=Cycle(CLOSING, 0, self._end_s(member), self._count(member) - 1),
                 practice=self._practice,
                 chronicle=self._chronicle,
             )
@@ -177,15 +192,24 @@ class Accounts:
             yield self._end(member, closing)
 
     def _end(self, member: Member, closing: Closing | None = None) -> Message:
-        """Fulfilled where it was ever active, never cleared where not."""
-        turn = Turn.FULFIL if member.status is Status.ACTIVE else Turn.NOT_CLEARED
-        member.status = transition(member.contract.id, member.status, turn)
+        """Fulfilled where it was ever active, never cleared where not; or ended before, and now settled."""
+        turn = member.turn
+        if turn is None:
+            turn = Turn.FULFIL if member.status is Status.ACTIVE else Turn.NOT_CLEARED
+            member.status = transition(member.contract.id, member.status, turn)
         if closing is None:
             self._chronicle.ended(member.contract, turn)
             return self._tell(member, ContractContent(contract=member.on_wire()))
         self._chronicle.ended(member.contract, turn, closing.told())
         statement = self._statement(member, closing, "COMPLETE")
         return self._tell(member, ContractContent(contract=member.on_wire(settlements=(statement,))))
+
+    def _count(self, member: Member) -> int:
+        """How many intervals of the run a contract covers, from the first on."""
+        return self._calendar.count if member.until is None else member.until
+
+    def _end_s(self, member: Member) -> int:
+        return self._count(member) * self._calendar.interval_s
 
     def _tell(self, member: Member, content: ContractContent) -> Message:
         ids = (member.transaction_id, self._owner.ids.fresh())
@@ -199,7 +223,7 @@ class Accounts:
 
     def _statement(self, member: Member, closing: Closing, status: Literal["COMMITTED", "COMPLETE"]) -> WireSettlement:
         run, calendar = closing.run, self._calendar
-        window = TimeWindow(start=calendar.timestamp(0), end=calendar.timestamp(calendar.duration_s))
+        window = TimeWindow(start=calendar.timestamp(0), end=calendar.timestamp(self._end_s(member)))
         attributes = replace(
             self._told(member, CLOSING, run.postings, window),
             snapshotDigest=run.statement.snapshot,

@@ -215,8 +215,9 @@ class Aggregator(Resource):
     # one interval
 
     def on_commit(self, alarm: Alarm) -> Iterable[Event]:
-        """Commit the sum, and look at the grid again before the next one."""
-        events = [*super().on_commit(alarm)]
+        """Commit the sum of those whose credentials stand, and look at the grid again before the next one."""
+        ended = [*self.membership.review(self.calendar.interval(alarm.index), alarm.at_s)]
+        events = [*ended, *super().on_commit(alarm)]
         following = [event for event in events if isinstance(event, Alarm) and event.name == "commit"]
         looks = [Alarm(event.at_s - LOOK_AHEAD_S, "look", event.index) for event in following if self._looks]
         return [*events, *looks]
@@ -306,6 +307,7 @@ class Aggregator(Resource):
                 self._settle_balance(interval, taken, cut_off, prices)
             awards = {} if taken is None else taken.heard(cut_off)
             yield from self.accounts.close(interval, self.membership.members, readings, awards, prices)
+        yield from self.accounts.part(self.membership.members, index)
         if index == self.calendar.count - 1:
             yield from self.accounts.finish(self.membership.members)
             if self._balance is not None and self._balance.in_force:

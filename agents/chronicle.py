@@ -44,6 +44,10 @@ class Chronicle:
         """The contract had its first effect."""
         self._write(contract, EventType.ACTIVATED, {})
 
+    def cancelled(self, contract: Contract, turn: Turn, reason: str) -> None:
+        """The contract is over before its time; what was delivered until then is still to be settled."""
+        self._write(contract, EventType.CANCELLED, {"turn": str(turn), "reason": reason})
+
     def in_force(self, contract: Contract) -> None:
         """A contract that nobody has to apply for holds from now on."""
         self.created(contract)

@@ -12,6 +12,7 @@ from agents.award import Award
 from agents.chronicle import Chronicle
 from agents.member import asked_for, commitment, lock_content
 from agents.membership import Membership
+from agents.obligations import Obligation, Obligations
 from agents.offsets import offset_of
 from agents.rounds import (
     Clear,
@@ -67,7 +68,8 @@ class Market(Participant):
     """Runs one round an interval: OPEN → GATE_CLOSED → CLEARED or FAILED → PUBLISHED.
 
     supplier: ERA of the retailer whose curve stands for the upstream grid.  uplift: the contract by which the grid operator
-    compensates somebody whom it moves.  clear: how problems are solved, exchangeable for tests and for timing.
+    compensates somebody whom it moves.  clear: how problems are solved, exchangeable for tests and for timing.  obligations:
+    what is owed at the end for what its members consumed.
     """
 
     kind = "market"
@@ -92,6 +94,7 @@ class Market(Participant):
         ledger: Ledger,
         log: EventLog,
         clear: Clear = clear_and_certify,
+        obligations: Sequence[Obligation] = (),
     ) -> None:
         super().__init__(registry, era, ids)
         self.rules = rules
@@ -115,6 +118,7 @@ class Market(Participant):
         self._uplift_settlement = Settlement()
         self._ledger = ledger
         self._chronicle = Chronicle(log, era)
+        self._obligations = Obligations(obligations, ledger, self._chronicle)
         self._clear = clear
         self._transaction = ids.fresh()
         self._lock_contract = ids.fresh()
@@ -143,6 +147,7 @@ class Market(Participant):
 
     def on_start(self, _: Alarm) -> Iterable[Event]:
         """Publish the offer, and set the first gate."""
+        self._obligations.begin()
         if self._passes_rent_on:
             self._chronicle.in_force(self._rent)
         content = PublishContent(catalogs=(self.membership.catalog(),))
@@ -156,6 +161,7 @@ class Market(Participant):
     def on_gate(self, alarm: Alarm) -> Iterable[Event]:
         """Close the gate, ask for the limits of the grid nodes, and set the next gate."""
         interval = self._calendar.interval(alarm.index)
+        yield from self.membership.review(interval, alarm.at_s)
         self._offers[interval.index] = self.membership.close(interval)
         self.rounds[interval.index] = Round(Stage.GATE_CLOSED)
         self.rounds.pop(interval.index - ROUNDS_KEPT, None)
@@ -351,7 +357,10 @@ class Market(Participant):
                 self._settle_uplift(interval, done, cut_off)
             delivered = {era: award for era, award in awards.items() if era not in cut_off}
             yield from self.accounts.close(interval, self.membership.members, readings, delivered, self._retail_prices)
+            self._obligations.count(self.membership.members, readings)
+        yield from self.accounts.part(self.membership.members, index)
         if index == self._calendar.count - 1:
+            self._obligations.finish(index)
             yield from self.accounts.finish(self.membership.members)
             for uplift in self._uplifts.values():
                 self._chronicle.ended(uplift, Turn.FULFIL)

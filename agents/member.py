@@ -9,7 +9,7 @@ from typing import cast
 
 from msgspec import UNSET, UnsetType
 
-from sim.contracts.contract import Contract, Status, Template
+from sim.contracts.contract import Contract, Status, Template, Turn
 from sim.contracts.policies import Pins
 from sim.wire.bags import (
     ENERGY,
@@ -68,7 +68,8 @@ class OpenRole:
 class Member:
     """One member.  Its host alone changes it.
 
-    Caps in kW, both ≥ 0, as approved by its utility.  policies: the versions that bind its contract.
+    Caps in kW, both ≥ 0, as approved by its utility.  policies: the versions that bind its contract.  until: number of the
+    first interval that its contract no longer covers, where it has ended early, and turn: by what.
     """
 
     era: str
@@ -82,6 +83,8 @@ class Member:
     export_cap_kw: float = 0.0
     policies: Pins | None = None
     resource_type: str = ""
+    until: int | None = None
+    turn: Turn | None = None
     _stubs: dict[Status, tuple[Commitment, ...]] = field(default_factory=dict, repr=False)
 
     def on_wire(

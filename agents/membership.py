@@ -18,6 +18,7 @@ from agents.member import Member, OpenRole
 from agents.policing import Policing
 from sim.clock import Calendar, Interval
 from sim.contracts.contract import Status, Turn, transition
+from sim.contracts.policies import Decision
 from sim.curves import clip
 from sim.errors import ContractError, CurveError
 from sim.events import EventLog
@@ -32,6 +33,7 @@ from sim.wire.bags import (
     InputParameters,
     OffsetCommand,
     PricingModel,
+    TimeWindow,
 )
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import Catalog, Descriptor, ErrorBody, Provider
@@ -128,16 +130,23 @@ class Membership:
         return WireOffer(id=open_role.offer_id, resourceIds=(self._owner.era,), offerAttributes=attributes)
 
     def on_discover(self, message: Message) -> Iterable[Message]:
-        """Show the open roles that whoever asks may see."""
+        """Show the open roles that whoever asks may see; with an error beside them where nobody could look whether it may."""
         catalog = self.catalog()
-        shown = tuple(
-            self._on_wire(open_role)
-            for open_role in self._open_roles.values()
-            if self._policing.shows(open_role, message.sender, message.sent_s)
+        sights = {
+            name: self._policing.shows(open_role, message.sender, message.sent_s)
+            for name, open_role in self._open_roles.items()
+        }
+        if not all(sight.shown for sight in sights.values()):
+            shown = (open_role for name, open_role in self._open_roles.items() if sights[name].shown)
+            catalog = replace(catalog, offers=tuple(map(self._on_wire, shown)))
+        unchecked = next((sight.unchecked for sight in sights.values() if sight.shown and sight.unchecked), "")
+        flag = ErrorBody(
+            errorCode=Code.NET_DOWNSTREAM_UNAVAILABLE,
+            errorMessage=f"shown without asking the registry: {unchecked}",
+            path="/message/catalogs/0/offers",
         )
-        if len(shown) < len(self._open_roles):
-            catalog = replace(catalog, offers=shown)
-        return (self._owner.answer(message, CatalogsContent(catalogs=(catalog,)), SETUP_TTL_S),)
+        content = CatalogsContent(catalogs=(catalog,))
+        return (self._owner.answer(message, content, SETUP_TTL_S, flag if unchecked else None),)
 
     def on_init(self, message: Message) -> Iterable[Message]:
         """An application: ask the utility to approve the meter, in the applicant's lineage."""
@@ -188,13 +197,14 @@ class Membership:
         request, member = self._applications.pop(message.message_id)
         member.import_cap_kw = caps.approvedMaxImportKW or 0.0
         member.export_cap_kw = caps.approvedMaxExportKW or 0.0
-        decision = self._policing.admits(member, message.sent_s)
-        if not decision.valid:
-            error = ErrorBody(errorCode=decision.code, errorMessage=str(decision), path="/message/contract")
+        try:
+            self._policing.admit(member, message.sent_s)
+            member.policies = self._policing.pin(message.sent_s)
+            import_kw, export_kw = self._policing.caps_kw(member)
+        except Refusal as refusal:
+            error = ErrorBody(errorCode=refusal.code, errorMessage=refusal.what, path="/message/contract")
             return (self._turned_down(request, member, error),)
         self.members[member.era] = member
-        member.policies = self._policing.pin(message.sent_s)
-        import_kw, export_kw = self._policing.caps_kw(member)
         approved = {"approvedMaxImportKW": repr(import_kw), "approvedMaxExportKW": repr(export_kw)}
         if member.policies is not None:
             approved["policies"] = " ".join(f"{p.policy_id}@{p.version}={p.hash}" for p in member.policies.pins)
@@ -241,6 +251,10 @@ class Membership:
         member = self.members.get(era)
         if member is None or member.contract.id != message.contract.id:
             raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/message/contract/id", f"{era} has no such contract here")
+        if member.until is not None:
+            raise Refusal(
+                Code.PRC_INVALID_TRANSITION, "/message/contract", f"the contract of {era} has been terminated"
+            )
         interval = interval_of(attributes.timeWindow, self._calendar, f"{ATTRIBUTES}/timeWindow")
         if interval.index in self._closed or message.sent_s > interval.start_s - self._gate.gate_s:
             what = f"the gate for {self._calendar.timestamp(interval.start_s)} has closed"
@@ -270,6 +284,32 @@ class Membership:
         return Offer(
             member.era, member.node, clipped, None if baseline is UNSET else baseline, min_run_kw=inputs.minRunKW or 0.0
         )
+
+    def review(self, interval: Interval, at_s: int) -> Iterable[Message]:
+        """Before the gate of an interval closes, end the contracts whose credentials stand no longer.
+
+        They cover what was awarded before, and nothing from this interval on: an order for it is answered with the reason.
+        """
+        for member in self.members.values():
+            why = None if member.until is not None else self._policing.withdrawn(member, at_s)
+            if why is not None:
+                yield from self._terminated(member, interval, why)
+
+    def _terminated(self, member: Member, interval: Interval, why: Decision) -> Iterable[Message]:
+        member.until, member.turn = interval.index, Turn.REVOKE if member.status is Status.ACTIVE else Turn.CANCEL
+        member.status = transition(member.contract.id, member.status, member.turn)
+        self._chronicle.cancelled(member.contract, member.turn, str(why))
+        error = ErrorBody(errorCode=why.code, errorMessage=str(why), path="/message/contract")
+        covered = TimeWindow(start=self._calendar.timestamp(0), end=self._calendar.timestamp(interval.start_s))
+        ids = (member.transaction_id, self._owner.ids.fresh())
+        content = ContractContent(contract=member.on_wire(window=covered))
+        yield Message("on_cancel", self._owner.era, member.era, *ids, content, error=error)
+        book = self.books.get(interval.index, Book())
+        book.offers.pop(member.era, None)
+        order = book.messages.pop(member.era, None)
+        if order is not None:
+            content = ContractContent(contract=member.on_wire(window=window_of(self._calendar, interval.index)))
+            yield self._owner.answer(order, content, self._gate.confirm_s, error)
 
     def close(self, interval: Interval) -> tuple[Offer, ...]:
         """Close the gate of an interval; the offers that made it, in order of arrival."""

@@ -64,6 +64,8 @@ from sim.wire.need import ATTRIBUTES, energy_contract, needed
 
 OFFERS = "/message/catalogs/offers/offerAttributes"
 
+LATE_S = 10
+"""Seconds that an approval may have been on its way."""
 ASK_AFTER_S = 10
 """Seconds after a forecast has become stale: its successor needs a moment to reach the catalogue."""
 
@@ -170,6 +172,7 @@ class Resource(Participant):
         self._passbook = Passbook(seat.place.host, seat.signatory)
         self._transaction = seat.ids.fresh()
         self._committed: dict[int, Offer] = {}
+        self._ended = False
         self.awarded: dict[int, Award] = {}
         """What each gate gave, by interval."""
         self.reactions |= {
@@ -179,6 +182,7 @@ class Resource(Participant):
             "on_init": self.on_init,
             "commit": self.on_commit,
             "on_confirm": self.on_confirm,
+            "on_cancel": self.on_cancel,
             "dispatch": self.on_dispatch,
             "on_status": self.on_status,
             "on_update": self.on_update,
@@ -304,13 +308,22 @@ class Resource(Participant):
             export_cap_kw=caps.approvedMaxExportKW or 0.0,
         )
         self.charges = Charges(caps.wheelingPerKWh or 0.0, caps.feePerKWh or 0.0, caps.taxRate or 0.0)
-        return (Alarm(-self.terms.confirm_s, "commit", 0),)
+        first = self._first_index(message.sent_s + LATE_S + self.terms.confirm_s)
+        if first >= self.calendar.count:
+            return ()
+        return (Alarm(self.calendar.interval(first).start_s - self.terms.confirm_s, "commit", first),)
+
+    def _first_index(self, second: int) -> int:
+        """The first interval that begins at a second or later."""
+        return max(-(-second // self.calendar.interval_s), 0)
 
     # one interval
 
     def on_commit(self, alarm: Alarm) -> Iterable[Event]:
         """Commit the curve for the interval, and think of the next one."""
         assert self.terms is not None
+        if self._ended:
+            return ()
         interval = self.calendar.interval(alarm.index)
         events: list[Event] = [Alarm(interval.start_s, "dispatch", interval.index)]
         offer = self.offer(interval, alarm.at_s)
@@ -342,11 +355,19 @@ class Resource(Participant):
         )
 
     def on_confirm(self, message: Message) -> Iterable[Event]:
-        """Learn what was cleared; or that nothing was, because our energy could not be locked."""
+        """Learn what was cleared; or that nothing was: our energy could not be locked, or our order did not count."""
         if message.error is not None:
             return ()
         index, award = award_in(message, self.calendar)
         self.awarded[index] = award
+        return ()
+
+    def on_cancel(self, message: Message) -> Iterable[Event]:
+        """The host has ended our contract: no more orders.  What was agreed before is still done, and settled."""
+        if self.terms is None or message.sender != self.place.host or message.contract.id != self.terms.contract_id:
+            what = f"{self.era} has no contract {message.contract.id!r} with {message.sender}"
+            raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/message/contract/id", what)
+        self._ended = True
         return ()
 
     def on_dispatch(self, alarm: Alarm) -> Iterable[Event]:

@@ -25,6 +25,8 @@ class _Evidence:
 
     held: intervals without a valid power flow.  cut_off: meters without supply; what was agreed with them could not happen.
     cycles: of deals, which are told the signals themselves: interval, signals, and whether they were settled then.
+    parties: who has been told a contract; what a meter read before then is not of it.  until: of contracts that were ended
+    early, the first interval that they no longer cover.
     """
 
     contracts: dict[str, tuple[str, Contract]] = field(default_factory=dict)
@@ -36,6 +38,8 @@ class _Evidence:
     held: set[int] = field(default_factory=set)
     cut_off: set[tuple[str, int]] = field(default_factory=set)
     cycles: dict[str, list[tuple[int, Mapping[str, Decimal], bool]]] = field(default_factory=dict)
+    parties: set[str] = field(default_factory=set)
+    until: dict[str, int] = field(default_factory=dict)
 
 
 def recomputed(run: Run) -> Iterator[tuple[str, tuple[Posting, ...]]]:
@@ -97,7 +101,7 @@ def _signals(
 ) -> Iterator[tuple[int, Mapping[str, Decimal]]]:
     """What one contract was computed from, by interval; without those that were held."""
     for interval, retail_prices in evidence.retail_prices.items():
-        if interval in evidence.held:
+        if interval in evidence.held or interval >= evidence.until.get(contract_id, run.manifest["count"]):
             continue
         agreed = (party, interval) not in evidence.cut_off
         cleared_kw, price = evidence.awards.get((contract_id, interval), (None, None)) if agreed else (None, None)
@@ -129,10 +133,14 @@ def _gather(run: Run) -> _Evidence:
             case "on_init" if "revenueFlows" in attributes:
                 found.contracts[contract["id"]] = (context["bapId"], _contract(contract["id"], attributes, run))
                 found.terms[contract["id"]] = attributes
+                found.parties.add(context["bapId"])
             case "on_confirm" if "inputSignals" in attributes:
                 signal = attributes["inputSignals"][0]
                 interval = _interval(run, attributes["timeWindow"])
                 found.awards[contract["id"], interval] = (signal["clearedPowerKW"], signal.get("price"))
+            case "on_cancel" if "timeWindow" in attributes:
+                end_s = run.calendar.seconds(attributes["timeWindow"]["end"])
+                found.until[contract["id"]] = end_s // run.calendar.interval_s
             case "on_status" | "on_update" if "inputSignals" in attributes:
                 signals = {s["signalId"]: Decimal(repr(float(s["value"]))) for s in attributes["inputSignals"]}
                 cycle = _interval(run, attributes["timeWindow"]), signals, bool(contract.get("settlements"))
@@ -162,7 +170,7 @@ def _read(found: _Evidence, run: Run, recipient: str, contract: Record) -> None:
         interval = _interval(run, reading["timeWindow"])
         if reading["quality"] != "ACTUAL":
             found.held.add(interval)
-        if delivery["meterId"] == recipient:
+        if delivery["meterId"] == recipient and recipient in found.parties:
             if delivery["deliveryStatus"] == "FAILED" and reading["quality"] == "ACTUAL":
                 found.cut_off.add((recipient, interval))
                 continue

@@ -39,7 +39,8 @@ from scenarios.names import CATALOGUE, FORECASTER, MARKET, METERING, RETAILER, R
 from scenarios.offsets import offset_command
 from scenarios.placement import Settler, parents_of, settle_in
 from scenarios.populations import PopulationSpec
-from scenarios.regulation import policing_of
+from scenarios.registry import check_registry
+from scenarios.regulation import obligations_of, policing_of
 from scenarios.spec import AscentSpec, ForecastsSpec, Scenario, UtilisationSpec
 from scenarios.timing import Stopwatch
 from scenarios.weather import Truth, Weather, weather_of
@@ -183,6 +184,7 @@ class _Builder:
         parties = parties_of(self._foundation)
         world.devices = [r.device for r in resources if r.device is not None]
         world.devices += [one.device for one in parties.devices]
+        check_registry(self._scenario, (resource.place.meter for resource in resources))
         connections = self._connections(resources)
         node_limits = node_limits_of(self._foundation)
         self._add(Catalogue(world, CATALOGUE, self._ids(CATALOGUE), self._calendar), 0)
@@ -206,7 +208,7 @@ class _Builder:
             }
             self._add(self._forecaster(self._scenario.forecasts, topics, followers, market), 30)
         for resource in resources:
-            self._add(resource, 60)
+            self._add(resource, self._joining_s(self._populations[resource.era]))
         for participant, after_s in parties.arrivals:
             self._add(participant, after_s)
         return Built(
@@ -224,6 +226,12 @@ class _Builder:
 
     def _add(self, participant: Participant, after_s: int) -> None:
         self._foundation.add(participant, after_s)
+
+    def _joining_s(self, population: PopulationSpec) -> int:
+        """Seconds from the beginning of the set-up at which a member of a population comes to the market."""
+        if population.joins is None:
+            return 60
+        return self._foundation.lead_s + round((population.joins - self._scenario.start).total_seconds())
 
     def _ids(self, era: str) -> Ids:
         return self._foundation.ids(era)
@@ -342,6 +350,7 @@ class _Builder:
             ledger=self._world.ledger,
             log=self._world.log,
             clear=clear,
+            obligations=obligations_of(self._scenario, self._policing),
         )
 
     def _membership(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
@@ -101,7 +102,8 @@ class PopulationSpec(Model):
     and the population's name alone.  host: an aggregator's name, default the market itself.  connection_kw: what each meter's
     connection carries in either direction (63 A at three phases and 400 V: 43.6 kW).  phases: 3 connects to all phases
     equally, 1 to one of them: to ``phase``, else to that of the network's own customer at the site, else to one drawn by
-    seed and name; a phase says that it is one.  Where the feeder has ``phases: 1`` neither changes anything.
+    seed and name; a phase says that it is one.  Where the feeder has ``phases: 1`` neither changes anything.  joins: local time
+    at which they come to the market, default before it opens; nobody settles with them what they did before.
     """
 
     kind: str
@@ -112,11 +114,14 @@ class PopulationSpec(Model):
     connection_kw: Positive = 43.6
     phases: Literal[1, 3] | None = None
     phase: Literal["A", "B", "C"] | None = None
+    joins: datetime | None = unless(None)
 
     @model_validator(mode="after")
     def _one_phase(self) -> Self:
         if self.phase is not None and self.phases == 3:
             raise ValueError(f"phase {self.phase}: what is connected to three phases has none of its own")
+        if self.joins is not None and self.joins.tzinfo is not None:
+            raise ValueError("joins: give local time without an offset; time_zone says the rest")
         return self
 
     @property

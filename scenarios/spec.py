@@ -467,6 +467,66 @@ class ForecastsSpec(Model):
         return self
 
 
+class ApprovalSpec(Model):
+    """What the utility lets a meter exchange with its grid [kW], until a local time, or until it is revoked.
+
+    era: whose approval it is, default that of the meter's own name.  reason: of the revocation.
+    """
+
+    meter: Name
+    era: Name | None = None
+    export_kw: NonNegative
+    import_kw: NonNegative
+    net_metering: bool = False
+    until: datetime | None = None
+    revoked: datetime | None = None
+    reason: str = "revoked"
+
+
+class OutageSpec(Model):
+    """Local times between which nobody answers."""
+
+    start: Annotated[datetime, Field(alias="from")]
+    end: Annotated[datetime, Field(alias="to")]
+
+
+class RegistrySpec(Model):
+    """What the network registers, and when its registry cannot be reached.
+
+    Policies ask it for ``prosumer.credentials.interconnectionApproval.valid`` and ``prosumer.gridConnection.exportLimitKW``; a
+    contract whose approval is revoked in mid-run is terminated, and settled to date.  It is not where the keys of messages are.
+    """
+
+    approvals: tuple[ApprovalSpec, ...] = ()
+    outages: tuple[OutageSpec, ...] = ()
+
+    @model_validator(mode="after")
+    def _local_and_one_each(self) -> Self:
+        times = [moment for one in self.approvals for moment in (one.until, one.revoked)]
+        times += [moment for one in self.outages for moment in (one.start, one.end)]
+        if any(moment is not None and moment.tzinfo is not None for moment in times):
+            raise ValueError("give local times without an offset; time_zone says the rest")
+        meters = [one.meter for one in self.approvals]
+        repeated = sorted({meter for meter in meters if meters.count(meter) > 1})
+        if repeated:
+            raise ValueError(f"approvals: several are of the meter {', '.join(repeated)}")
+        return self
+
+
+class ObligationSpec(Model):
+    """What a policy with a formula makes one role owe another at the end, for what the market's members consumed."""
+
+    policy: str
+    payer: Literal["SELLER", "GRID_OPERATOR"] = "SELLER"
+    payee: Literal["GOVERNMENT", "GRID_OPERATOR"] = "GOVERNMENT"
+
+    @model_validator(mode="after")
+    def _two(self) -> Self:
+        if self.payer == self.payee:
+            raise ValueError(f"payer and payee: {self.payer} would pay itself")
+        return self
+
+
 Policies = Annotated[
     tuple[Annotated[dict[str, Any], WithJsonSchema(policies.schema())], ...],
     Field(
@@ -502,6 +562,8 @@ class Scenario(Model):
     wire: WireSpec = WireSpec()
     settlement: SettlementSpec = SettlementSpec()
     policies: Policies = ()
+    registry: RegistrySpec | None = unless(None)
+    obligations: tuple[ObligationSpec, ...] = unless(())
     outputs: OutputsSpec = OutputsSpec()
     temperature: TemperatureSpec = unless(TemperatureSpec())
     forecasts: ForecastsSpec | None = unless(None)
@@ -521,6 +583,8 @@ class Scenario(Model):
     def _consistent(self) -> Self:
         if 1440 % self.interval_min:
             raise ValueError(f"interval_min: {self.interval_min} minutes do not divide a day of 1440")
+        if self.obligations and self.aggregators:
+            raise ValueError("obligations: the meters of an aggregator's members are read by it alone; take it out")
         if self.forecasts is not None and self.forecasts.pushed and not self.wire.sign:
             raise ValueError("forecasts.pushed: what no catalogue lists is believed for its signature; needs wire.sign")
         if self.duration_h * 60 % self.interval_min:

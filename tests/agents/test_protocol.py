@@ -74,7 +74,7 @@ class Street:
                     confirms = [e for e in self.agents[era].handle(event) if isinstance(e, Message)]
                     confirm = confirms[0] if confirms else None
             else:
-                pending += self.tell(event)
+                pending += self.tell(msgspec.structs.replace(event, sent_s=-900))
             if confirm is not None:
                 return confirm
         raise AssertionError(f"{era} never committed a curve")

@@ -17,7 +17,7 @@ Facts: TypeAlias = Mapping[str, Fact]
 TEXT, BOOL, SHARE = "text", "bool", "share"
 
 _BY_MEASURE = {
-    TEXT: """role era gridNode meterId resourceType registration offerId currency country region""",
+    TEXT: """role era gridNode meterId resourceType registration offerId currency country region action""",
     BOOL: """prosumer.gridConnection.netMeteringEnabled prosumer.credentials.interconnectionApproval.valid""",
     "kW": """exportKW importKW approvedMaxExportKW approvedMaxImportKW prosumer.gridConnection.exportLimitKW""",
     "kWh": """exportQuantity importQuantity consumedKWh renewableKWh""",
@@ -33,7 +33,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
 """The fields that are declared everywhere, with their measures.
 
 Who and where: role in the contract, era, gridNode, meterId, resourceType (``SOLAR``), registration (``NONE``,
-``APPLICANT``, ``APPROVED``, ``MEMBER``), offerId, currency, country (ISO 3166-1), region.  How much: the most that is
+``APPLICANT``, ``APPROVED``, ``MEMBER``), offerId, currency, country (ISO 3166-1), region; action: what is done under a
+contract (``confirm`` an order, ``cancel``).  How much: the most that is
 injected (export) and withdrawn (import), as power, as energy of the interval (quantity) and as a share of what is
 approved.  Prices: the lowest and highest that a curve names.  When: minuteOfDay since local midnight; leadTimeHours
 from now to delivery.

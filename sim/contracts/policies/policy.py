@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from sim.contracts.contract import Term
 from sim.contracts.formula import Formula
 from sim.contracts.policies.conditions import Case, Comparison, Condition, case_of, unmet
 from sim.contracts.policies.facts import Facts, Quantity
 from sim.errors import ContractError
 from sim.wire.codes import Code
+
+CREDENTIALS = "prosumer.credentials."
+"""How the facts begin that say whether a credential stands."""
 
 
 class Level(StrEnum):
@@ -81,7 +85,9 @@ class Decision:
 
     @property
     def code(self) -> Code:
-        """What a refusal for these reasons is called."""
+        """What a refusal for these reasons is called.  One credential that does not stand makes it a matter of credentials."""
+        if any(v.field.startswith(CREDENTIALS) and not v.undefined for v in self.violations):
+            return Code.SEC_CREDENTIAL_VERIFICATION_FAILED
         return Code.POL_UNDEFINED if all(v.undefined for v in self.violations) else Code.POL_DENIED
 
     def __str__(self) -> str:
@@ -132,6 +138,15 @@ class Policy:
             raise ContractError(str(self), "has no formula to compute an amount by")
         given = {name: value for name, value in facts.items() if isinstance(value, Decimal)}
         return self.formula.evaluate({**given, **self.inputs})
+
+    def term(self, payer: str, payee: str) -> Term:
+        """What a contract owes by this policy; its inputs and signals are the contract's then.
+
+        Raises ``ContractError`` without a formula.
+        """
+        if self.formula is None:
+            raise ContractError(str(self), "has no formula that a term could have")
+        return Term(self.id, payer, payee, self.formula)
 
     def covers(self, second: int) -> bool:
         """Whether a second lies in its validity."""
