@@ -6,7 +6,7 @@ READY := .venv/ready
 # One process for each core; a file stays together, because its tests share runs.
 SPREAD := -n auto --dist loadfile
 
-.PHONY: help demo setup test test-all lint types layers bench mutants lock clean
+.PHONY: help demo setup test test-all lint types layers bench use-cases mutants lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ layers: setup
 
 bench: setup  ## measure; writes nothing
 	$(BIN)/python -m tests.bench
+
+use-cases: setup  ## run the library of scenarios and write its pages, docs/use_cases and docs/building_blocks.md
+	$(BIN)/python -m tests.use_cases.pages
 
 mutants: setup  ## change the code of formulas, ledger and settlement in small ways; list the changes that no test notices
 	$(BIN)/mutmut run --max-children 2

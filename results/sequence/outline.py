@@ -95,15 +95,15 @@ def outline(
 def _lifelines(told: Sequence[Step], kinds: Mapping[str, str], apart: Sequence[str]) -> Mapping[str, str]:
     """The lifeline of every participant, by first appearance.
 
-    Classes start as kinds and are split by what their members do with which class, until nothing splits any more.  What counts
-    is what somebody does at all: who has nothing to settle in an interval is no other sort for that.
+    Classes start as kinds of one name but for its number, and are split by what their members do with which class, until nothing
+    splits any more.  What counts is what somebody does at all: who has nothing to settle in an interval is no other sort for that.
     """
     doings: dict[str, list[Step]] = {}
     for step in told:
         doings.setdefault(step.sender, []).append(step)
         if step.receiver != step.sender:
             doings.setdefault(step.receiver, []).append(step)
-    classes = {name: name if name in apart or name not in kinds else f"kind {kinds[name]}" for name in doings}
+    classes = {name: name if name in apart or name not in kinds else f"{kinds[name]} {_stem(name)}" for name in doings}
     while True:
         finer = _numbered(
             {name: (classes[name], frozenset(_acts(name, mine, classes))) for name, mine in doings.items()}
@@ -116,6 +116,11 @@ def _lifelines(told: Sequence[Step], kinds: Mapping[str, str], apart: Sequence[s
         groups.setdefault(classes[name], []).append(name)
     alone = {name for members in groups.values() if len(members) < ALIKE or _among(members, doings) for name in members}
     return {name: name if name in alone else _joint(groups[classes[name]]) for name in doings}
+
+
+def _stem(name: str) -> str:
+    """A name without the number that tells it from its brothers."""
+    return re.sub(r"[^0-9A-Za-z]*\d+$", "", name)
 
 
 def _acts(name: str, mine: Sequence[Step], classes: Mapping[str, str]) -> Iterator[tuple[str, ...]]:

@@ -303,6 +303,12 @@ def test_who_does_something_else_has_a_lifeline_of_his_own_and_so_has_who_was_as
     assert list(outline(flat, kinds, whole=True).lifelines) == ["car-1", "m", *cars[1:]]
 
 
+def test_one_kind_under_two_names_is_two_lifelines() -> None:
+    names = [f"{stem}-{k}" for stem in ("roof", "farm") for k in range(1, 4)]
+    drawn = outline([step(1, name, "m") for name in names], dict.fromkeys(names, "solar"))
+    assert list(drawn.lifelines) == ["roof-1…3 (3)", "m", "farm-1…3 (3)"]
+
+
 def test_two_of_a_kind_and_those_who_speak_with_one_another_stay_apart() -> None:
     two = [step(1, car, "m") for car in ("car-1", "car-2")]
     assert list(outline(two, {"car-1": "ev", "car-2": "ev"}).lifelines) == ["car-1", "m", "car-2"]
