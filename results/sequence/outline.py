@@ -95,8 +95,9 @@ def outline(
 def _lifelines(told: Sequence[Step], kinds: Mapping[str, str], apart: Sequence[str]) -> Mapping[str, str]:
     """The lifeline of every participant, by first appearance.
 
-    Classes start as kinds of one name but for its number, and are split by what their members do with which class, until nothing
-    splits any more.  What counts is what somebody does at all: who has nothing to settle in an interval is no other sort for that.
+    Classes start as kinds of one name but for its number, and are split by what their members do with which class, until
+    nothing splits any more.  What counts is what somebody does at all: who has nothing to settle in an interval is no other
+    sort for that.
     """
     doings: dict[str, list[Step]] = {}
     for step in told:
