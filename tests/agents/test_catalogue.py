@@ -12,19 +12,25 @@ from msgspec.structs import replace
 from agents.catalogue import Catalogue
 from sim.participant import Ids
 from sim.rng import identifier
-from sim.wire.bags import ENERGY, EnergyForecast, GridConstraints, GridNode
+from sim.wire.bags import ENERGY, EnergyForecast, GeoJSONGeometry, GridConstraints, GridNode
 from sim.wire.core import (
+    Audience,
     Catalog,
     CatalogFilters,
     DeliveryPolicy,
     Descriptor,
+    Filters,
+    Offer,
     Provider,
     Resource,
+    SearchIntent,
+    SpatialConstraint,
     SubscriptionRequest,
 )
 from sim.wire.messages import (
     CatalogsContent,
     Content,
+    DiscoverContent,
     Message,
     NackContent,
     PublishContent,
@@ -50,9 +56,9 @@ def catalog(name: str, bag: EnergyForecast | GridNode, text: str = "first") -> C
 class Library(Network):
     """The network with a catalogue in it; ``a`` talks to it at given seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, **more: Any) -> None:
         super().__init__()
-        shelf = Catalogue(mesa.Model(rng=1), "catalogue", Ids(1, "catalogue"), CALENDAR)
+        shelf = Catalogue(mesa.Model(rng=1), "catalogue", Ids(1, "catalogue"), CALENDAR, **more)
         self.bus.join("catalogue", shelf.handle)
         self.said = 0
 
@@ -164,3 +170,55 @@ def test_what_the_catalogue_does_not_do_is_refused_and_not_passed_over(more: dic
     answer = library.tell("catalog/subscription", wanted)
     assert isinstance(answer, NackContent)
     assert answer.error.errorCode == "SCH_FIELD_NOT_ALLOWED"
+
+
+# discovery; what an intent selects is tested with sim.wire.search
+
+
+def ask(library: Library, at_s: int = 0, **intent: Any) -> list[str]:
+    answer = library.tell("discover", DiscoverContent(intent=SearchIntent(**intent)), at_s)
+    assert isinstance(answer, CatalogsContent)
+    return [f"{c.id} {c.descriptor.name}" for c in answer.catalogs]
+
+
+def where(expression: str) -> Filters:
+    return Filters(type="jsonpath", expression=expression)
+
+
+def test_discovery_answers_whole_intents_from_the_latest_editions(shelf: Library) -> None:
+    assert ask(shelf, 300, textSearch="EnergyForecast") == ["f at 200"]
+    assert ask(shelf, filters=where("$[?@.resourceAttributes.variable == 'PV' || @.id == 'n']")) == [
+        "f at 200",
+        "n at 0",
+    ]
+    assert ask(shelf, textSearch="n", filters=where("$[?@.resourceAttributes.variable == 'PV']")) == []
+    place = GeoJSONGeometry(type="Point", coordinates=(77.6, 12.97))
+    here = SpatialConstraint(op="S_DWITHIN", targets="$.availableAt[*].geo", geometry=place, distanceMeters=10)
+    assert ask(shelf, spatial=(here,)) == []
+    shelf.publish(replace(catalog("f", FORECAST), isActive=False))
+    assert ask(shelf, textSearch="EnergyForecast") == []
+
+
+@pytest.mark.parametrize("intent", [SearchIntent(), SearchIntent(filters=where("$[?"))])
+def test_an_intent_that_cannot_be_answered_is_refused(shelf: Library, intent: SearchIntent) -> None:
+    assert isinstance(shelf.tell("discover", DiscoverContent(intent=intent), 300), NackContent)
+
+
+def reserved(kind: Any, one: str) -> Catalog:
+    offers = (Offer(id="o", availableTo=(Audience(type=kind, id=one),)),)
+    return replace(catalog("f", FORECAST), offers=offers)
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "seen"),
+    [("PARTICIPANT", "a", True), ("PARTICIPANT", "b", False), ("ROLE", "FLEET", True), ("ROLE", "BUYER", False)],
+)
+def test_what_is_open_to_others_only_is_neither_found_nor_pulled_nor_pushed(kind: Any, one: str, seen: bool) -> None:
+    library = Library(roles={"a": ("FLEET",), "b": ("BUYER",)})
+    library.tell("catalog/subscription", follow())
+    library.publish(reserved(kind, one))
+    assert ("on_discover" in library.names()) is seen
+    assert bool(ask(library, textSearch="f")) is seen
+    pulled = library.tell("catalog/pull", PullContent(mode="FULL"))
+    assert isinstance(pulled, PulledContent)
+    assert bool(pulled.catalogs) is seen

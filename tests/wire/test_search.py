@@ -332,7 +332,9 @@ def test_what_cannot_be_searched_for_is_refused_at_its_place(intent: SearchInten
 
 
 def test_the_examples_of_searches_find_what_their_answers_show() -> None:
-    listed = [c for m in EXAMPLES["catalog/publish"] for c in m.content.catalogs if isinstance(m.content, PublishContent)]  # type: ignore[union-attr]
+    listed = [
+        c for m in EXAMPLES["catalog/publish"] for c in m.content.catalogs if isinstance(m.content, PublishContent)
+    ]  # type: ignore[union-attr]
     answers: dict[str, Message] = {m.message_id: m for m in EXAMPLES["on_discover"]}
     asked = 0
     for question in EXAMPLES["discover"]:

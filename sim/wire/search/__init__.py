@@ -75,12 +75,11 @@ def found(catalogs: Iterable[Catalog], intent: SearchIntent, asker: Asker, at: d
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """An intent that has been read: its three parts, all of which must hold, and the work that one search may take."""
+    """An intent that has been read: its three parts, all of which must hold."""
 
     text: str | UnsetType
     path: Path | None
     spatial: tuple[Spatial, ...]
-    budget: Budget
 
     def apply(self, catalog: Catalog) -> Catalog | None:
         """What this selects of one catalogue; None for nothing."""
@@ -89,13 +88,13 @@ class Query:
         if self.path is None and not self.spatial:
             return catalog
         items = items_of(catalog)
-        documents = [item.document for item in items]
-        chosen = dict.fromkeys(range(len(items))) if self.path is None else self.path.chosen(documents, self.budget)
+        documents, budget = [item.document for item in items], Budget.of(len(items))
+        chosen = dict.fromkeys(range(len(items))) if self.path is None else self.path.chosen(documents, budget)
         resources: set[int | None] = set()
         offers: set[int] = set()
         for number, some in chosen.items():
             item = items[number]
-            if all(constraint.holds(item.document, self.budget) for constraint in self.spatial):
+            if all(constraint.holds(item.document, budget) for constraint in self.spatial):
                 resources.add(item.resource)
                 offers.update(item.offers if some is None else (item.offers[place] for place in some))
         return _reduced(catalog, resources, offers) if resources else None
@@ -115,7 +114,7 @@ def query_of(intent: SearchIntent) -> Query:
     spatial = tuple(
         spatial_of(constraint, f"{INTENT}/spatial/{number}") for number, constraint in enumerate(intent.spatial or ())
     )
-    return Query(intent.textSearch, path, spatial, Budget())
+    return Query(intent.textSearch, path, spatial)
 
 
 def bag_types(catalog: Catalog) -> frozenset[str]:

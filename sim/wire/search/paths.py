@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,14 +21,18 @@ from jsonpath.exceptions import JSONPathError, JSONPathTypeError
 from jsonpath.filter import StringLiteral
 from jsonpath.function_extensions import ExpressionType, FilterFunction
 from jsonpath.match import JSONPathMatch, NodeList
+from jsonpath.parse import Parser
+from jsonpath.segments import JSONPathChildSegment, JSONPathRecursiveDescentSegment, JSONPathSegment
+from jsonpath.selectors import IndexSelector, NameSelector
+from jsonpath.stream import TokenStream
 from jsonpath.token import Token
 
 from sim.wire.codes import Code, Refusal
 from sim.wire.search.patterns import PatternError, matches, rewritten
 from sim.wire.search.periods import moment, overlaps
 
-MOST_NODES = 1_000_000
-"""Nodes that one search may visit; a plain condition visits some ten for each item."""
+NODES, NODES_PER_ITEM = 10_000, 500
+"""Nodes that a search may visit in a catalogue, and for each of its items; a plain condition visits about ten of an item."""
 DEEPEST = 32
 """How deep brackets may be nested."""
 _COMPARISONS = {
@@ -37,31 +41,52 @@ _COMPARISONS = {
 
 
 class _Exhausted(JSONPathError):
-    """The work that a search may take has been done."""
+    """The work that a search may take in a catalogue has been done."""
 
 
 @dataclass(slots=True)
 class Budget:
-    """How many nodes a search may still visit."""
+    """How many nodes a search may still visit in a catalogue.  It grows with the items, so that work never piles up."""
 
-    left: int = MOST_NODES
+    left: int
     context: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
         self.context = {"budget": self}
 
+    @classmethod
+    def of(cls, items: int) -> Budget:
+        """What a search of so many items may take."""
+        return cls(NODES + NODES_PER_ITEM * items)
 
-class _CountedMatch(JSONPathMatch):
-    """A visited node: every one of them takes from the budget, which travels in the context of filters."""
 
-    __slots__ = ()
+def _charge(node: JSONPathMatch, *, wide: bool) -> JSONPathMatch:
+    """Take a node that is visited from the budget, which travels in the context of filters; and its children where all are."""
+    budget: Budget = node.filter_context()["budget"]
+    budget.left -= 1 + (len(node.obj) if wide and isinstance(node.obj, list | dict) else 0)
+    if budget.left < 0:
+        raise _Exhausted(f"it visits more than {NODES:,} nodes, and {NODES_PER_ITEM} for each item")
+    return node
 
-    def __init__(self, *, filter_context: Mapping[str, Any], **rest: Any) -> None:
-        super().__init__(filter_context=filter_context, **rest)
-        budget: Budget = filter_context["budget"]
-        budget.left -= 1
-        if budget.left < 0:
-            raise _Exhausted(f"expected an expression that visits at most {MOST_NODES:,} nodes")
+
+class _Children(JSONPathChildSegment):
+    def resolve(self, nodes: Iterable[JSONPathMatch]) -> Iterable[JSONPathMatch]:
+        wide = not all(isinstance(selector, NameSelector | IndexSelector) for selector in self.selectors)
+        return super().resolve(_charge(node, wide=wide) for node in nodes)
+
+
+class _Descendants(JSONPathRecursiveDescentSegment):
+    def _visit(self, node: JSONPathMatch, depth: int = 1) -> Iterable[JSONPathMatch]:
+        return super()._visit(_charge(node, wide=True), depth)
+
+
+class _CountingParser(Parser):
+    """Makes the steps of every query such as are charged for."""
+
+    def parse_query(self, stream: TokenStream) -> Iterable[JSONPathSegment]:
+        for segment in super().parse_query(stream):
+            kind = _Descendants if isinstance(segment, JSONPathRecursiveDescentSegment) else _Children
+            yield kind(env=segment.env, token=segment.token, selectors=segment.selectors)
 
 
 class _Regular(FilterFunction):
@@ -96,7 +121,7 @@ class _Overlaps(FilterFunction):
 
 
 class _Environment(jsonpath.JSONPathEnvironment):
-    match_class = _CountedMatch
+    parser_class = _CountingParser
 
     def setup_function_extensions(self) -> None:
         super().setup_function_extensions()
@@ -182,5 +207,5 @@ def _depth(text: str) -> int:
 def _refusal(error: Exception, where: str) -> Refusal:
     token = getattr(error, "token", None)
     message = error.message if isinstance(error, JSONPathError) else f"it cannot be read: {error}"
-    place = "" if token is None else f" at character {token.index + 1}"
+    place = "" if token is None else " at its end" if token.index < 0 else f" at character {token.index + 1}"
     return Refusal(Code.SCH_INVALID_FORMAT, where, f"expected a JSONPath of RFC 9535; {message}{place}")

@@ -84,7 +84,8 @@ def about(lon: float, lat: float) -> Callable[[NDArray[np.float64]], NDArray[np.
     """The azimuthal map about a point: degrees to metres east and north of it.
 
     Azimuthal: direction is that in which the straight line through the Earth leaves; length is the arc over that line, on the
-    sphere with the ellipsoid's mean radius of curvature at the centre, √(MN).  Against the geodesic good to 1 in 50,000 up to 1,000 km.
+    sphere with the ellipsoid's mean radius of curvature at the centre, √(MN).  Against the geodesic it is good to a part in
+    50,000 up to 1,000 km.
     """
     origin = _cartesian(np.array([[lon, lat]]))[0]
     sin_lat, cos_lat = math.sin(math.radians(lat)), math.cos(math.radians(lat))
