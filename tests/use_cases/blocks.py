@@ -6,7 +6,8 @@ A block is a file of ``docs/blocks``: a head in YAML between two lines of three 
     used           what a run has to have seen for the block to be in it: words by sort, as ``Evidence`` has them
     schema         types of the wire, by name
     yaml           keys of a scenario file: types of ``scenarios``, by name
-    example        which message of which run to show: action, and a word that has to be in it; or a record of the journal
+    example        what to show of a run: a message by its action and a word (``key``) that has to be in it, a record of the
+                   journal by its kind, or a refusal by its code
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import yaml
 from results.run import Run
 from results.sequence import Step
 from scenarios.schemas import scenario_schema
+from sim.contracts import policies
 from sim.errors import nearest
 from sim.wire import assessment, auxiliary, bags, core, messages
 from tests.use_cases.evidence import Evidence
@@ -33,9 +35,9 @@ from tests.use_cases.markdown import table
 
 TEXTS = Path(__file__).parents[2] / "docs" / "blocks"
 MODULES = (bags, core, messages, auxiliary, assessment)
-MOST = 2
+MOST = 4
 """Elements of a list that an example shows."""
-LONG = 48
+LONG = 90
 """Characters of a text that an example shows."""
 DEEP = 2
 """Levels of objects that a table of fields goes into."""
@@ -75,17 +77,14 @@ def page(runs: Mapping[str, Run], seen: Mapping[str, Evidence], said: Mapping[st
     """``docs/building_blocks.md``."""
     known = blocks()
     parts = [_HEAD.strip()]
-    parts.append("\n".join(f"- [{block.title}](#{anchor(block.title)})" for block in known))
+    parts.append("\n".join(f"{number}. {_link(block)}" for number, block in enumerate(known, start=1)))
     parts += [_section(block, runs, users(block, seen), said) for block in known]
+    head = ("scenario", *(f"[{number}](#{anchor(block.title)})" for number, block in enumerate(known, start=1)))
     rows = [
-        (f"[{name}](use_cases/{name}.md)", " · ".join(_link(block) for block in known if name in users(block, seen)))
+        (f"[{name}](use_cases/{name}.md)", *("●" if name in users(block, seen) else "" for block in known))
         for name in seen
     ]
-    parts += [
-        "## Who uses what",
-        "By what was seen in the runs, not by what was intended.",
-        table(("scenario", "blocks"), rows),
-    ]
+    parts += ["## Who uses what", _WHO.strip(), table(head, rows)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -96,6 +95,12 @@ _HEAD = """
 
 Everything that [the scenarios of the library](use_cases/README.md) show is put together from these, in YAML; no code knows which of
 them it is running. A table of fields is what `degsim schema` writes, an example is from a run, with long lists and texts cut short.
+"""
+
+
+_WHO = """
+By what was seen in the runs (bags and words on the wire, actions, kinds of participants, records of the journal), not by what was
+intended. The numbers are those of the list at the top.
 """
 
 
@@ -132,8 +137,7 @@ def _defs(name: str) -> Mapping[str, Any]:
 
 @functools.cache
 def _specs() -> Mapping[str, Any]:
-    defs: Mapping[str, Any] = scenario_schema()["$defs"]
-    return defs
+    return {**scenario_schema()["$defs"], "Policy": policies.schema()}
 
 
 def _spec(name: str) -> Mapping[str, Any]:
@@ -148,7 +152,8 @@ def _fields(name: str, schema: Mapping[str, Any], defs: Mapping[str, Any], where
     about = " ".join(inspect.cleandoc(schema.get("description", "")).split()).replace("``", "`")
     rows = [(f"`{path}`", kind, "yes" if needed else "") for path, kind, needed in _rows(schema, defs, "", DEEP)]
     content = table(("field", "what", "required"), rows)
-    return f"<details><summary><code>{name}</code> {where}</summary>\n\n{about}\n\n{content}\n\n</details>"
+    parts = (f"<details><summary><code>{name}</code> {where}</summary>", about, content, "</details>")
+    return "\n\n".join(part for part in parts if part)
 
 
 def _rows(schema: Mapping[str, Any], defs: Mapping[str, Any], place: str, deep: int) -> Iterator[tuple[str, str, bool]]:
@@ -163,7 +168,7 @@ def _rows(schema: Mapping[str, Any], defs: Mapping[str, Any], place: str, deep: 
             yield path, _short(within.get("title", target or "")), name in needed
             yield from _rows(within, defs, f"{path}.", deep - 1)
         else:
-            yield path, _kind(inside, defs), name in needed
+            yield path, _kind(inside, defs).removeprefix("list of " if many else ""), name in needed
 
 
 def _target(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> tuple[str, bool]:
@@ -223,6 +228,14 @@ def _found(wanted: Mapping[str, str], run: Run, told: Sequence[Step]) -> tuple[s
     if "record" in wanted:
         record = next((one for one in run.journal() if one["kind"] == wanted["record"]), None)
         return None if record is None else (f"A record `{wanted['record']}` of the journal", record)
+    if "code" in wanted:
+        step = next((one for one in told if one.code == wanted["code"]), None)
+        told_why = None if step is None else {"action": step.action, "error": step.error}
+        return (
+            None
+            if step is None
+            else (f"Why `{step.action}` from {step.sender} to {step.receiver} was refused", told_why)
+        )
     for step in told:
         if step.action == wanted.get("action") and not step.refused:
             message = _pruned(step.content, wanted.get("key", ""))

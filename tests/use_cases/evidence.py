@@ -18,7 +18,7 @@ class Evidence:
 
     bags: ``@type`` of bags.  keys: names of fields, and ``name=value`` where the value is a short text or a truth.  actions: of
     accepted messages.  kinds: of participants.  records: kinds of the journal's records.  events: types of contract events.
-    codes: of refusals.
+    facts: names of what events say, where they say something.  codes: of refusals.
     """
 
     bags: frozenset[str]
@@ -27,6 +27,7 @@ class Evidence:
     kinds: frozenset[str]
     records: frozenset[str]
     events: frozenset[str]
+    facts: frozenset[str]
     codes: frozenset[str]
 
     def shows(self, asked: Mapping[str, list[str]]) -> bool:
@@ -36,11 +37,13 @@ class Evidence:
 
 def evidence(run: Run) -> Evidence:
     """What a run has seen."""
-    found: dict[str, set[str]] = {name: set() for name in ("bags", "keys", "actions", "records", "events", "codes")}
+    sorts = ("bags", "keys", "actions", "records", "events", "facts", "codes")
+    found: dict[str, set[str]] = {name: set() for name in sorts}
     for record in run.journal():
         found["records"].add(record["kind"])
         if record["kind"] == "event":
             found["events"].add(record["event"]["eventType"])
+            found["facts"].update(name for name, value in record["event"]["data"].items() if value)
         if record["kind"] == "message":
             found["actions"].add(record["action"])
             if record["ack"] != "ACK":

@@ -90,9 +90,9 @@ def test_an_example_is_the_way_to_what_is_looked_for_and_that_whole() -> None:
     document = {"id": "a", "many": [{"x": 1}, {"id": "b", "in": {"word": "w", "rest": [1, 2, 3]}}], "other": 5}
     assert _pruned(document, "word") == {"id": "a", "many": [{"id": "b", "in": {"word": "w", "rest": [1, 2, 3]}}]}
     assert _pruned(document, "word=v") is None
-    assert _cut({"@context": "u", "list": [1.23456789, 2, 3], "text": "x" * 99}) == {
-        "list": [1.234568, 2],
-        "text": "x" * 47 + "…",
+    assert _cut({"@context": "u", "list": [1.23456789, 2, 3, 4, 5], "text": "x" * 99}) == {
+        "list": [1.234568, 2, 3, 4],
+        "text": "x" * 89 + "…",
     }
 
 
