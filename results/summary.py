@@ -43,7 +43,7 @@ def render(summary: Summary) -> str:
     """The summary as aligned text: at most 45 lines of 100 columns, without a newline at the end."""
     blocks = (
         ("energy", _energy_lines(summary.energy)),
-        ("prices", _price_lines(summary)),
+        ("prices", _price_lines(summary) if summary.header.policy else ()),
         ("wires", _transformer_lines(summary.transformers)),
         ("physics", _physics_lines(summary)),
         ("vehicles", _vehicle_lines(summary.vehicles)),
@@ -60,7 +60,8 @@ def render(summary: Summary) -> str:
 
 
 def _header_lines(header: Header) -> Iterator[str]:
-    yield short(f"{header.name}: policy {header.policy}, seed {header.seed}", WIDTH)
+    market = f"policy {header.policy}" if header.policy else "no market"
+    yield short(f"{header.name}: {market}, seed {header.seed}", WIDTH)
     yield f"{header.intervals} intervals of {header.interval_min:g} min from {header.start} {header.time_zone}"
     notes = {
         "without a power flow": header.unsolved,

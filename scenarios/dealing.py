@@ -24,7 +24,7 @@ from agents.twins.connector import ConnectorTwin
 from agents.twins.course import CourseTwin
 from agents.twins.ev import EVTwin, Session
 from scenarios.foundation import Foundation
-from scenarios.names import CATALOGUE, RESERVED
+from scenarios.names import CATALOGUE, EVERYWHERE, RESERVED
 from scenarios.parties import (
     CarSpec,
     ConnectorSpec,
@@ -464,7 +464,8 @@ def second_of(moment: Moment, calendar: Calendar) -> int:
 
 
 def _name_faults(scenario: Scenario) -> Iterator[Fault]:
-    names = Counter([*RESERVED, *(a.name for a in scenario.aggregators)])
+    taken = RESERVED if scenario.has_market else EVERYWHERE
+    names = Counter([*taken, *(a.name for a in scenario.aggregators)])
     names.update(one.name for one in scenario.providers)
     names.update(one.name for one in scenario.seekers)
     names.update(one.name for one in scenario.distributors)

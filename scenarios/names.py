@@ -12,4 +12,6 @@ TREASURY = "treasury"
 """Collects taxes; it has an account and no mailbox."""
 ROOT = "grid"
 """The market's node above every transformer."""
+EVERYWHERE = (CATALOGUE, METERING, TREASURY, ROOT)
+"""Of these, what a world without a market has too."""
 RESERVED = (MARKET, UTILITY, RETAILER, CATALOGUE, METERING, FORECASTER, TREASURY, ROOT)

@@ -93,8 +93,8 @@ def stops(run: Run) -> int:
 
 
 def uncertified(run: Run) -> int:
-    """Intervals whose outcome was not found to keep what its policy promises."""
-    return int((~run.intervals["certified"]).sum())
+    """Intervals whose outcome was not found to keep what its policy promises; none where there is no market."""
+    return int((~run.intervals["certified"]).sum()) if run.manifest["policy"] else 0
 
 
 def unsolved(run: Run) -> int:
