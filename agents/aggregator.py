@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import ClassVar, Literal
 
@@ -21,11 +21,11 @@ from agents.rounds import limit_of, silenced
 from agents.subtree import Passed, at_place, pass_on
 from sim.clock import Interval
 from sim.contracts.contract import Contract, Settlement, Turn, settle
-from sim.curves import OfferCurve, aggregate, disaggregate
+from sim.curves import OfferCurve, aggregate, clear, disaggregate
 from sim.events import EventLog
 from sim.forms import undelivered_in, window_of
 from sim.ledger import Ledger, largest_remainder
-from sim.market.problem import Limit, Offer
+from sim.market.problem import DEFAULT_NODE, Limit, Offer
 from sim.participant import Participant
 from sim.tolerances import POWER_KW
 from sim.wire.bags import GridNode, Role
@@ -100,6 +100,10 @@ def _offset_kw(curve: OfferCurve, p_kw: float, price_per_kwh: float) -> float:
     return p_kw - low_kw if high_kw - low_kw > POWER_KW and p_kw - low_kw > POWER_KW else 0.0
 
 
+def _trades(passed: Passed) -> bool:
+    return any(abs(award.cleared_kw) > POWER_KW for award in passed.awards.values())
+
+
 LOOK_AHEAD_S = 15
 """Limits of grid nodes are asked for this much before a curve is made of them: time for question and answer."""
 
@@ -149,7 +153,7 @@ class Aggregator(Resource):
         membership: Callable[[Participant], Membership],
         accounts: Callable[[Participant], Accounts],
         utility: str,
-        root_node: str,
+        root_node: str = DEFAULT_NODE,
         capacity_kw: tuple[float, float],
         balance: Balance | None = None,
     ) -> None:
@@ -257,10 +261,23 @@ class Aggregator(Resource):
         parts = self._parts.pop(index, ())
         if not parts:
             return ()
+        self._taken[index] = Taken(award, self._passed(parts, award))
+        return (self._lock(index, Lineage(transactionId=message.transaction_id, messageId=message.message_id)),)
+
+    def _passed(self, parts: Sequence[Offer], award: Award) -> Passed:
+        """The award shared out; where nobody else trades, the members trade with each other at a price of their own."""
         assert self.terms is not None
         bounds = (self.terms.price_floor, self.terms.price_cap)
-        self._taken[index] = Taken(award, pass_on(parts, self.place.node, self._nodes, award, self.shares, bounds))
-        return (self._lock(index, Lineage(transactionId=message.transaction_id, messageId=message.message_id)),)
+        passed = pass_on(parts, self.place.node, self._nodes, self._priced(parts, award), self.shares, bounds)
+        if award.price_per_kwh is None and self._balance is not None and not _trades(passed):
+            return Passed({era: replace(one, price_per_kwh=None) for era, one in passed.awards.items()}, {})
+        return passed
+
+    def _priced(self, parts: Sequence[Offer], award: Award) -> Award:
+        if award.price_per_kwh is not None or self._balance is None:
+            return award
+        crossing = clear(self.upstream(at_place(parts, self.place.node, self._nodes)).curve, award.cleared_kw)
+        return replace(award, price_per_kwh=crossing.price)
 
     def _lock(self, index: int, lineage: Lineage) -> Message:
         hours = self.calendar.interval(index).hours

@@ -15,6 +15,9 @@ from sim.curves import OfferCurve, aggregate, clear, clip
 from sim.market.problem import Limit, Offer
 from sim.tolerances import POWER_KW
 
+WATT_KW = 1e-3
+"""Awards are shared out in whole watts: so much above or below what a curve gives at a price is no reason for another."""
+
 Limits = Mapping[str, Limit]
 """Grid nodes by name, with their parents; a node that is not among them carries everything."""
 Share = Callable[[Sequence[Offer], Award], Mapping[str, Award]]
@@ -110,8 +113,12 @@ def _inside(offers: Sequence[Offer], node: str, limits: Limits, award: Award, bo
     if award.price_per_kwh is None or award.curtailed_kw:
         return award
     total = aggregate([offer.curve for offer in at_place(offers, node, limits)])
+    low, high = total.span(award.price_per_kwh)
+    if low - WATT_KW <= award.cleared_kw <= high + WATT_KW:
+        return replace(award, cleared_kw=min(max(award.cleared_kw, low), high))
     reachable_kw = min(max(award.cleared_kw, total.min_kw), total.max_kw)
     cut_kw = award.cleared_kw - reachable_kw
-    if abs(cut_kw) <= POWER_KW:
-        return replace(award, price_per_kwh=price_for(total, reachable_kw, award.price_per_kwh))
+    if abs(cut_kw) <= WATT_KW:
+        price = price_for(total, reachable_kw, award.price_per_kwh)
+        return replace(award, cleared_kw=reachable_kw, price_per_kwh=price)
     return replace(award, price_per_kwh=bounds[cut_kw > 0], curtailed_kw=cut_kw)

@@ -34,6 +34,7 @@ class Recorder:
             name: {column: [] for column in schema.names} for name, schema in TABLES.items()
         }
         self._editions: set[int] = set()
+        self._levels = Levels(built.scenario.aggregators)
 
     def observe(self, interval: Interval, flow: Flow) -> None:
         """Take down one interval that has been settled."""
@@ -123,17 +124,45 @@ class Recorder:
             price = None if clearing is None else clearing.price_per_kwh.get(node)
             adder = 0.0 if clearing is None else clearing.adder_per_kwh.get(node, 0.0)
             self._add("prices", interval=interval.index, node=node, price_per_kwh=price, adder_per_kwh=adder)
+        inside = self._inside_kw(interval)
         for position, limit in enumerate(self._built.limits):
-            self._node(interval, flow, done, position, limit)
+            planned = None if clearing is None else clearing.flow_kw.get(limit.branch.name)
+            if planned is not None and limit.branch.name in inside:
+                planned += inside[limit.branch.name]
+            self._node(interval, flow, done, position, limit, planned)
 
-    def _node(self, interval: Interval, flow: Flow, done: Round, position: int, limit: NodeLimits) -> None:
+    def _inside_kw(self, interval: Interval) -> dict[str, float]:
+        """Flow that awards come to through nodes below whoever traded for them, which the market knows nothing of."""
+        parents = {limit.branch.name: limit.branch.parent for limit in self._built.limits}
+        resources = {resource.era: resource for resource in self._built.resources}
+        flow_kw: dict[str, float] = {}
+        for resource in self._built.resources:
+            trader = resources.get(self._levels.trader(resource.place.host))
+            award = resource.awarded.get(interval.index)
+            if resource.device is None or trader is None or award is None:
+                continue
+            node: str | None = resource.place.node
+            while node is not None and node != trader.place.node:
+                flow_kw[node] = flow_kw.get(node, 0.0) - award.cleared_kw
+                node = parents.get(node)
+        return flow_kw
+
+    def _node(
+        self,
+        interval: Interval,
+        flow: Flow,
+        done: Round,
+        position: int,
+        limit: NodeLimits,
+        planned_kw: float | None,
+    ) -> None:
         name, clearing = limit.branch.name, done.clearing
         used = next((n for n in done.problem.limits if n.node == name), None) if done.problem is not None else None
         self._add(
             "nodes",
             interval=interval.index,
             node=name,
-            market_flow_kw=math.nan if clearing is None else clearing.flow_kw.get(name, math.nan),
+            market_flow_kw=math.nan if planned_kw is None else planned_kw,
             assessed_kw=done.assessed_kw.get(name),
             wire_lv_kw=float(flow.branch_lv_kw[position]),
             wire_lv_kvar=float(flow.branch_lv_kvar[position]),
@@ -242,11 +271,10 @@ class Recorder:
             self._add("states", interval=interval.index, era=device.era, soc=device.twin.soc)
 
     def _participants(self) -> None:
-        levels = Levels(self._built.scenario.aggregators)
         placed = {one.device.era for one in self._built.devices}
         for agent in self._built.world.agents:
             if agent.era not in self._built.sites and agent.era not in placed:
-                host = (*levels.path(agent.era), "")[1] if levels.path(agent.era) else ""
+                host = "".join(self._levels.path(agent.era)[1:2])
                 self._add("participants", era=agent.era, kind=agent.kind, site="", bus="", phase="", node="", host=host)
         self._add("participants", era=TREASURY, kind="government", site="", bus="", phase="", node="", host="")
         for one in self._built.devices:
