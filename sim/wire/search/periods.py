@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from msgspec import UnsetType
 
 DAY = timedelta(days=1)
+SOME_DAY = "2000-01-01"
 BEGINNING, END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
@@ -23,12 +24,12 @@ def moment(text: object) -> datetime | None:
     return None if found.tzinfo is None else found
 
 
-def time_of_day(text: object, zone: tzinfo | None) -> time | None:
-    """The time of day that an RFC 3339 time names, in ``zone`` where it has no offset; None for anything else."""
+def time_of_day(text: object, zone: tzinfo | None) -> datetime | None:
+    """The time of day that an RFC 3339 time names, on some day, in ``zone`` where it has no offset; None for anything else."""
     if not isinstance(text, str) or "T" in text:
         return None
     try:
-        found = time.fromisoformat(text)
+        found = datetime.fromisoformat(f"{SOME_DAY}T{text}")
     except ValueError:
         return None
     return found if found.tzinfo is not None else found.replace(tzinfo=zone)
@@ -58,16 +59,16 @@ def overlaps(window: Mapping[str, Any], start: datetime, end: datetime) -> bool:
     return opens is None or closes is None or _open_between(opens, closes, since, until)
 
 
-def _open_between(opens: time, closes: time, since: datetime, until: datetime) -> bool:
+def _open_between(opens: datetime, closes: datetime, since: datetime, until: datetime) -> bool:
     if until - since >= DAY:
         return True
     # A night that began the day before, by the window's own clock, may still last.
     day = since.astimezone(opens.tzinfo).date() - DAY
-    return any(_day_overlaps(datetime.combine(day + n * DAY, opens), closes, since, until) for n in range(4))
+    return any(_day_overlaps(datetime.combine(day + n * DAY, opens.timetz()), closes, since, until) for n in range(4))
 
 
-def _day_overlaps(begins: datetime, closes: time, since: datetime, until: datetime) -> bool:
-    ends = datetime.combine(begins.date(), closes)
+def _day_overlaps(begins: datetime, closes: datetime, since: datetime, until: datetime) -> bool:
+    ends = datetime.combine(begins.date(), closes.timetz())
     if ends <= begins:
         ends += DAY
     return begins < until and since < ends
