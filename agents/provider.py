@@ -4,34 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from typing import Any
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from agents import sessions
 from agents.deal import ZERO, Deal, Item, amount_for, quote, taken_back
 from agents.deal_forms import on_wire, payment_of, price_of, session_of, terms_on_wire
 from agents.diary import DIARY, Entry, alarms
+from agents.shelf import COMMITMENT, Shelf
 from agents.till import Till
-from agents.twins.connector import ConnectorTwin
 from sim.clock import Calendar
 from sim.contracts.contract import Status, Turn, transition
-from sim.errors import ContractError
 from sim.forms import readings_in
 from sim.participant import Ids, Participant, Registry
 from sim.wire.bags import (
     ChargingSession,
-    EnergyContract,
     EnergyIntent,
-    EnergyObjectives,
     InputSignal,
-    RoleInputs,
     SupportInfo,
     TimeWindow,
 )
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import (
-    Catalog,
     Contract,
     Descriptor,
     ErrorBody,
@@ -43,7 +38,9 @@ from sim.wire.core import Provider as WireProvider
 from sim.wire.messages import (
     SETUP_TTL_S,
     Alarm,
+    CatalogsContent,
     ContractContent,
+    DiscoverContent,
     Event,
     Lineage,
     Message,
@@ -54,11 +51,13 @@ from sim.wire.messages import (
     TrackContent,
     uri,
 )
-from sim.wire.need import ATTRIBUTES, bag, needed
+from sim.wire.need import bag, needed
+from sim.wire.search import Asker, found
 
 SETTLE_AFTER_S = 5
 """Seconds after an interval in which its readings reach everybody; then it is settled."""
-COMMITMENT = "/message/contract/commitments/0"
+NOBODY = "00000000-0000-4000-8000-000000000000"
+"""The id of a contract that is only quoted for."""
 
 
 class Provider(Participant):
@@ -86,22 +85,21 @@ class Provider(Participant):
         diary: tuple[Entry, ...] = (),
     ) -> None:
         super().__init__(registry, era, ids)
-        self.items = {item.name: item for item in items}
         self.deals: dict[str, Deal] = {}
-        self._listed = listed
+        self._shelf = Shelf(era, items, listed, calendar, currency)
         self._catalogue = catalogue
         self._calendar = calendar
         self._currency = currency
         self._till = till(self)
         self._support = support
         self._diary = diary
-        self._active = dict.fromkeys(self.items, True)
         self._readings: dict[tuple[str, int], Decimal] = {}
         self._asked: dict[str, tuple[Message, Deal]] = {}
         """Deals that wait for an approver, by the message that asked it: what is answered when it has answered."""
         self._stopping: dict[str, Message] = {}
         self.ratings: list[float] = []
         self.reactions |= {
+            "discover": self.on_discover,
             "select": self.on_select,
             "init": self.on_init,
             "on_init": self.on_approval,
@@ -144,41 +142,22 @@ class Provider(Participant):
             yield Alarm(interval.end_s + SETTLE_AFTER_S, "settle", interval.index)
 
     def _publication(self) -> Message:
-        content = PublishContent(catalogs=(self.catalog(),))
+        content = PublishContent(catalogs=(self._shelf.catalog(),))
         return self.request("catalog/publish", self._catalogue, content, self.ids.fresh(), SETUP_TTL_S)
 
-    def catalog(self) -> Catalog:
-        """What is on offer now."""
-        active = [item for name, item in self.items.items() if self._active[name]]
-        return Catalog(
-            id=f"{self.era}/items",
-            descriptor=Descriptor(name=f"Items of {self.era}"),
-            provider=self._listed,
-            bppId=self.era,
-            bppUri=uri(self.era),
-            isActive=UNSET if active else False,
-            resources=tuple(self._resource(item) for item in self.items.values()),
-            offers=tuple(item.offer for item in active),
-        )
-
-    def _resource(self, item: Item) -> Any:
-        return item.listed if self._active[item.name] else replace(item.listed, isActive=False)
-
-    def left_kwh(self, item: Item) -> float | None:
-        """What there still is to be had of an item; None where it has no end."""
-        if item.quantity_kwh is None:
-            return None
-        taken = sum(
-            d.kwh for d in self.deals.values() if d.item is item and d.status in (Status.PENDING, Status.ACTIVE)
-        )
-        return item.quantity_kwh - taken
+    def on_discover(self, message: Message) -> Iterable[Event]:
+        """What somebody who asks here finds of what is on offer."""
+        assert isinstance(message.content, DiscoverContent)
+        at = self._calendar.local(message.sent_s)
+        catalogs = found((self._shelf.catalog(),), message.content.intent, Asker.of(message), at)
+        return (self.answer(message, CatalogsContent(catalogs=catalogs)),)
 
     # agreeing
 
     def on_select(self, message: Message) -> Iterable[Event]:
         """A quote: what it would cost, in parts, and how long it would take to be served."""
-        deal = self._drawn_up(message, "00000000-0000-4000-8000-000000000000")
-        wait_min = self._wait_s(deal.item, message.sent_s) / 60
+        deal = self._shelf.drawn_up(message, NOBODY, self.deals.values())
+        wait_min = sessions.wait_s(deal.item, self.deals.values(), message.sent_s) / 60
         self._check_wish(message, deal, wait_min)
         quoted = quote(deal, self._calendar)
         wait = InputSignal(signalId="wait", signalType="STATE", value=wait_min, unit="MIN")
@@ -204,52 +183,12 @@ class Provider(Participant):
             what = f"{wait_min:.0f} min to wait, more than {data.maxWaitTimeMinutes:g}"
             raise Refusal(Code.BIZ_CAP_EXCEEDED, f"{where}/maxWaitTimeMinutes", what)
 
-    def _wait_s(self, item: Item, now_s: int) -> float:
-        """How long until a connector is free, by what those before were agreed to take."""
-        if item.device is None or not isinstance(item.device.twin, ConnectorTwin):
-            return 0.0
-        kw = -item.device.twin.min_kw
-        left = (
-            max(deal.kwh - deal.taken_kwh, 0.0) / kw * 3600 + max(deal.start_s - now_s, 0) * (deal.began_s is None)
-            for deal in self.deals.values()
-            if deal.item is item and deal.is_open and deal.over_s is None
-        )
-        return sum(left)
-
-    def _drawn_up(self, message: Message, contract_id: str) -> Deal:
-        """The deal that a message asks for, not yet made.  Raises ``Refusal`` for one that cannot be had."""
-        commitment = message.contract.commitments[0]
-        item = self.items.get(commitment.resources[0].id)
-        if item is None or commitment.offer.id != item.offer.id or not self._active[item.name]:
-            what = f"{self.era} offers no {commitment.resources[0].id!r} under {commitment.offer.id!r}"
-            raise Refusal(Code.NET_ENTITY_NOT_FOUND, f"{COMMITMENT}/resources/0/id", what)
-        kwh, left = commitment.resources[0].quantity.value, self.left_kwh(item)
-        if kwh < 0 or (left is not None and kwh > left + 1e-9):
-            what = f"{kwh:g} kWh are asked for" + (f", {left:g} kWh are left" if left is not None else "")
-            raise Refusal(Code.BIZ_CAP_EXCEEDED, f"{COMMITMENT}/resources/0/quantity", what)
-        attributes = bag(message.contract.contractAttributes, EnergyContract, ATTRIBUTES)
-        start_s, end_s = self._asked_window(attributes.timeWindow, message.sent_s)
-        try:
-            contract = item.contract(contract_id, self._currency, message.sender)
-        except ContractError as error:
-            raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, ATTRIBUTES, str(error)) from error
-        return Deal(item, message.sender, contract, message.transaction_id, kwh, start_s, end_s, _meter_in(attributes))
-
-    def _asked_window(self, window: TimeWindow | Any, now_s: int) -> tuple[int, int]:
-        if window is UNSET:
-            return max(now_s, 0), self._calendar.duration_s
-        start_s, end_s = self._calendar.seconds(window.start), self._calendar.seconds(window.end)
-        if not now_s < end_s <= self._calendar.duration_s or start_s >= end_s:
-            what = f"expected a window to come, within the run, got {window.start} to {window.end}"
-            raise Refusal(Code.SCH_INVALID_FORMAT, f"{ATTRIBUTES}/timeWindow", what)
-        return max(start_s, now_s, 0), end_s
-
     def _window(self, deal: Deal) -> TimeWindow:
         return TimeWindow(start=self._calendar.timestamp(deal.start_s), end=self._calendar.timestamp(deal.end_s))
 
     def on_init(self, message: Message) -> Iterable[Event]:
         """Draw up the contract; ask whoever has to approve it, in the taker's lineage."""
-        deal = self._drawn_up(message, needed(message.contract.id, "/message/contract/id"))
+        deal = self._shelf.drawn_up(message, needed(message.contract.id, "/message/contract/id"), self.deals.values())
         if deal.contract.id in self.deals:
             raise Refusal(Code.PRC_CONFLICT, "/message/contract/id", "there is a deal of this id already")
         deal.quoted = max(-amount_for(deal.taker, quote(deal, self._calendar)), ZERO)
@@ -324,15 +263,19 @@ class Provider(Participant):
         else:
             yield Alarm(max(deal.start_s, now_s + 1), "begin", self._number(deal))
 
-    def _deal(self, message: Message, status: Status) -> Deal:
+    def _deal(self, message: Message, status: Status | None = None) -> Deal:
         """The deal that a message of its taker is about.  Raises ``Refusal`` where it is none of theirs, or not so far."""
-        deal = self.deals.get(str(message.contract.id))
-        if deal is None or deal.taker != message.sender:
-            what = f"{self.era} has no deal {message.contract.id} with {message.sender}"
-            raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/message/contract/id", what)
-        if deal.status is not status:
+        deal = self._deal_of(message, str(message.contract.id), "/message/contract")
+        if status not in (None, deal.status):
             what = f"the deal is {deal.status}, and would have to be {status}"
             raise Refusal(Code.PRC_INVALID_TRANSITION, "/message/contract/status", what)
+        return deal
+
+    def _deal_of(self, message: Message, contract_id: str, where: str) -> Deal:
+        deal = self.deals.get(contract_id)
+        if deal is None or deal.taker != message.sender:
+            what = f"{self.era} has no deal {contract_id} with {message.sender}"
+            raise Refusal(Code.NET_ENTITY_NOT_FOUND, f"{where}/id", what)
         return deal
 
     def _number(self, deal: Deal) -> int:
@@ -371,41 +314,21 @@ class Provider(Participant):
         raise Refusal(Code.PRC_INVALID_TRANSITION, f"{where}/sessionStatus", what)
 
     def _started(self, message: Message, deal: Deal, told: ChargingSession) -> Iterable[Event]:
-        twin = self._connector(deal.item)
-        if twin.plugged:
-            raise Refusal(Code.BIZ_CAP_EXCEEDED, "/message/contract", f"{deal.item.name} is taken")
-        wish = message.contract.commitments[0].commitmentAttributes
-        need_kwh = deal.kwh if not isinstance(wish, EnergyObjectives) else wish.targetChargeKWh or deal.kwh
-        twin.plug(need_kwh, told.maxPowerKW or -twin.min_kw)
-        twin.switch_on(message.sent_s)
-        deal.began_s, deal.session = message.sent_s, "ACTIVE"
+        sessions.start(deal, told, message.contract.commitments[0].commitmentAttributes, message.sent_s)
         return (self.answer(message, ContractContent(contract=self._as_it_stands(deal, message.sent_s))),)
 
     def _stopped(self, message: Message, deal: Deal) -> Iterable[Event]:
         """Off at once; the answer comes with the bill, when the meter has been read."""
-        twin = self._connector(deal.item)
-        self._measure(deal, message.sent_s)
-        twin.unplug(message.sent_s)
-        deal.full_s, deal.session = twin.full_s, "STOP"
+        sessions.stop(deal, message.sent_s)
         self._end(deal, message.sent_s, "ended")
-        deal.power_kw = 0.0
         self._stopping[deal.contract.id] = message
         return ()
-
-    def _connector(self, item: Item) -> ConnectorTwin:
-        if item.device is None or not isinstance(item.device.twin, ConnectorTwin):
-            raise Refusal(Code.SCH_TYPE_NOT_SUPPORTED, "/message/contract", f"{item.name} has no connector")
-        return item.device.twin
-
-    def _measure(self, deal: Deal, now_s: int) -> None:
-        twin = self._connector(deal.item)
-        deal.taken_kwh, deal.power_kw, deal.full_s = twin.taken_kwh(now_s), twin.kw, twin.full_s
 
     def _as_it_stands(self, deal: Deal, now_s: int) -> Contract:
         if deal.item.delivery != "session":
             return on_wire(deal, window=self._window(deal))
         if deal.session in ("ACTIVE", "INTERRUPTED"):
-            self._measure(deal, now_s)
+            sessions.measure(deal, now_s)
         performance = Performance(
             id=f"{deal.contract.id}/session",
             status=Descriptor(code=deal.session),
@@ -415,31 +338,21 @@ class Provider(Participant):
 
     def on_status_asked(self, message: Message) -> Iterable[Event]:
         """How a deal stands."""
-        deal = self._deal_of(message)
+        deal = self._deal(message)
         return (self.answer(message, ContractContent(contract=self._as_it_stands(deal, message.sent_s))),)
 
     def on_track(self, message: Message) -> Iterable[Event]:
         """Where and how a session goes on."""
         assert isinstance(message.content, TrackContent)
         contract = needed(message.content.tracking.contract, "/message/tracking/contract")
-        deal = self.deals.get(contract.id)
-        if deal is None or deal.taker != message.sender:
-            what = f"{self.era} has no deal {contract.id} with {message.sender}"
-            raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/message/tracking/contract/id", what)
-        self._measure(deal, message.sent_s)
+        deal = self._deal_of(message, contract.id, "/message/tracking/contract")
+        sessions.measure(deal, message.sent_s)
         tracking = Tracking(
             status="ACTIVE" if deal.session in ("ACTIVE", "INTERRUPTED") else "INACTIVE",
             url=f"{uri(self.era)}/track/{deal.contract.id}",
             trackingAttributes=session_of(deal, self._calendar, message.sent_s),
         )
         return (self.answer(message, TrackContent(tracking=tracking)),)
-
-    def _deal_of(self, message: Message) -> Deal:
-        deal = self.deals.get(str(message.contract.id))
-        if deal is None or deal.taker != message.sender:
-            what = f"{self.era} has no deal {message.contract.id} with {message.sender}"
-            raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/message/contract/id", what)
-        return deal
 
     # settling
 
@@ -460,7 +373,7 @@ class Provider(Participant):
             if deal.item.delivery == "window" and deal.over_s is None and deal.end_s <= interval.end_s:
                 self._end(deal, deal.end_s, "ended")
             if deal.item.device is not None and deal.session in ("ACTIVE", "INTERRUPTED"):
-                self._measure(deal, interval.end_s)
+                sessions.measure(deal, interval.end_s)
             taken = self._reading(deal.meter or deal.item.meter, interval.index)
             given = self._reading(deal.item.meter, interval.index)
             if deal.item.delivery == "session" and deal.began_s is None:
@@ -489,7 +402,7 @@ class Provider(Participant):
 
     def on_cancel(self, message: Message) -> Iterable[Event]:
         """The taker takes it back: before it has begun, and once."""
-        deal = self._deal_of(message)
+        deal = self._deal(message)
         if deal.status is not Status.ACTIVE or deal.over_s is not None:
             what = f"the deal is {deal.status}" + (", and cancelled already" if deal.ending == "cancelled" else "")
             raise Refusal(Code.PRC_INVALID_TRANSITION, "/message/contract/status", what)
@@ -507,22 +420,16 @@ class Provider(Participant):
         return (self.answer(message, ContractContent(contract=contract)),)
 
     def _interrupt(self, now_s: int, entry: Entry) -> Iterable[Event]:
-        for deal in self._running(entry.about):
-            self._connector(deal.item).switch_off(now_s)
-            deal.session = "INTERRUPTED"
-            yield self._tell("on_status", deal, self._as_it_stands(deal, now_s))
+        return self._switched(sessions.interrupt, now_s, entry)
 
     def _resume(self, now_s: int, entry: Entry) -> Iterable[Event]:
-        for deal in self._running(entry.about):
-            self._connector(deal.item).switch_on(now_s)
-            deal.session = "ACTIVE"
-            yield self._tell("on_status", deal, self._as_it_stands(deal, now_s))
+        return self._switched(sessions.resume, now_s, entry)
 
-    def _running(self, item: str) -> list[Deal]:
-        running = (
-            d for d in self.deals.values() if d.is_open and d.over_s is None and d.session in ("ACTIVE", "INTERRUPTED")
-        )
-        return [deal for deal in running if item in ("", deal.item.name)]
+    def _switched(self, switch: Callable[[Deal, int], None], now_s: int, entry: Entry) -> Iterable[Event]:
+        for deal in self.deals.values():
+            if sessions.is_running(deal) and entry.about in ("", deal.item.name):
+                switch(deal, now_s)
+                yield self._tell("on_status", deal, self._as_it_stands(deal, now_s))
 
     def _withdraw(self, now_s: int, entry: Entry) -> Iterable[Event]:
         """Take back every deal of an item that has not begun, and tell why."""
@@ -536,7 +443,7 @@ class Provider(Participant):
     def _publish_again(self, now_s: int, entry: Entry) -> Iterable[Event]:
         del now_s
         if entry.about:
-            self._active[entry.about] = bool(entry.say.get("active", True))
+            self._shelf.put(entry.about, active=bool(entry.say.get("active", True)))
         return (self._publication(),)
 
     def on_diary(self, alarm: Alarm) -> Iterable[Event]:
@@ -560,11 +467,3 @@ class Provider(Participant):
             raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/message/support", f"{self.era} has no support")
         support = Support(orderId=message.content.support.orderId, channels=(self._support,))
         return (self.answer(message, SupportContent(support=support)),)
-
-
-def _meter_in(attributes: EnergyContract) -> str:
-    """The meter that whoever asks names for delivery; empty for none."""
-    for role in attributes.roles or ():
-        if isinstance(role.roleInputs, RoleInputs) and role.roleInputs.targetMeterId is not UNSET:
-            return str(role.roleInputs.targetMeterId)
-    return ""

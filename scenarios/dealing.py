@@ -67,9 +67,11 @@ from sim.wire.bags import (
     Tariff,
     TariffElement,
     TariffRestrictions,
+    UnitQuantity,
 )
 from sim.wire.core import Consideration, Descriptor, Filters, Offer, Resource, SearchIntent, SpatialConstraint
 from sim.wire.core import Provider as WireProvider
+from sim.wire.search.service_request import compiled
 
 PROVIDERS_AFTER_S, SEEKERS_AFTER_S = 5, 60
 """Providers have published before anybody looks."""
@@ -361,17 +363,18 @@ class _Settlement:
         known = {CATALOGUE, *(one.name for one in self._scenario.providers)}
         if spec.ask is not None and spec.ask not in known:
             self._faults.append(Fault(f"{where}.ask", f"nobody is called {spec.ask}", nearest(spec.ask, known)))
+        wish = None if spec.request is None else self._wish(era, spec)
         return Errand(
             at_s=at_s,
             ask=spec.ask or CATALOGUE,
-            intent=_intent(spec.search),
+            intent=_intent(spec.search) if wish is None else compiled(wish, self._calendar.timestamp(at_s)),
             choose=spec.choose,
             quote=spec.quote,
             kwh=spec.kwh or 0.0,
             window=window,
             meter=spec.meter or "",
             place=spec.search.near,
-            wish=None if spec.request is None else self._wish(era, spec),
+            wish=wish,
             vehicle=None
             if vehicle is None
             else Vehicle(vehicle.need_kwh, vehicle.kw, vehicle.make or "", vehicle.model or ""),
@@ -511,7 +514,10 @@ def _offer(provider: str, spec: ItemSpec, currency: str, tariff: Tariff) -> Offe
             currency=currency,
             pricePerKWh=spec.price or 0.0,
         )
-    price = PriceSpecification(ENERGY, currency=currency, value=spec.price) if spec.price is not None else None
+    price = None
+    if spec.price is not None:
+        per_kwh = UnitQuantity(unitCode="KWH", unitQuantity=1)
+        price = PriceSpecification(ENERGY, currency=currency, value=spec.price, applicableQuantity=per_kwh)
     return Offer(
         id=f"{provider}/{spec.name}",
         resourceIds=(spec.name,),

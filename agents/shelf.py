@@ -1,0 +1,103 @@
+"""What a provider has on offer, and what is left of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
+
+from agents.deal import Deal, Item
+from sim.clock import Calendar
+from sim.contracts.contract import Status
+from sim.errors import ContractError
+from sim.wire.bags import EnergyContract, RoleInputs, TimeWindow
+from sim.wire.codes import Code, Refusal
+from sim.wire.core import Catalog, Descriptor, Provider, Resource
+from sim.wire.messages import Message, uri
+from sim.wire.need import ATTRIBUTES, bag
+
+COMMITMENT = "/message/contract/commitments/0"
+_LEAST_KWH = 1e-9
+
+
+class Shelf:
+    """The items of one provider.  listed: what the catalogue says of it."""
+
+    def __init__(self, era: str, items: Sequence[Item], listed: Provider, calendar: Calendar, currency: str) -> None:
+        self.items = {item.name: item for item in items}
+        self._era = era
+        self._listed = listed
+        self._calendar = calendar
+        self._currency = currency
+        self._active = dict.fromkeys(self.items, True)
+
+    def put(self, item: str, *, active: bool) -> None:
+        """Offer an item from now on, or no longer."""
+        self._active[item] = active
+
+    def catalog(self) -> Catalog:
+        """What is on offer now."""
+        active = [item for name, item in self.items.items() if self._active[name]]
+        return Catalog(
+            id=f"{self._era}/items",
+            descriptor=Descriptor(name=f"Items of {self._era}"),
+            provider=self._listed,
+            bppId=self._era,
+            bppUri=uri(self._era),
+            isActive=UNSET if active else False,
+            resources=tuple(self._resource(item) for item in self.items.values()),
+            offers=tuple(item.offer for item in active),
+        )
+
+    def _resource(self, item: Item) -> Resource:
+        return item.listed if self._active[item.name] else replace(item.listed, isActive=False)
+
+    def drawn_up(self, message: Message, contract_id: str, deals: Iterable[Deal]) -> Deal:
+        """The deal that a message asks for, not yet made; deals: those that there are.
+
+        Raises ``Refusal`` for an item that is not on offer, for more than is left of it, and for a window that has passed.
+        """
+        commitment = message.contract.commitments[0]
+        item = self.items.get(commitment.resources[0].id)
+        if item is None or commitment.offer.id != item.offer.id or not self._active[item.name]:
+            what = f"{self._era} offers no {commitment.resources[0].id!r} under {commitment.offer.id!r}"
+            raise Refusal(Code.NET_ENTITY_NOT_FOUND, f"{COMMITMENT}/resources/0/id", what)
+        kwh = commitment.resources[0].quantity.value
+        _check_quantity(kwh, item, deals)
+        attributes = bag(message.contract.contractAttributes, EnergyContract, ATTRIBUTES)
+        start_s, end_s = self._window(attributes.timeWindow, message.sent_s)
+        try:
+            contract = item.contract(contract_id, self._currency, message.sender)
+        except ContractError as error:
+            raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, ATTRIBUTES, str(error)) from error
+        return Deal(item, message.sender, contract, message.transaction_id, kwh, start_s, end_s, _meter_in(attributes))
+
+    def _window(self, window: TimeWindow | UnsetType, now_s: int) -> tuple[int, int]:
+        if window is UNSET:
+            return max(now_s, 0), self._calendar.duration_s
+        start_s, end_s = self._calendar.seconds(window.start), self._calendar.seconds(window.end)
+        if not now_s < end_s <= self._calendar.duration_s or start_s >= end_s:
+            what = f"expected a window to come, within the run, got {window.start} to {window.end}"
+            raise Refusal(Code.SCH_INVALID_FORMAT, f"{ATTRIBUTES}/timeWindow", what)
+        return max(start_s, now_s, 0), end_s
+
+
+def _check_quantity(kwh: float, item: Item, deals: Iterable[Deal]) -> None:
+    where = f"{COMMITMENT}/resources/0/quantity"
+    if kwh < 0:
+        raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, where, f"expected at least 0 kWh, got {kwh:g}")
+    if item.quantity_kwh is None:
+        return
+    standing = (Status.PENDING, Status.ACTIVE, Status.COMPLETED)
+    left_kwh = item.quantity_kwh - sum(deal.kwh for deal in deals if deal.item is item and deal.status in standing)
+    if kwh > left_kwh + _LEAST_KWH:
+        raise Refusal(Code.BIZ_CAP_EXCEEDED, where, f"{kwh:g} kWh are asked for, {left_kwh:g} kWh are left")
+
+
+def _meter_in(attributes: EnergyContract) -> str:
+    """The meter that whoever asks names for delivery; empty for none."""
+    for role in attributes.roles or ():
+        if isinstance(role.roleInputs, RoleInputs) and role.roleInputs.targetMeterId is not UNSET:
+            return str(role.roleInputs.targetMeterId)
+    return ""
