@@ -68,10 +68,12 @@ BAG_FIELDS: Mapping[str, tuple[str, ...]] = {
         "status",
         "inputSignals.*.clearedPowerKW",
         "inputSignals.*.price",
-        "roles.*.roleInputs.contractedQuantity",
         "roles.*.roleInputs.wheelingCharges",
         "roles.*.roleInputs.buyerTradeCap",
         "roles.*.roleInputs.sellerTradeCap",
+        "roles.*.roleInputs.currentBuyerTradesTotal",
+        "roles.*.roleInputs.currentSellerTradesTotal",
+        "roles.*.roleInputs.contractedQuantity",
     ),
     "ChargingSession": (
         "sessionStatus",

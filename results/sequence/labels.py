@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from results.run import Run
-from results.sequence.fields import brief
 from results.sequence.outline import Arrow, Loop
 from results.text import short
 from sim.clock import DAY_S, Calendar
 
-MOST_FIELDS = 3
+MOST_FIELDS = 4
 """Fields that a label names."""
 VALUE_WIDTH = 28
 """Characters of a value that is text."""
@@ -37,7 +36,7 @@ def fields(arrow: Arrow) -> tuple[str, ...]:
     values: dict[str, list[list[Any]]] = {}
     for step in arrow.steps:
         mine: dict[str, list[Any]] = {}
-        for path, value in brief(step.action, step.content).items():
+        for path, value in step.brief.items():
             mine.setdefault(_name(path), []).append(value)
         for name, found in mine.items():
             values.setdefault(name, []).append(found)

@@ -10,12 +10,11 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from results.sequence.fields import brief
 from results.sequence.steps import Step
 
 ALIKE = 3
@@ -35,7 +34,7 @@ class Arrow:
     """One arrow of a diagram, and the steps that it stands for: of several peers, and of every turn of the loops around it.
 
     sender, receiver: names of lifelines.  peers: for how many messages it stands in each turn.  starts: simulated second of the
-    first message of each turn, ascending.
+    first message of each turn, ascending.  mark: what is equal where arrows are alike.
     """
 
     sender: str
@@ -43,6 +42,7 @@ class Arrow:
     peers: tuple[int, ...]
     starts: tuple[int, ...]
     steps: tuple[Step, ...]
+    mark: Hashable = field(repr=False, compare=False)
 
     @property
     def step(self) -> Step:
@@ -164,9 +164,9 @@ def _arrows(told: Sequence[Step], lines: Mapping[str, str], whole: bool) -> Iter
                 bundles.append((mark, [step]))
             else:
                 known.append(step)
-        for _, steps in bundles:
+        for mark, steps in bundles:
             first = steps[0]
-            yield Arrow(lines[first.sender], lines[first.receiver], (len(steps),), (first.second,), tuple(steps))
+            yield Arrow(lines[first.sender], lines[first.receiver], (len(steps),), (first.second,), tuple(steps), mark)
 
 
 def _bundle(bundles: Sequence[tuple[Any, list[Step]]], mark: Any, step: Step, lines: Mapping[str, str]) -> Any:
@@ -192,13 +192,9 @@ def _shape(step: Step) -> tuple[tuple[str, str], ...]:
     return tuple(
         dict.fromkeys(
             (re.sub(r"\.\d+", ".*", path), value if isinstance(value, str) and _WORD.fullmatch(value) else "")
-            for path, value in brief(step.action, step.content).items()
+            for path, value in step.brief.items()
         )
     )
-
-
-def _token(arrow: Arrow) -> tuple[Any, ...]:
-    return arrow.sender, arrow.receiver, *_kind(arrow.step)
 
 
 def _shortest(arrows: Sequence[Arrow]) -> tuple[Item, ...]:
@@ -216,9 +212,9 @@ def _shortest(arrows: Sequence[Arrow]) -> tuple[Item, ...]:
 
 def _beats(arrows: Sequence[Arrow]) -> Iterator[list[Arrow]]:
     """Arrows that come all through in equal steps of time, whatever happens in between."""
-    alike: dict[tuple[Any, ...], list[Arrow]] = {}
+    alike: dict[Hashable, list[Arrow]] = {}
     for arrow in arrows:
-        alike.setdefault(_token(arrow), []).append(arrow)
+        alike.setdefault(arrow.mark, []).append(arrow)
     for turns in alike.values():
         steady = _steady([arrow.starts[0] for arrow in turns])
         if len(steady) >= BEATS:
@@ -273,7 +269,7 @@ def _drawn(items: Iterable[Item]) -> int:
 
 def _folded(arrows: Sequence[Arrow]) -> Iterator[Item]:
     """Arrows with loops in the place of what repeats: the loop that saves most first, then within it and on either side."""
-    found = repeated([_token(arrow) for arrow in arrows])
+    found = repeated([arrow.mark for arrow in arrows])
     if found is None:
         yield from arrows
         return
@@ -321,6 +317,7 @@ def _united(same: Iterable[Arrow]) -> Arrow:
         tuple(number for arrow in turns for number in arrow.peers),
         starts,
         tuple(step for arrow in turns for step in arrow.steps),
+        turns[0].mark,
     )
 
 

@@ -6,12 +6,14 @@ import base64
 import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from results.run import Record, Run
+from results.sequence.fields import brief
 from sim.clock import Calendar
 from sim.errors import Fault, RunError, nearest
 from sim.wire.messages import is_callback
@@ -23,7 +25,7 @@ Thread = tuple[str, str]
 """Transaction id and message id: what a request and its callback have in common."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step:
     """One message as it came to its recipient.
 
@@ -50,6 +52,11 @@ class Step:
     def callback(self) -> bool:
         """Whether it answers, or tells news unasked (``on_…``)."""
         return is_callback(self.action)
+
+    @cached_property
+    def brief(self) -> Mapping[str, Any]:
+        """The few values that tell it from others, by their paths below ``message`` (``results.sequence.fields``)."""
+        return brief(self.action, self.content)
 
     @property
     def tried(self) -> bool:

@@ -41,7 +41,7 @@ from typing import Any
 import yaml
 
 from results.run import Run
-from results.sequence import Step, brief, found_at, repeated, steps, value_at
+from results.sequence import Step, found_at, repeated, steps, value_at
 from scenarios.reader import read
 from scenarios.runner import execute
 from sim.errors import nearest
@@ -322,7 +322,7 @@ def chosen(step: Step) -> Fields:
     """The fields of a draft: those that ``degsim sequence`` shows, and why a message was refused or reports a failure."""
     error = {} if step.error is None else {"error.errorCode": step.code}
     places = Places(step)
-    return {**error, **{places.short(path): value for path, value in brief(step.action, step.content).items()}}
+    return {**error, **{places.short(path): value for path, value in step.brief.items()}}
 
 
 def choice_of(paths: Sequence[str]) -> Choice:
