@@ -259,6 +259,9 @@ class Membership:
         if interval.index in self._closed or message.sent_s > interval.start_s - self._gate.gate_s:
             what = f"the gate for {self._calendar.timestamp(interval.start_s)} has closed"
             raise Refusal(Code.BIZ_GATE_CLOSED, f"{ATTRIBUTES}/timeWindow/start", what)
+        if era in self.books.get(interval.index, Book()).offers:
+            what = f"{era} has committed a curve for {self._calendar.timestamp(interval.start_s)} already"
+            raise Refusal(Code.PRC_CONFLICT, f"{ATTRIBUTES}/roles/0/roleInputs/offerCurve", what)
         offer = self._offer(member, needed(attributes.roles, f"{ATTRIBUTES}/roles")[0])
         self._policing.take(
             member, offer.curve, interval, message.sent_s, f"{ATTRIBUTES}/roles/0/roleInputs/offerCurve"
