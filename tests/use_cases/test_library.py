@@ -78,7 +78,7 @@ def message(place: int, sender: str, receiver: str, action: str, value: float, c
 parties = st.sampled_from(["car-1", "station", "grid: one", "maison d'été"])
 quantities = st.floats(-1e4, 1e4).map(lambda value: round(value, 3))
 codes = st.sampled_from(["", "", "", "BIZ_CAP_EXCEEDED"])
-calls = st.tuples(parties, parties, st.sampled_from(["select", "on_select", "catalog/publish"]), quantities, codes)
+calls = st.tuples(parties, parties, st.sampled_from(["select", "init", "confirm"]), quantities, codes)
 sequences = st.lists(calls, min_size=1, max_size=12).map(
     lambda called: tuple(message(place, *call) for place, call in enumerate(called, start=1))
 )
