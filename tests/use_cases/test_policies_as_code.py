@@ -25,9 +25,9 @@ from tests.conftest import ROOT
 POLICIES = ROOT / "scenarios" / "use_cases" / "policies-as-code.yaml"
 SITES = ("mill-01", "mill-02", "roof-01", "roof-02", "roof-03", "battery-01")
 """Who joins before the market opens."""
-QUARTER = 900
-CALENDAR = Calendar(local_start(datetime(2016, 5, 17, 10), "Asia/Kolkata"), QUARTER, 16)
-TWELVE_THIRTY, THIRTEEN_FIFTEEN = 10, 13
+HALF_HOUR = 1800
+CALENDAR = Calendar(local_start(datetime(2016, 5, 17, 10), "Asia/Kolkata"), HALF_HOUR, 8)
+TWELVE_THIRTY, THIRTEEN_THIRTY = 5, 7
 """Numbers of intervals: the first that the revoked and the expired approval no longer cover."""
 
 
@@ -175,7 +175,7 @@ def test_a_contract_keeps_the_version_it_was_confirmed_under_and_a_new_one_has_t
         pinned = dict(entry.split("=")[0].split("@") for entry in confirmed["data"]["policies"].split())
         assert pinned["trade-cap"] == version
     powers = run.setpoints.set_index("era")
-    afternoon = powers[powers.interval >= 8]
+    afternoon = powers[powers.interval >= 4]
     assert afternoon.loc["roof-01"].delivered_kw.max() > 2.18
     assert afternoon.loc["late-roof-01"].delivered_kw.max() == pytest.approx(2.18)
     assert set(orders(run, "roof-01").values()) == {"ACK"}
@@ -183,8 +183,8 @@ def test_a_contract_keeps_the_version_it_was_confirmed_under_and_a_new_one_has_t
 
 def test_who_joins_in_mid_run_orders_from_the_next_gate_on(lived: Callable[..., Run]) -> None:
     run = lived()
-    assert min(orders(run, "late-roof-01")) == local(run, "12:15")
-    assert sum(energy_kwh(run, "late-roof-01")[:9]) == 0
+    assert min(orders(run, "late-roof-01")) == local(run, "12:30")
+    assert sum(energy_kwh(run, "late-roof-01")[:5]) == 0
 
 
 # --- revoked in mid-run -----------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_who_joins_in_mid_run_orders_from_the_next_gate_on(lived: Callable[..., 
     ("era", "index", "at"),
     [
         pytest.param("roof-02", TWELVE_THIRTY, "12:30", id="revoked at 12:20"),
-        pytest.param("roof-03", THIRTEEN_FIFTEEN, "13:15", id="expired at 13:00"),
+        pytest.param("roof-03", THIRTEEN_THIRTY, "13:30", id="expired at 13:00"),
     ],
 )
 def test_a_contract_whose_approval_is_gone_is_terminated_and_settled_to_date(
@@ -203,7 +203,7 @@ def test_a_contract_whose_approval_is_gone_is_terminated_and_settled_to_date(
     run = lived()
     assert orders(run, era)[local(run, at)] == "NACK"
     (word,) = said(run, "on_cancel", era)
-    assert word["t"] == index * QUARTER - 120 + 1  # the gate, and a second on the way
+    assert word["t"] == index * HALF_HOUR - 120 + 1  # the gate, and a second on the way
     assert error(word)["errorCode"] == "SEC_CREDENTIAL_VERIFICATION_FAILED"
     assert attributes(word)["status"] == "TERMINATED"
     assert attributes(word)["timeWindow"]["end"][11:16] == local(run, at)
@@ -214,7 +214,7 @@ def test_a_contract_whose_approval_is_gone_is_terminated_and_settled_to_date(
     assert kinds[-2:] == ["SETTLED", "TERMINATED"]
     assert kinds.count("CANCELLED") == 1
     assert "COMPLETED" not in kinds
-    assert energy_kwh(run, era)[index:] == [0] * (16 - index)
+    assert energy_kwh(run, era)[index:] == [0] * (8 - index)
 
 
 def test_until_then_it_is_paid_as_if_nothing_had_been_revoked(lived: Callable[..., Run]) -> None:
@@ -293,16 +293,16 @@ def test_nobody_is_admitted_while_the_registry_is_down(lived: Callable[..., Run]
 
 
 def test_no_order_is_taken_while_the_registry_is_down_and_nobody_loses_a_contract(lived: Callable[..., Run]) -> None:
-    run = lived("duration_h=2", outage("10:39:00", "10:44:00"))
+    run = lived("duration_h=2", outage("10:54:00", "10:57:00"))
     for era in SITES:
         taken = orders(run, era)
-        assert [time for time, ack in taken.items() if ack == "NACK"] == [local(run, "10:45")]
-        assert len(taken) == 8
+        assert [time for time, ack in taken.items() if ack == "NACK"] == [local(run, "11:00")]
+        assert len(taken) == 4
         (refused,) = (r for r in said(run, "confirm", era) if r["ack"] == "NACK")
         assert refused["error"]["errorCode"] == "NET_DOWNSTREAM_UNAVAILABLE"
     assert [*run.messages("on_cancel")] == []
-    assert energy_kwh(run, "roof-01")[3] == 0  # the safe default
-    assert energy_kwh(run, "roof-01")[4] > 0
+    assert energy_kwh(run, "roof-01")[2] == 0  # the safe default
+    assert energy_kwh(run, "roof-01")[3] > 0
 
 
 # --- what is owed -----------------------------------------------------------------------------------------------------
@@ -316,9 +316,9 @@ def test_whoever_supplies_pays_for_each_kwh_by_which_renewables_fall_short(lived
     renewable = sum(kwh for era, kwhs in meters.items() if "roof" in era for kwh in kwhs)
     assert consumed == 320
     ((interval, posting),) = ((i, p) for i, p in postings(run) if p["term"] == "renewable-purchase")
-    assert (interval, posting["from"], posting["to"]) == (15, "retailer", "treasury")
+    assert (interval, posting["from"], posting["to"]) == (7, "retailer", "treasury")
     assert Decimal(posting["amount"]) == ((Decimal("0.215") * consumed - renewable) * 2).quantize(Decimal("0.01"))
-    assert posting["amount"] == "61.52"
+    assert posting["amount"] == "60.53"
 
 
 def test_nothing_is_owed_where_renewables_suffice(lived: Callable[..., Run]) -> None:
