@@ -109,13 +109,19 @@ def _through(node: str, inside: Sequence[Offer], place: str, limits: Limits) -> 
 
 
 def _inside(offers: Sequence[Offer], node: str, limits: Limits, award: Award, bounds: tuple[float, float]) -> Award:
-    """An award to all below a node, as it is inside: at the price at which they want no more and no less than it."""
+    """An award to all below a node, as it is inside: where a limit holds, at the price at which they want no more than it.
+
+    Where none does, an award that does not follow from its price (of an auction, of an oracle) is shared out as it is.
+    """
     if award.price_per_kwh is None or award.curtailed_kw:
         return award
     total = aggregate([offer.curve for offer in at_place(offers, node, limits)])
     low, high = total.span(award.price_per_kwh)
     if low - WATT_KW <= award.cleared_kw <= high + WATT_KW:
         return replace(award, cleared_kw=min(max(award.cleared_kw, low), high))
+    limit = limits[node]
+    if -limit.import_limit_kw + WATT_KW < award.cleared_kw < limit.export_limit_kw - WATT_KW:
+        return award
     reachable_kw = min(max(award.cleared_kw, total.min_kw), total.max_kw)
     cut_kw = award.cleared_kw - reachable_kw
     if abs(cut_kw) <= WATT_KW:

@@ -94,6 +94,16 @@ def test_a_node_that_binds_moves_the_price_inside_until_no_more_is_wanted() -> N
     assert sum(passed.rent_per_h.values()) == pytest.approx(50 * (0.08 - 0.0616667), rel=1e-5)
 
 
+def test_a_node_that_does_not_bind_has_no_price_of_its_own_even_where_the_award_does_not_follow_from_the_price() -> (
+    None
+):
+    roofs = [Offer(f"roof-{k}", "tx", OfferCurve.of([(0.05, 0), (0.06, 2), (0.07, 5)])) for k in range(2)]
+    passed = pass_on(roofs, "grid", {"tx": Limit("tx", "grid", 100.0, 50.0)}, Award(8.0, 0.08), share_out, BOUNDS)
+    assert [award.cleared_kw for award in passed.awards.values()] == pytest.approx([4, 4])
+    assert {award.price_per_kwh for award in passed.awards.values()} == {0.08}
+    assert not any(passed.rent_per_h.values())
+
+
 def test_without_a_price_everybody_gives_way_node_by_node() -> None:
     cars = [Offer(f"car-{k}", "tx", OfferCurve.of([(0.2, -10), (0.2, 0)]), baseline_kw=-10.0) for k in range(2)]
     limits = {"tx": Limit("tx", "grid", 8.0, 8.0)}
