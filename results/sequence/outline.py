@@ -19,6 +19,8 @@ from results.sequence.steps import Step
 
 ALIKE = 3
 """So many participants that do the same share a lifeline; two are still easier to read apart."""
+CROWDED = 120
+"""Arrows beyond which two share a lifeline as well, and under any names."""
 WORTH = 2
 """A loop is drawn where it saves so many arrows."""
 BEATS = 6
@@ -82,9 +84,17 @@ def outline(
     kinds: kind of each participant by name; without it nobody shares a lifeline.  whole: fold nothing.  apart: participants
     that keep a lifeline of their own.
     """
-    lines = _lifelines(told, {} if whole or kinds is None else kinds, apart)
+    sorts = [] if whole or kinds is None else [_sorts(kinds, named=True), _sorts(kinds, named=False)]
+    doings = _doings(told)
+    lines = {name: name for name in doings}
     arrows = list(_arrows(told, lines, whole))
     items = tuple(arrows) if whole else _shortest(arrows)
+    for fewest, sort in zip((ALIKE, 2), sorts, strict=False):
+        lines = _lifelines(doings, {name: one for name, one in sort.items() if name not in apart}, fewest)
+        arrows = list(_arrows(told, lines, whole))
+        items = _shortest(arrows)
+        if _drawn(items) <= CROWDED:
+            break
     members: dict[str, tuple[str, ...]] = {}
     for name, line in lines.items():
         members[line] = (*members.get(line, ()), name)
@@ -92,19 +102,29 @@ def outline(
     return Outline({line: members[line] for line in order}, items)
 
 
-def _lifelines(told: Sequence[Step], kinds: Mapping[str, str], apart: Sequence[str]) -> Mapping[str, str]:
-    """The lifeline of every participant, by first appearance.
+def _sorts(kinds: Mapping[str, str], named: bool) -> Mapping[str, str]:
+    """What participants are from the start: of a kind, and of one name but for its number."""
+    return {name: f"{kind} {_stem(name)}" if named else kind for name, kind in kinds.items()}
 
-    Classes start as kinds of one name but for its number, and are split by what their members do with which class, until
-    nothing splits any more.  What counts is what somebody does at all: who has nothing to settle in an interval is no other
-    sort for that.
-    """
+
+def _doings(told: Sequence[Step]) -> Mapping[str, list[Step]]:
+    """What each participant says and hears, by first appearance."""
     doings: dict[str, list[Step]] = {}
     for step in told:
         doings.setdefault(step.sender, []).append(step)
         if step.receiver != step.sender:
             doings.setdefault(step.receiver, []).append(step)
-    classes = {name: name if name in apart or name not in kinds else f"{kinds[name]} {_stem(name)}" for name in doings}
+    return doings
+
+
+def _lifelines(doings: Mapping[str, Sequence[Step]], sorts: Mapping[str, str], fewest: int) -> dict[str, str]:
+    """The lifeline of every participant.
+
+    Classes start as sorts, and are split by what their members do with which class until nothing splits any more; one of at
+    least ``fewest`` shares a line.  What counts is what somebody does at all: who has nothing to settle in an interval is no
+    other sort for that.
+    """
+    classes = {name: f"sort {sorts[name]}" if name in sorts else name for name in doings}
     while True:
         finer = _numbered(
             {name: (classes[name], frozenset(_acts(name, mine, classes))) for name, mine in doings.items()}
@@ -115,7 +135,9 @@ def _lifelines(told: Sequence[Step], kinds: Mapping[str, str], apart: Sequence[s
     groups: dict[str, list[str]] = {}
     for name in doings:
         groups.setdefault(classes[name], []).append(name)
-    alone = {name for members in groups.values() if len(members) < ALIKE or _among(members, doings) for name in members}
+    alone = {
+        name for members in groups.values() if len(members) < fewest or _among(members, doings) for name in members
+    }
     return {name: name if name in alone else _joint(groups[classes[name]]) for name in doings}
 
 

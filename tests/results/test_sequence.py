@@ -309,6 +309,20 @@ def test_one_kind_under_two_names_is_two_lifelines() -> None:
     assert list(drawn.lifelines) == ["roof-1…3 (3)", "m", "farm-1…3 (3)"]
 
 
+def test_where_it_is_crowded_two_share_a_lifeline_under_any_names() -> None:
+    leaves = {"roof-1": "north", "mill": "north", "barn": "south", "shed": "south"}
+    actions = ("select", "init", "confirm", "update", "status", "track", "cancel", "rate", "support")
+    flat = []
+    for second, action in enumerate(actions * 8):
+        flat += [step(100 * second + second**2 % 7, leaf, level, action) for leaf, level in leaves.items()]
+        flat += [step(100 * second + 10, level, "m", action) for level in ("north", "south")]
+    kinds = dict.fromkeys(leaves, "solar") | dict.fromkeys(("north", "south"), "aggregator")
+    assert list(outline(flat[:54], kinds).lifelines) == ["roof-1", "north", "mill", "barn", "south", "shed", "m"]
+    crowded = [one for turn in range(9) for one in flat[turn * 48 : turn * 48 + 40 - turn]]
+    drawn = outline(crowded, kinds)
+    assert list(drawn.lifelines.values()) == [("roof-1", "mill", "barn", "shed"), ("north", "south"), ("m",)]
+
+
 def test_two_of_a_kind_and_those_who_speak_with_one_another_stay_apart() -> None:
     two = [step(1, car, "m") for car in ("car-1", "car-2")]
     assert list(outline(two, {"car-1": "ev", "car-2": "ev"}).lifelines) == ["car-1", "m", "car-2"]

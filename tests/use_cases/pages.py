@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from results.run import Run
-from results.sequence import Step, mermaid, outline, steps
+from results.sequence import Outline, Step, mermaid, outline, steps
 from results.text import duration
 from tests.use_cases import blocks
 from tests.use_cases.evidence import Evidence, evidence
@@ -24,6 +24,8 @@ from tests.use_cases.markdown import table
 DOCS = ROOT / "docs"
 FOLDER = Path("use_cases")
 WRITTEN = "<!-- Written by `make use-cases`; change the scenario or the generator. -->"
+MANY = 12
+"""Participants on one line that a page names."""
 FEW = 4
 """Parties of one sort that a row names; of more, the first and the last."""
 
@@ -51,7 +53,9 @@ def _page(name: str, run: Run, said: Sequence[Step], seen: Evidence) -> str:
     links = " · ".join(f"[{block.title}](../building_blocks.md#{blocks.anchor(block.title)})" for block in known)
     parts.append(f"{_facts(run, said)} Put together from: {links}.")
     parts += ["## Who says what to whom", _LEGEND.strip()]
-    parts.append(f"```mermaid\n{mermaid(run, outline(said, run.kinds))}```")
+    drawn = outline(said, run.kinds)
+    parts.append(f"```mermaid\n{mermaid(run, drawn)}```")
+    parts += _shared(drawn)
     parts += [
         "## Contracts",
         _contracts(run),
@@ -71,6 +75,16 @@ _REGRESSION = """
 Every message of this run is compared with
 [expected/{name}.yaml](../../tests/use_cases/expected/{name}.yaml) by `python -m tests.use_cases.library {name}`.
 """
+
+
+def _shared(drawn: Outline) -> list[str]:
+    """Who stands behind a line that several share, where its name does not say it."""
+    told = [
+        f"- {line}: {', '.join(members) if len(members) <= MANY else f'{members[0]} to {members[-1]}'}"
+        for line, members in drawn.lifelines.items()
+        if len(members) > 1
+    ]
+    return ["On one line:", "\n".join(told)] if told else []
 
 
 def _comment(name: str) -> Iterator[str]:
