@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+from agents.twins.reserve import Answer, ReserveTwin
 from sim.clock import Calendar, Interval
 from sim.contracts.contract import Contract, Line, Role, Settlement, Status, Template, lines
 from sim.device import Device
@@ -33,6 +34,10 @@ SIGNALS: Mapping[str, str] = {
     "late": "1 where it was taken back later than is free, in the last interval, else 0",
     "idleMinutes": "how long a car stood at the connector when it was full, in the last interval, else 0",
     "deliveredMinutes": "for how long of the interval it was delivered",
+    "heldKW": "capacity agreed to be held ready, while it is",
+    "availability": "share of that time in which all of the capacity was there",
+    "responseErrorKW": "mean of how far the power given was from the power asked for, in kW",
+    "activatedKWh": "energy given in answer, either way",
 }
 """What formulas may name beside their constants; energies are ≥ 0."""
 
@@ -51,6 +56,7 @@ class Item:
     prices: per kWh by local minute of the day, [1440].  device: the provider's own, that delivers it.  meter: of whatever the
     provider delivers from.  quantity_kwh: what there is in all.  grace_s: how late a session may begin; free_s: how long before
     its window a deal may be taken back for nothing; None where that is never free.  approver: whose consent is asked.
+    quantity_kw: where it is capacity that is held ready, how much there is at any time.
     """
 
     name: str
@@ -66,6 +72,7 @@ class Item:
     device: Device | None = None
     meter: str = ""
     quantity_kwh: float | None = None
+    quantity_kw: float = 0.0
     prepaid: bool = False
     grace_s: int = 600
     free_s: int = 0
@@ -78,6 +85,12 @@ class Item:
             contract_id, currency, {role: roles[role] for role in self.template.roles}, self.inputs
         )
 
+    @property
+    def reserve(self) -> ReserveTwin | None:
+        """Whatever holds the capacity that is on offer; None where it is no capacity."""
+        twin = None if self.device is None else self.device.twin
+        return twin if isinstance(twin, ReserveTwin) else None
+
     def price(self, calendar: Calendar, seconds: int) -> Decimal:
         """Per kWh at a simulated second."""
         return Decimal(repr(self.prices[calendar.minute_of_day(seconds)]))
@@ -87,8 +100,8 @@ class Item:
 class Deal:
     """One deal.  Its provider alone changes it.  Times in simulated seconds.
 
-    kwh: agreed in all.  start_s, end_s: of its window, which of a session is when it may begin.  first: interval of its
-    confirmation.  delivered: intervals that are told already.  signals: of the last interval.
+    kwh: agreed in all; or kw: capacity agreed to be held ready.  start_s, end_s: of its window, which of a session is when it
+    may begin.  first: interval of its confirmation.  answer: of what is held ready, in the last interval.
     """
 
     item: Item
@@ -99,6 +112,7 @@ class Deal:
     start_s: int
     end_s: int
     meter: str = ""
+    kw: float = 0.0
     status: Status = Status.PENDING
     session: SessionStatus = "PENDING"
     quoted: Decimal = ZERO
@@ -111,6 +125,7 @@ class Deal:
     curtailed_kwh: dict[int, float] = field(default_factory=dict)
     taken_kwh: float = 0.0
     power_kw: float = 0.0
+    answer: Answer | None = None
     settled: set[int] = field(default_factory=set)
 
     @property
@@ -158,8 +173,20 @@ def signals_of(
         "late": ONE if over and deal.late else ZERO,
         "idleMinutes": deal.idle_minutes() if over else ZERO,
         "deliveredMinutes": _decimal(delivered_s / 60),
+        **_reserved(deal, delivered_s),
     }
     return {name: told[name] for name in SIGNALS if name in used(deal.contract)}
+
+
+def _reserved(deal: Deal, delivered_s: int) -> dict[str, Decimal]:
+    """What is told of capacity that was held ready."""
+    answer = deal.answer
+    return {
+        "heldKW": _decimal(deal.kw) if delivered_s else ZERO,
+        "availability": ZERO if answer is None else _decimal(answer.availability),
+        "responseErrorKW": ZERO if answer is None else _decimal(answer.error_kw),
+        "activatedKWh": ZERO if answer is None else _decimal(answer.activated_kwh),
+    }
 
 
 def used(contract: Contract) -> frozenset[str]:
@@ -197,6 +224,8 @@ def quote(deal: Deal, calendar: Calendar) -> tuple[Posting, ...]:
             "confirmed": first,
             "over": last,
             "deliveredMinutes": Decimal(interval.end_s - interval.start_s) / 60,
+            "heldKW": _decimal(deal.kw),
+            "availability": ONE,
         }
         settlement.accrue(deal.contract, _planned(deal.contract, told))
     return settlement.post(0, deal.contract)

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from agents.deal import Deal
 from agents.member import CORE_STATUS
+from agents.reserve_forms import listened_to, metrics_of
 from sim.clock import Calendar
 from sim.contracts.contract import Role as RoleName
 from sim.ledger import Posting
@@ -54,11 +55,12 @@ PART_OF = {RoleName.GOVERNMENT: "TAX", RoleName.GRID_OPERATOR: "DELIVERY", RoleN
 """What kind of part of a price goes to a role; to the provider itself the first is the price, and others are on top."""
 
 
-def commitment_of(item: str, offer: str, kwh: float, **attributes: object) -> Commitment:
-    """So many kWh of an item under its offer."""
+def commitment_of(item: str, offer: str, kwh: float, kw: float = 0.0, **attributes: object) -> Commitment:
+    """So many kWh of an item under its offer; or so many kW of capacity, held ready."""
+    quantity = Quantity(value=kw, unitCode="KW") if kw else Quantity(value=kwh, unitCode="KWH")
     return Commitment(
         status=CommitmentStatus(descriptor=CommitmentCode(code="ACTIVE")),
-        resources=(CommittedResource(id=item, quantity=Quantity(value=kwh, unitCode="KWH")),),
+        resources=(CommittedResource(id=item, quantity=quantity),),
         offer=CommittedOffer(id=offer, resourceIds=(item,)),
         **attributes,  # type: ignore[arg-type]
     )
@@ -78,7 +80,7 @@ def on_wire(
     return Contract(
         id=deal.contract.id,
         status=ContractStatus(code=CORE_STATUS[deal.status]),
-        commitments=(commitment_of(deal.item.name, deal.item.offer.id, deal.kwh),),
+        commitments=(commitment_of(deal.item.name, deal.item.offer.id, deal.kwh, deal.kw),),
         performance=performance,
         settlements=settlements,
         consideration=consideration,
@@ -128,6 +130,8 @@ def terms_on_wire(deal: Deal, window: TimeWindow, price: tuple[Consideration, ..
             ),
             netZero=True,
         ),
+        inputSignals=listened_to(deal) or UNSET,
+        qualityMetrics=metrics_of(deal),
         fulfillmentMode=deal.item.billing,
     )
     return Contract(

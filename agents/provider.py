@@ -8,7 +8,7 @@ from decimal import Decimal
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from agents import sessions
+from agents import reserves, sessions
 from agents.deal import ZERO, Deal, Item, amount_for, quote, taken_back
 from agents.deal_forms import on_wire, payment_of, price_of, session_of, terms_on_wire
 from agents.diary import DIARY, Entry, alarms
@@ -290,6 +290,8 @@ class Provider(Participant):
         """The window of a deal has come: it is delivered by itself until its end."""
         deal = self._by_number(alarm.index)
         deal.began_s = alarm.at_s
+        if deal.over_s is None:
+            reserves.begin(deal, alarm.at_s)
         return ()
 
     def on_overdue(self, alarm: Alarm) -> Iterable[Event]:
@@ -300,8 +302,11 @@ class Provider(Participant):
             yield self._tell("on_status", deal, self._as_it_stands(deal, alarm.at_s))
 
     def on_update(self, message: Message) -> Iterable[Event]:
-        """The taker starts or stops its session."""
+        """The taker starts or stops its session, or says how much of what is held ready it asks for."""
         deal = self._deal(message, Status.ACTIVE)
+        if deal.item.reserve is not None:
+            reserves.ask(deal, message)
+            return (self.answer(message, ContractContent(contract=self._as_it_stands(deal, message.sent_s))),)
         performance = needed(message.contract.performance, "/message/contract/performance")[0]
         where = "/message/contract/performance/0/performanceAttributes"
         told = bag(performance.performanceAttributes, ChargingSession, where)
@@ -374,6 +379,7 @@ class Provider(Participant):
                 self._end(deal, deal.end_s, "ended")
             if deal.item.device is not None and deal.session in ("ACTIVE", "INTERRUPTED"):
                 sessions.measure(deal, interval.end_s)
+            reserves.measure(deal)
             taken = self._reading(deal.meter or deal.item.meter, interval.index)
             given = self._reading(deal.item.meter, interval.index)
             if deal.item.delivery == "session" and deal.began_s is None:

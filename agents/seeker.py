@@ -27,6 +27,7 @@ from sim.wire.bags import (
     EnergyOffer,
     EnergySettlement,
     GeoJSONGeometry,
+    InputSignal,
     PriceSpecification,
     Role,
     RoleInputs,
@@ -95,7 +96,8 @@ class Errand:
 
     at_s: when it is looked for.  ask: whom.  intent: what for.  choose: by the price of a kWh, by how near it is to
     ``place``, or the first found.  wish: a request for a service; whoever may serve it is asked for a quote, and the cheapest
-    that can is taken.  window: of delivery, in simulated seconds.  role: that the seeker plays where the offer does not say.
+    that can is taken.  kwh: how much; or kw: how much capacity is to be held ready.  window: of delivery, in
+    simulated seconds.  role: that the seeker plays where the offer does not say.
     """
 
     at_s: int
@@ -111,6 +113,7 @@ class Errand:
     vehicle: Vehicle | None = None
     diary: tuple[Entry, ...] = ()
     role: Role = "BUYER"
+    kw: float = 0.0
 
 
 @dataclass(slots=True)
@@ -175,6 +178,7 @@ class Seeker(Participant):
             "cancel": self._cancel,
             "rate": self._rate,
             "support": self._seek_support,
+            "set": self._set,
         }
 
     def on_start(self, _: Alarm) -> Iterable[Event]:
@@ -262,7 +266,7 @@ class Seeker(Participant):
         return Contract(
             id=contract_id,
             status=ContractStatus(code="DRAFT"),
-            commitments=(commitment_of(candidate.resource.id, candidate.offer.id, errand.kwh, **wish),),
+            commitments=(commitment_of(candidate.resource.id, candidate.offer.id, errand.kwh, errand.kw, **wish),),
             contractAttributes=EnergyContract(
                 ENERGY,
                 templateId=attributes.templateId if isinstance(attributes, EnergyOffer) else candidate.offer.id,
@@ -337,7 +341,7 @@ class Seeker(Participant):
         offer, item = pursuit.chosen.offer.id, pursuit.chosen.resource.id
         wish = more.pop("wish", None)
         extra = {} if wish is None else {"commitmentAttributes": wish}
-        commitment = commitment_of(item, offer, pursuit.errand.kwh, **extra)
+        commitment = commitment_of(item, offer, pursuit.errand.kwh, pursuit.errand.kw, **extra)
         return KnownContract(id=pursuit.contract_id, commitments=(commitment,), **more)
 
     def _session(self, pursuit: Pursuit, **told: Any) -> tuple[Performance, ...]:
@@ -386,6 +390,26 @@ class Seeker(Participant):
     def _seek_support(self, pursuit: Pursuit, entry: Entry, now_s: int) -> Message:
         del entry, now_s
         return self._ask(pursuit, "support", SupportContent(support=Support(orderId=pursuit.contract_id)))
+
+    def _set(self, pursuit: Pursuit, entry: Entry, now_s: int) -> Message:
+        """Ask for so much of the capacity that is held ready, from now on."""
+        assert pursuit.chosen is not None
+        attributes = pursuit.chosen.offer.offerAttributes
+        setpoint = InputSignal(
+            signalId="agc_setpoint",
+            signalType="AGC_SETPOINT",
+            value=float(entry.say["kw"]),
+            unit="KW",
+            timestamp=self._calendar.timestamp(now_s),
+        )
+        told = EnergyContract(
+            ENERGY,
+            templateId=attributes.templateId if isinstance(attributes, EnergyOffer) else pursuit.chosen.offer.id,
+            status="ACTIVE",
+            inputSignals=(setpoint,),
+        )
+        contract = self._known(pursuit, contractAttributes=told)
+        return self._ask(pursuit, "update", ContractContent(contract=contract))
 
     def on_dispatch(self, alarm: Alarm) -> Iterable[Event]:
         """Command the device as planned."""

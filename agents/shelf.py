@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from agents import reserves
 from agents.deal import Deal, Item
 from sim.clock import Calendar
 from sim.contracts.contract import Status
@@ -63,15 +64,18 @@ class Shelf:
         if item is None or commitment.offer.id != item.offer.id or not self._active[item.name]:
             what = f"{self._era} offers no {commitment.resources[0].id!r} under {commitment.offer.id!r}"
             raise Refusal(Code.NET_ENTITY_NOT_FOUND, f"{COMMITMENT}/resources/0/id", what)
-        kwh = commitment.resources[0].quantity.value
-        _check_quantity(kwh, item, deals)
         attributes = bag(message.contract.contractAttributes, EnergyContract, ATTRIBUTES)
         start_s, end_s = self._window(attributes.timeWindow, message.sent_s)
+        kwh, kw = commitment.resources[0].quantity.value, 0.0
+        if item.reserve is not None:
+            kwh, kw = 0.0, reserves.capacity(item, commitment.resources[0].quantity, (start_s, end_s), deals)
+        _check_quantity(kwh, item, deals)
         try:
             contract = item.contract(contract_id, self._currency, message.sender)
         except ContractError as error:
             raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, ATTRIBUTES, str(error)) from error
-        return Deal(item, message.sender, contract, message.transaction_id, kwh, start_s, end_s, _meter_in(attributes))
+        meter = _meter_in(attributes)
+        return Deal(item, message.sender, contract, message.transaction_id, kwh, start_s, end_s, meter, kw)
 
     def _window(self, window: TimeWindow | UnsetType, now_s: int) -> tuple[int, int]:
         if window is UNSET:

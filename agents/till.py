@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 from agents.chronicle import Chronicle
 from agents.deal import Deal, amount_for, signals_of
 from agents.deal_forms import on_wire, session_of
+from agents.reserve_forms import heard, state_of
 from sim.clock import Calendar, Interval
 from sim.contracts.contract import Settlement, Turn, lines, transition
 from sim.events import EventLog
@@ -96,7 +97,7 @@ class Till:
         contract = on_wire(
             deal,
             window=window,
-            signals=told or UNSET,
+            signals=(*told, *heard(deal, self._calendar, interval)) or UNSET,
             performance=(self._performance(deal, interval, energy_kwh),),
             settlements=(self._settled(deal, interval, postings, window),) if settled else UNSET,
         )
@@ -124,7 +125,11 @@ class Till:
             id=f"{deal.contract.id}/{interval.index}",
             status=Descriptor(code=status),
             performanceAttributes=EnergyDelivery(
-                ENERGY, deliveryStatus=status, meterId=deal.meter or deal.item.meter, meterReadings=(reading,)
+                ENERGY,
+                deliveryStatus=status,
+                meterId=deal.meter or deal.item.meter,
+                meterReadings=(reading,),
+                telemetry=state_of(deal.answer, self._calendar, interval),
             ),
         )
 

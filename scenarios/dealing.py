@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +21,13 @@ from agents.plan import Plan
 from agents.provider import Provider
 from agents.seeker import Errand, Seeker, Vehicle
 from agents.till import Till
+from agents.twins.battery import BatteryTwin
 from agents.twins.connector import ConnectorTwin
 from agents.twins.course import CourseTwin
 from agents.twins.ev import EVTwin, Session
+from agents.twins.reserve import Control, Droop, ReserveTwin, Setpoints
 from scenarios.foundation import Foundation
+from scenarios.frequency import frequency_of
 from scenarios.names import CATALOGUE, EVERYWHERE, RESERVED
 from scenarios.parties import (
     CarSpec,
@@ -38,6 +42,7 @@ from scenarios.parties import (
     Moment,
     PriceStep,
     ProviderSpec,
+    ReserveSpec,
     SearchSpec,
     SeekerSpec,
 )
@@ -129,6 +134,12 @@ class _Settlement:
         self._calendar = foundation.calendar
         self._devices: list[Placed] = []
         self._faults: list[Fault] = []
+        spec = foundation.scenario.frequency
+        self._frequency = (
+            None
+            if spec is None
+            else frequency_of(spec, foundation.scenario.seed, self._calendar, self._second, self._faults)
+        )
 
     def parties(self) -> Parties:
         """Everybody, or every fault."""
@@ -280,6 +291,7 @@ class _Settlement:
             device=device,
             meter=spec.meter or (spec.name if device is not None else ""),
             quantity_kwh=spec.quantity_kwh,
+            quantity_kw=spec.device.kw if isinstance(spec.device, ReserveSpec) else 0.0,
             prepaid=spec.prepaid,
             grace_s=round(spec.grace_min * 60),
             free_s=round(spec.free_min * 60),
@@ -317,6 +329,8 @@ class _Settlement:
 
     def _twin(self, spec: DeviceSpec) -> Twin:
         match spec:
+            case ReserveSpec():
+                return self._reserve(spec)
             case ConnectorSpec():
                 return ConnectorTwin(spec.kw)
             case CourseSpec():
@@ -331,6 +345,29 @@ class _Settlement:
                     target_soc=1.0,
                     sessions=(session,),
                 )
+
+    def _reserve(self, spec: ReserveSpec) -> ReserveTwin:
+        """A battery held ready.  Raises ``ValueError`` for one that follows a frequency which the scenario does not have."""
+        control: Control = Setpoints()
+        if spec.follows == "frequency":
+            if self._frequency is None:
+                raise ValueError("follows a frequency, of which the scenario says nothing; add frequency: {}")
+            control = Droop(self._frequency, spec.droop, spec.dead_band_hz)
+        battery = BatteryTwin(
+            capacity_kwh=spec.capacity_kwh,
+            charge_kw=spec.kw,
+            discharge_kw=spec.kw,
+            charge_efficiency=spec.efficiency,
+            discharge_efficiency=spec.efficiency,
+            soc=spec.soc,
+        )
+        return ReserveTwin(
+            battery,
+            control,
+            direction=spec.direction,
+            ramp_kw_per_s=spec.ramp_kw_per_s or math.inf,
+            sustain_s=spec.sustain_min * 60,
+        )
 
     # seekers
 
@@ -358,7 +395,7 @@ class _Settlement:
             start_s = at_s if spec.start is None else self._second(spec.start)
             end_s = self._calendar.duration_s if spec.end is None else self._second(spec.end)
             window = (start_s, end_s if end_s > start_s else end_s + DAY_S)
-        verbs = ("start", "stop", "status", "track", "cancel", "rate", "support")
+        verbs = ("start", "stop", "status", "track", "cancel", "rate", "support", "set")
         vehicle = spec.vehicle
         known = {CATALOGUE, *(one.name for one in self._scenario.providers)}
         if spec.ask is not None and spec.ask not in known:
@@ -371,6 +408,7 @@ class _Settlement:
             choose=spec.choose,
             quote=spec.quote,
             kwh=spec.kwh or 0.0,
+            kw=spec.kw or 0.0,
             window=window,
             meter=spec.meter or "",
             place=spec.search.near,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from scenarios.fields import Finite, Model, Name, NonNegative, Positive, TimeOfDay
+from scenarios.fields import Finite, Model, Name, NonNegative, Positive, Share, TimeOfDay, unless
 
 Role = Literal["BUYER", "SELLER", "PROSUMER", "AGGREGATOR", "MARKET_CLEARING_AGENT", "GRID_OPERATOR", "GOVERNMENT"]
 Moment = TimeOfDay | datetime
@@ -75,7 +75,29 @@ class CarSpec(Model):
     plan: Literal["at_once", "cheapest"] = "cheapest"
 
 
-DeviceSpec = Annotated[CourseSpec | ConnectorSpec | CarSpec, Field(discriminator="kind")]
+class ReserveSpec(Model):
+    """A battery whose capacity, up to kw, is held ready for whoever books it: to raise (into the grid), to lower, or both.
+
+    follows: the ``frequency`` of the scenario, by droop (the share of nominal that asks for all of the capacity) beyond a dead
+    band; or the set-points that it is sent.  ramp_kw_per_s: default as fast as can be.  sustain_min: for how long all of it
+    would have to be possible from now on, for it to count as available now.  efficiency: of charging, and of discharging.
+    """
+
+    kind: Literal["reserve"]
+    bus: str
+    kw: Positive
+    capacity_kwh: Positive
+    soc: Share = 0.5
+    efficiency: Annotated[float, Field(gt=0, le=1)] = 0.95
+    direction: Literal["both", "raise", "lower"] = "both"
+    follows: Literal["frequency", "setpoint"] = "frequency"
+    droop: Annotated[float, Field(gt=0, le=1)] = 0.004
+    dead_band_hz: NonNegative = 0.01
+    ramp_kw_per_s: Positive | None = None
+    sustain_min: Positive = 15.0
+
+
+DeviceSpec = Annotated[CourseSpec | ConnectorSpec | CarSpec | ReserveSpec, Field(discriminator="kind")]
 
 
 class PriceStep(Model):
@@ -199,7 +221,8 @@ class ErrandSpec(Model):
     """Something to be had: looked for at a time, chosen, agreed on step by step, and carried out by a diary.
 
     ask: whom, default the catalogue.  choose: among what was found.  quote: whether to ask for one (``select``) before
-    applying.  kwh: how much.  from, to: window of delivery, default as the provider says.  meter: where it is delivered.
+    applying.  kwh: how much; or kw: how much capacity, held ready.  from, to: window of delivery, default as the provider
+    says.  meter: where it is delivered.
     """
 
     at: Moment
@@ -208,6 +231,7 @@ class ErrandSpec(Model):
     choose: Literal["first", "cheapest", "nearest"] = "first"
     quote: bool = False
     kwh: Positive | None = None
+    kw: Positive | None = unless(None)
     start: Annotated[Moment | None, Field(alias="from")] = None
     end: Annotated[Moment | None, Field(alias="to")] = None
     meter: Name | None = None

@@ -11,6 +11,7 @@ from pydantic import Field, WithJsonSchema, model_validator
 from agents.forecaster import ERROR_MODELS
 from agents.outlook import Variable
 from scenarios.fields import CURRENCY_PATTERN, Finite, Model, Name, NonNegative, Positive, Share, TimeOfDay, unless
+from scenarios.frequency import FrequencySpec
 from scenarios.parties import ContractSpec, DistributorSpec, ProviderSpec, SeekerSpec
 from scenarios.populations import Population
 from sim.contracts import policies
@@ -567,6 +568,7 @@ class Scenario(Model):
     outputs: OutputsSpec = OutputsSpec()
     temperature: TemperatureSpec = unless(TemperatureSpec())
     forecasts: ForecastsSpec | None = unless(None)
+    frequency: FrequencySpec | None = unless(None)
     contracts: tuple[ContractSpec, ...] = unless(())
     providers: tuple[ProviderSpec, ...] = unless(())
     seekers: tuple[SeekerSpec, ...] = unless(())
