@@ -91,9 +91,9 @@ class Task:
     @property
     def outside(self) -> tuple[str, ...]:
         """What the scenario and the metrics name that is no part of the project: each ``module:function``, a feeder's file."""
-        market, feeder = self.scenario.market, self.scenario.feeder
+        feeder = self.scenario.feeder
         optimisers = (getattr(population, "optimiser", None) for population in self.scenario.populations)
-        named = (market.policy, market.fallback, *(one.name for one in optimisers if one is not None), *self.metrics)
+        named = (*_policies(self.scenario), *(one.name for one in optimisers if one is not None), *self.metrics)
         file = () if feeder.described or not Path(feeder.name).is_file() else (feeder.name,)
         return (*(name for name in dict.fromkeys(named) if catalog.is_outside(name)), *file)
 
@@ -109,6 +109,11 @@ class Task:
             *map(source_of, self.outside),
         )
         return hashlib.sha256("\0".join(facts).encode()).hexdigest()[:32]
+
+
+def _policies(scenario: Scenario) -> tuple[str, ...]:
+    """The policies that a scenario's market may clear by; none where there is no market."""
+    return (scenario.market.policy, scenario.market.fallback) if scenario.has_market else ()
 
 
 def overrides_of(variant: Variant) -> list[str]:
@@ -131,7 +136,7 @@ def tasks(study: Study) -> tuple[Task, ...]:
             faults |= dict.fromkeys(error.faults)
             continue
         made.append(Task(variant.name, seed, scenario, study.metrics))
-    used = dict.fromkeys(name for task in made for name in (task.scenario.market.policy, task.scenario.market.fallback))
+    used = dict.fromkeys(name for task in made for name in _policies(task.scenario))
     faults |= dict.fromkeys(_unknown(catalog.policy, used))
     if faults:
         raise ScenarioError(study.source, tuple(faults))

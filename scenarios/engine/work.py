@@ -140,8 +140,10 @@ def observe(task: Task, run: Run) -> Observation:
 
 def _truth(run: Run, scenario: Scenario) -> str:
     """Digest of what no policy can influence: what the run's tables tell of it, and what is asked for, of which they have
-    only what was served.
+    only what was served.  Where there is no market nothing else is asked for than the scenario says.
     """
+    if not scenario.has_market:
+        return hashlib.sha256(truth(run).encode()).hexdigest()[:32]
     try:
         horizon = _best(scenario).horizon
     except DegsimError:  # no plan keeps all limits; what is asked for is known all the same

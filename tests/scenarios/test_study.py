@@ -49,7 +49,7 @@ def test_runs_go_seed_by_seed_and_differ_in_policy_and_seed_alone() -> None:
     assert [(task.scenario.seed, task.scenario.market.policy) for task in made] == [
         (task.seed, task.variant) for task in made
     ]
-    same = {task.scenario.model_copy(update={"seed": 0, "market": None}).model_dump_json() for task in made}
+    same = {task.scenario.model_copy(update={"seed": 0, "stated_market": None}).model_dump_json() for task in made}
     assert len(same) == 1
 
 
