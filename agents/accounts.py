@@ -50,6 +50,10 @@ class Due:
         """An interval has been settled."""
         self._settled.add(index)
 
+    def has(self, index: int) -> bool:
+        """Whether an interval has been settled."""
+        return index in self._settled
+
     def end(self) -> None:
         """The contracts have ended."""
         self._over = True
@@ -84,6 +88,10 @@ class Accounts:
         self._snapshots: dict[str, list[str]] = {}
         self._closings: dict[str, tuple[Member, Closing]] = {}
         self._stated: set[str] = set()
+
+    def is_settled(self, index: int) -> bool:
+        """Whether an interval has been settled."""
+        return self._due.has(index)
 
     def deliveries(self, message: Message) -> tuple[int, dict[str, int] | None]:
         """Interval and Wh (+ injected) by meter of an ``on_status``; None for the readings where any is not ACTUAL.

@@ -61,7 +61,7 @@ from sim.wire.messages import (
 )
 
 ROUNDS_KEPT = 3
-"""A round is needed until its interval has been settled, which is when the gate after next closes."""
+"""A round is needed until its interval has been settled: mostly when the gate after next closes, later where readings are."""
 
 
 class Market(Participant):
@@ -164,7 +164,8 @@ class Market(Participant):
         yield from self.membership.review(interval, alarm.at_s)
         self._offers[interval.index] = self.membership.close(interval)
         self.rounds[interval.index] = Round(Stage.GATE_CLOSED)
-        self.rounds.pop(interval.index - ROUNDS_KEPT, None)
+        for past in [k for k in self.rounds if k <= interval.index - ROUNDS_KEPT and self.accounts.is_settled(k)]:
+            del self.rounds[past]
         content = DiscoverContent(intent=SearchIntent(textSearch="GridNode"))
         question = self.request("discover", self._catalogue, content, self._transaction)
         self._closing[question.message_id] = interval.index
@@ -340,18 +341,22 @@ class Market(Participant):
     # money
 
     def on_status(self, message: Message) -> Iterable[Event]:
-        """Readings of all members for one interval: settle it, unless the wires had no valid state."""
+        """Readings of all members for one interval: settle it, unless the wires had no valid state.
+
+        An interval that is held waits with all that was agreed for readings that are valid, until the contracts end.
+        """
         index, readings = self.accounts.deliveries(message)
         interval = self._calendar.interval(index)
-        cut_off = undelivered_in(message) | self._unheard.pop(index, set())
         done = self.rounds.get(index, Round(Stage.FAILED))
-        awards = self._awards.pop(index, {})
-        if done.stage is not Stage.PUBLISHED:
-            awards = {}  # what nobody was told binds nobody
         self._retail_prices = (done.problem and slack_prices(done.problem)) or self._retail_prices
         if readings is None:
-            self.held.append(index)
+            self.held += [index] if index not in self.held else []
         else:
+            self.held = [other for other in self.held if other != index]
+            cut_off = undelivered_in(message) | self._unheard.pop(index, set())
+            awards = self._awards.pop(index, {})
+            if done.stage is not Stage.PUBLISHED:
+                awards = {}  # what nobody was told binds nobody
             if done.stage is Stage.PUBLISHED and done.clearing is not None:
                 self._settle_surplus(interval, done.clearing, cut_off)
                 self._settle_uplift(interval, done, cut_off)
@@ -361,6 +366,7 @@ class Market(Participant):
         yield from self.accounts.part(self.membership.members, index)
         if index == self._calendar.count - 1:
             self._obligations.finish(index)
+            self.held = [k for k in range(self._calendar.count) if not self.accounts.is_settled(k)]
             yield from self.accounts.finish(self.membership.members)
             for uplift in self._uplifts.values():
                 self._chronicle.ended(uplift, Turn.FULFIL)

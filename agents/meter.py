@@ -12,8 +12,14 @@ from sim.device import Meters
 from sim.forms import window_of
 from sim.participant import Ids, Participant, Registry
 from sim.wire.bags import ENERGY, EnergyDelivery, MeterReading
+from sim.wire.codes import Code
 from sim.wire.core import Commitment, Contract, ContractStatus, Descriptor, Performance
-from sim.wire.messages import Alarm, ContractContent, Event, Message
+from sim.wire.messages import Alarm, ContractContent, Event, Message, NackContent
+
+REPEATS = 3
+"""Times that a report to somebody who settles is sent again where it came too late."""
+REPORTS_KEPT = 24
+"""Intervals for which such reports are remembered."""
 
 
 class MeterOperator(Participant):
@@ -48,6 +54,7 @@ class MeterOperator(Participant):
         self._utility = utility
         self._calendar = calendar
         self._transaction = ids.fresh()
+        self._sent: dict[str, tuple[int, int, Message | None]] = {}
         self._services: dict[str, tuple[str, tuple[Commitment, ...]]] = {}
         self.reactions |= {"read": self.on_read}
 
@@ -65,9 +72,26 @@ class MeterOperator(Participant):
         for reader, meters in self._read_by.items():
             yield self._report(reader, {meter: sites[meter] for meter in meters}, alarm.index)
         if self._market:
-            yield from self._market_reports(sites, alarm.index)
+            for report in self._market_reports(sites, alarm.index):
+                self._remember(report, REPEATS, alarm.index)
+                yield report
         if alarm.index + 1 < self._calendar.count:
             yield Alarm(interval.end_s + self._calendar.interval_s, "read", alarm.index + 1)
+
+    def _remember(self, report: Message, left: int, index: int) -> None:
+        kept = {key: entry for key, entry in self._sent.items() if entry[1] > index - REPORTS_KEPT}
+        self._sent = {**kept, report.message_id: (left, index, report)}
+
+    def on_nack(self, message: Message) -> Iterable[Event]:
+        """A report on which money depends came too late to be believed: it is sent again, as a new message."""
+        left, index, report = self._sent.pop(message.message_id, (0, 0, None))
+        assert isinstance(message.content, NackContent)
+        if report is None or not left or message.content.error.errorCode != Code.NET_TIMEOUT:
+            return ()
+        ids = self._transaction, self.ids.fresh()
+        again = Message("on_status", self.era, report.recipient, *ids, report.content)
+        self._remember(again, left - 1, index)
+        return (again,)
 
     def _market_reports(self, sites: Mapping[str, float], index: int) -> Iterable[Message]:
         for host, eras in self._hosts.items():

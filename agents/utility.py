@@ -154,9 +154,9 @@ class Utility(Participant):
             what = f"expected readings of {SUPPLY_METER} and {SITES_METER}, got {', '.join(readings)}"
             raise Refusal(Code.SCH_REQUIRED_FIELD_MISSING, PERFORMANCE, what)
         self._due.check(index)
-        locked_kwh = self._locked_kwh.get((index, self._supplier_meter), 0.0)
-        self._locked_kwh = {key: value for key, value in self._locked_kwh.items() if key[0] > index}
         if readings:
+            locked_kwh = self._locked_kwh.get((index, self._supplier_meter), 0.0)
+            self._locked_kwh = {key: value for key, value in self._locked_kwh.items() if key[0] != index}
             minute = self._calendar.minute_of_day(index * self._calendar.interval_s)
             values = {
                 "supplyKWh": _consumed_kwh(readings[SUPPLY_METER]),

@@ -311,7 +311,7 @@ class OffsetSpec(Model):
 
     @model_validator(mode="after")
     def _local(self) -> Self:
-        if any(time is not None and time.tzinfo is not None for time in (self.start, self.end)):
+        if any(moment is not None and moment.tzinfo is not None for moment in (self.start, self.end)):
             raise ValueError("from, to: give local time without an offset; time_zone says the rest")
         if self.start is not None and self.end is not None and not self.start < self.end:
             raise ValueError(f"from {self.start} must be before to {self.end}")
@@ -379,7 +379,7 @@ class DelaySpec(Model):
     def _consistent(self) -> Self:
         if self.action is not None and self.action not in ACTIONS:
             raise ValueError(f"action: no action {self.action}, {nearest(self.action, ACTIONS)}")
-        if any(time is not None and time.tzinfo is not None for time in (self.since, self.until)):
+        if any(moment is not None and moment.tzinfo is not None for moment in (self.since, self.until)):
             raise ValueError("since, until: give local times without an offset; time_zone says the rest")
         if self.since is not None and self.until is not None and not self.since < self.until:
             raise ValueError(f"since {self.since} must be before until {self.until}")

@@ -19,7 +19,7 @@ from pytest import approx
 from agents.member import commitment, lock_content
 from agents.rounds import Stage
 from results.run import Run
-from results.verify import verify
+from results.verify import render, verify
 from scenarios.bound import cost_of, horizon_for
 from scenarios.reader import read
 from sim.errors import ScenarioError
@@ -361,3 +361,68 @@ def test_two_locks_on_one_meter_never_add_up_to_more_than_its_connection() -> No
             utility.handle(Message("confirm", "elsewhere", "utility", identifier(1, "t"), identifier(1, "m"), content))
         )
     assert refused.value.code == "BIZ_CAP_EXCEEDED"
+
+
+# --- meters that are late -------------------------------------------------------------------------------------------
+
+
+LATE = "wire.delays=[{from: metering, action: on_status, by_s: 2000, until: '2016-05-17T12:%s:00'}]"
+
+
+def test_readings_that_come_too_late_are_sent_again_and_change_nobody_s_money(run_market: Cases) -> None:
+    """The message is refused after 2000 s; its repetition is believed, and the first quarter is settled in the third."""
+    run, punctual = run_market(LATE % 16), run_market()
+    assert balances(run) == balances(punctual)
+    assert run.manifest["heldIntervals"] == []
+    # The audit reads postings in the order of intervals, and does not follow where one was settled after a later one.
+    assert {name for name, audit in verify(run).audits.items() if audit.findings} == {"money", "bills", "events"}
+
+
+def test_an_interval_whose_readings_never_come_is_told_and_nobody_pays_for_it(run_market: Cases) -> None:
+    """As long as the wire holds everything up, nothing that is said again helps; the audit finds what is due."""
+    run = run_market(LATE % 50)
+    assert run.manifest["heldIntervals"] == [0, 1, 2]
+    assert sorted(set(run.postings.interval)) == [3]
+    assert "due and not posted" in render(verify(run))
+
+
+def unread(live: Live, index: int, again_after_s: int) -> None:
+    """The readings of one interval are missing at first, and come after some seconds."""
+    metering, meters = live.agent("metering"), live.built.world.meters
+    read = metering.reactions["read"]
+
+    def at_first_missing(alarm: Any) -> list[Any]:
+        meters.valid = alarm.index != index
+        events = list(read(alarm))
+        meters.valid = True
+        if alarm.index == index:
+            reports = [event for event in read(alarm) if isinstance(event, Message)]
+            later = live.built.world.second + again_after_s
+            live.built.world.bus.at(later, lambda _: live.built.world.bus.post("metering", reports))
+        return events
+
+    metering.reactions["read"] = at_first_missing
+
+
+def test_an_interval_without_readings_waits_and_is_settled_in_full_when_they_come() -> None:
+    live, punctual = Live("peer-to-peer-market"), Live("peer-to-peer-market")
+    unread(live, 1, 600)
+    held: list[list[int]] = []
+    live.built.world.run(lambda interval, _: held.append(list(live.market.held)))
+    punctual.to_the_end()
+    assert held == [[], [1], [], []]
+    owed = [
+        {(p.interval, p.payer, p.payee, p.term): p.amount for p in one.ledger() if p.interval == 1}
+        for one in (live, punctual)
+    ]
+    assert owed[0] == owed[1] != {}
+    assert live.agent("roof-01").balance == approx(punctual.agent("roof-01").balance)
+
+
+def test_readings_that_come_after_the_contracts_have_ended_are_refused() -> None:
+    live = Live("peer-to-peer-market")
+    unread(live, 1, 2200)
+    live.to_the_end()
+    assert live.market.held == [1]
+    assert {r["error"]["errorCode"] for r in live.nacks("on_status")} == {"PRC_INVALID_TRANSITION"}
+    assert 1 not in {p.interval for p in live.ledger("consumer-01")}
