@@ -30,6 +30,7 @@ from sim.wire.bags import (
     RevenueFlows,
     Role,
     RoleInputs,
+    SignalSource,
     Telemetry,
     TelemetryMetric,
     TelemetrySource,
@@ -51,6 +52,8 @@ from sim.wire.core import (
     Settlement,
 )
 
+INTERVAL = "interval"
+"""The signal that stands for all that a contract is told of an interval."""
 PART_OF = {RoleName.GOVERNMENT: "TAX", RoleName.GRID_OPERATOR: "DELIVERY", RoleName.AGGREGATOR: "FEE"}
 """What kind of part of a price goes to a role; to the provider itself the first is the price, and others are on top."""
 
@@ -95,8 +98,11 @@ def on_wire(
     )
 
 
-def terms_on_wire(deal: Deal, window: TimeWindow, price: tuple[Consideration, ...]) -> Contract:
-    """The contract in full: roles, constants, meters, and who pays whom by which formula; and what it is to cost."""
+def terms_on_wire(deal: Deal, window: TimeWindow, price: tuple[Consideration, ...], provider: str) -> Contract:
+    """The contract in full: roles, constants, meters, and who pays whom by which formula; and what it is to cost.
+
+    What else the formulas name the provider tells for every interval (``agents.deal.SIGNALS``).
+    """
     contract, meters = deal.contract, dict.fromkeys(m for m in (deal.item.meter, deal.meter) if m)
     whole = on_wire(deal, consideration=price)
     session = deal.item.delivery == "session"
@@ -112,6 +118,10 @@ def terms_on_wire(deal: Deal, window: TimeWindow, price: tuple[Consideration, ..
         inputParameters=InputParameters(
             gracePeriodMinutes=deal.item.grace_s / 60 if session else UNSET,
             constants={name: float(value) for name, value in contract.inputs.items()} or UNSET,
+        ),
+        inputSignals=(
+            InputSignal(signalId=INTERVAL, signalType="STATE", source=SignalSource(era=provider)),
+            *listened_to(deal),
         ),
         telemetrySources=tuple(
             TelemetrySource(sourceId=meter, sourceType="CHARGE_DATA_RECORD" if session else "METER_READING")
@@ -130,7 +140,6 @@ def terms_on_wire(deal: Deal, window: TimeWindow, price: tuple[Consideration, ..
             ),
             netZero=True,
         ),
-        inputSignals=listened_to(deal) or UNSET,
         qualityMetrics=metrics_of(deal),
         fulfillmentMode=deal.item.billing,
     )

@@ -199,7 +199,7 @@ class Provider(Participant):
         return (self._ask_approver("init", message, deal),)
 
     def _ask_approver(self, action: str, message: Message, deal: Deal) -> Message:
-        contract = terms_on_wire(deal, self._window(deal), ())
+        contract = terms_on_wire(deal, self._window(deal), (), self.era)
         lineage = Lineage(transactionId=message.transaction_id, messageId=message.message_id)
         content = ContractContent(contract=contract)
         asked = self.request(action, deal.item.approver, content, self.ids.fresh(), SETUP_TTL_S, lineage)
@@ -208,7 +208,7 @@ class Provider(Participant):
 
     def _agreed_terms(self, message: Message, deal: Deal, error: ErrorBody | None = None) -> Iterable[Event]:
         price = price_of(deal, quote(deal, self._calendar), self._currency, "QUOTED")
-        contract = terms_on_wire(deal, self._window(deal), price)
+        contract = terms_on_wire(deal, self._window(deal), price, self.era)
         yield self.answer(message, ContractContent(contract=contract), SETUP_TTL_S, error)
         if deal.item.prepaid and error is None:
             paid = on_wire(deal, settlements=payment_of(deal.quoted, self._currency, "COMPLETED"))

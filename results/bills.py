@@ -6,7 +6,7 @@ elsewhere: they are what ``degsim settle`` reads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -17,6 +17,9 @@ from sim.contracts.formula import compile_formula
 from sim.contracts.templates import party_signals
 from sim.errors import RunError, nearest
 from sim.ledger import Posting
+
+INTERVAL = "interval"
+"""The signal of a deal's contract: what its terms are computed from, interval by interval."""
 
 
 @dataclass(slots=True)
@@ -49,8 +52,8 @@ def recomputed(run: Run) -> Iterator[tuple[str, tuple[Posting, ...]]]:
     """
     evidence = _gather(run)
     for party, contract in evidence.contracts.values():
-        if contract.id in evidence.cycles:
-            yield contract.id, _told(contract, evidence.cycles[contract.id])
+        if _is_deal(evidence, contract.id):
+            yield contract.id, _told(contract, evidence.cycles.get(contract.id, ()))
             continue
         settlement = Settlement()
         postings: list[Posting] = []
@@ -59,7 +62,13 @@ def recomputed(run: Run) -> Iterator[tuple[str, tuple[Posting, ...]]]:
         yield contract.id, tuple(postings)
 
 
-def _told(contract: Contract, cycles: list[tuple[int, Mapping[str, Decimal], bool]]) -> tuple[Posting, ...]:
+def _is_deal(evidence: _Evidence, contract_id: str) -> bool:
+    """Whether a contract is told its signals by interval, and does not follow from awards and readings."""
+    declared = evidence.terms[contract_id].get("inputSignals", ())
+    return any(signal["signalId"] == INTERVAL for signal in declared)
+
+
+def _told(contract: Contract, cycles: Sequence[tuple[int, Mapping[str, Decimal], bool]]) -> tuple[Posting, ...]:
     """What a deal comes to by the signals that its taker was told."""
     settlement = Settlement()
     postings: list[Posting] = []
@@ -70,17 +79,31 @@ def _told(contract: Contract, cycles: list[tuple[int, Mapping[str, Decimal], boo
 
 
 def case_of(run: Run, era: str) -> tuple[Record, Record]:
-    """A member's contract as it was told it, and its signals by interval, both as ``sim.contracts.settle`` reads them.
+    """The first of ``cases_of``."""
+    return cases_of(run, era)[0]
 
-    Raises ``RunError`` for somebody who has no contract with a host.
+
+def cases_of(run: Run, era: str) -> tuple[tuple[Record, Record], ...]:
+    """The contracts that somebody was told, each with its signals by interval, as ``sim.contracts.settle`` reads them.
+
+    Of somebody who only offers, all that it is a party to.  Raises ``RunError`` for somebody who has none.
     """
     evidence = _gather(run)
-    members = {party: contract_id for contract_id, (party, _) in evidence.contracts.items()}
-    if era not in members:
-        raise RunError(str(run.path), f"{era} was told no contract; {nearest(era, members)}")
-    contract_id = members[era]
+    mine = [contract_id for contract_id, (party, _) in evidence.contracts.items() if party == era]
+    mine = mine or [key for key, (_, contract) in evidence.contracts.items() if era in contract.roles.values()]
+    if not mine:
+        known = {party for party, _ in evidence.contracts.values()}
+        raise RunError(str(run.path), f"{era} was told no contract; {nearest(era, known)}")
+    return tuple(_case(run, evidence, contract_id) for contract_id in mine)
+
+
+def _case(run: Run, evidence: _Evidence, contract_id: str) -> tuple[Record, Record]:
     contract = {"contractId": contract_id, "currency": run.manifest["currency"], **evidence.terms[contract_id]}
-    rows = list(_signals(run, evidence, era, contract_id))
+    if _is_deal(evidence, contract_id):
+        cycles = evidence.cycles.get(contract_id, ())
+        signals = {INTERVAL: [{"start": _start(run, k), "quality": "ACTUAL", **values} for k, values, _ in cycles]}
+        return _decimals(contract), signals
+    rows = list(_signals(run, evidence, evidence.contracts[contract_id][0], contract_id))
     fields = {
         "meter": ("energyKWh",),
         "award": ("clearedKWh", "pricePerKWh"),

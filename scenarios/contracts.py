@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from results.bills import case_of
+from results.bills import cases_of
 from results.run import Run
 from scenarios.exchange import write as write_file
 from sim.contracts import ricardian
@@ -55,14 +55,18 @@ def settle_files(
 
 
 def bill(run: Run, era: str, folder: Path | None, out: Say, say: Say) -> None:
-    """Print the bill of one participant of a run, and write what it was computed from into a folder."""
-    contract, signals = case_of(run, era)
-    out(table(settle(contract, signals, era)))
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in (("contract.json", contract), ("signals.json", signals)):
-            write_file(folder / name, write_json(content))
-            say(str(folder / name))
+    """Print the bills of one participant of a run, and write what they were computed from into a folder.
+
+    Of several contracts every one after the first has a number in the names of its files.
+    """
+    for number, (contract, signals) in enumerate(cases_of(run, era), 1):
+        out(("" if number == 1 else "\n") + table(settle(contract, signals, era)))
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            mark = "" if number == 1 else f"-{number}"
+            for name, content in ((f"contract{mark}.json", contract), (f"signals{mark}.json", signals)):
+                write_file(folder / name, write_json(content))
+                say(str(folder / name))
 
 
 def show(name: str, to: str | None, text: Text, out: Say) -> bool:
