@@ -18,6 +18,8 @@ from agents.rounds import (
     Stage,
     clear_and_certify,
     next_round,
+    offset_round,
+    round_without,
     solve,
     tightened,
 )
@@ -269,3 +271,40 @@ def test_a_problem_that_the_policy_cannot_solve_is_the_fallback_s() -> None:
     assert "voltage b1 high cannot be kept" in solved.stopped
     assert solved.clearing.policy == "curtail-only"
     assert solved.clearing.setpoint_kw["pv"] == approx(0.0)
+
+
+# --- somebody is dropped --------------------------------------------------------------------------------------------
+
+
+def test_who_could_not_be_locked_is_silenced_and_the_others_clear_again_with_what_was_settled_before() -> None:
+    done = replace(cleared(EVENING), dropped="")
+    again = round_without(done, "ev")
+    assert again is not None
+    assert again.problem is not None
+    assert (again.stage, again.dropped, again.number) == (Stage.GATE_CLOSED, "ev", done.number + 1)
+    assert again.clearing is None
+    silent, *others = again.problem.offers
+    assert (silent.era, silent.curve.min_kw, silent.curve.max_kw) == ("ev", 0, 0)
+    assert others == list(EVENING.offers[1:])
+    assert again.problem.limits == EVENING.limits
+
+
+def test_nobody_is_dropped_twice_nor_before_there_is_an_outcome() -> None:
+    assert round_without(replace(cleared(EVENING), dropped="house"), "ev") is None
+    assert round_without(Round(Stage.GATE_CLOSED, EVENING), "ev") is None
+
+
+def test_a_dropped_participant_stays_dropped_where_the_wires_want_another_outcome() -> None:
+    done = replace(cleared(EVENING), dropped="house")
+    again = next_round(done, found("lv", forward_kw=4.0), rules())
+    assert again is not None
+    assert again.dropped == "house"
+
+
+def test_without_a_command_there_is_no_further_round_and_with_one_it_is_carried_out_once() -> None:
+    done = cleared(NOON)
+    assert offset_round(done) is None
+    again = offset_round(replace(done, offset_kw={"lv": -5.0}))
+    assert again is not None
+    assert again.offset_kw == {}
+    assert {era: order.offset_kw for era, order in again.orders.items()} == {"pv": approx(-5)}
