@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+from agents.admission import Admission
+from agents.call import Call
+from agents.reduction import Reduction
 from agents.twins.reserve import Answer, ReserveTwin
 from sim.clock import Calendar, Interval
 from sim.contracts.contract import Contract, Line, Role, Settlement, Status, Template, lines
@@ -34,12 +37,17 @@ SIGNALS: Mapping[str, str] = {
     "late": "1 where it was taken back later than is free, in the last interval, else 0",
     "idleMinutes": "how long a car stood at the connector when it was full, in the last interval, else 0",
     "deliveredMinutes": "for how long of the interval it was delivered",
+    "baselineKWh": "energy that the taker would have drawn in the interval had it not been called",
+    "reducedKWh": "what the interval adds to the energy drawn less than the baseline, which is never below 0 in all",
+    "missedKWh": "what the interval adds to the energy agreed but not reduced, likewise",
+    "optedOut": "1 where the taker is out of the event by the end of the interval, else 0",
+    "level": "how urgent the call is: 0 advisory, 1 mandatory, 2 emergency",
     "heldKW": "capacity agreed to be held ready, while it is",
     "availability": "share of that time in which all of the capacity was there",
     "responseErrorKW": "mean of how far the power given was from the power asked for, in kW",
     "activatedKWh": "energy given in answer, either way",
 }
-"""What formulas may name beside their constants; energies are ≥ 0."""
+"""What formulas may name beside their constants; energies are ≥ 0, save that what an interval adds may be taken back."""
 
 ZERO, ONE = Decimal(0), Decimal(1)
 
@@ -56,6 +64,7 @@ class Item:
     prices: per kWh by local minute of the day, [1440].  device: the provider's own, that delivers it.  meter: of whatever the
     provider delivers from.  quantity_kwh: what there is in all.  grace_s: how late a session may begin; free_s: how long before
     its window a deal may be taken back for nothing; None where that is never free.  approver: whose consent is asked.
+    admission: what whoever takes it has to show.  call: the event that it is offered by; such an item is in no catalogue.
     quantity_kw: where it is capacity that is held ready, how much there is at any time.
     """
 
@@ -77,6 +86,8 @@ class Item:
     grace_s: int = 600
     free_s: int = 0
     approver: str = ""
+    admission: Admission | None = None
+    call: Call | None = None
 
     def contract(self, contract_id: str, currency: str, taker: str) -> Contract:
         """The contract between its parties and a taker."""
@@ -125,6 +136,7 @@ class Deal:
     curtailed_kwh: dict[int, float] = field(default_factory=dict)
     taken_kwh: float = 0.0
     power_kw: float = 0.0
+    reduction: Reduction | None = None
     answer: Answer | None = None
     settled: set[int] = field(default_factory=set)
 
@@ -173,6 +185,7 @@ def signals_of(
         "late": ONE if over and deal.late else ZERO,
         "idleMinutes": deal.idle_minutes() if over else ZERO,
         "deliveredMinutes": _decimal(delivered_s / 60),
+        **_reduced(deal, interval),
         **_reserved(deal, delivered_s),
     }
     return {name: told[name] for name in SIGNALS if name in used(deal.contract)}
@@ -187,6 +200,12 @@ def _reserved(deal: Deal, delivered_s: int) -> dict[str, Decimal]:
         "responseErrorKW": ZERO if answer is None else _decimal(answer.error_kw),
         "activatedKWh": ZERO if answer is None else _decimal(answer.activated_kwh),
     }
+
+
+def _reduced(deal: Deal, interval: Interval) -> dict[str, Decimal]:
+    """What is told of energy that was not drawn because of a call."""
+    nothing = dict.fromkeys(("baselineKWh", "reducedKWh", "missedKWh", "optedOut", "level"), ZERO)
+    return nothing if deal.reduction is None else nothing | deal.reduction.signals(interval.index)
 
 
 def used(contract: Contract) -> frozenset[str]:
@@ -224,11 +243,16 @@ def quote(deal: Deal, calendar: Calendar) -> tuple[Posting, ...]:
             "confirmed": first,
             "over": last,
             "deliveredMinutes": Decimal(interval.end_s - interval.start_s) / 60,
+            **_planned_reduction(deal, planned),
             "heldKW": _decimal(deal.kw),
             "availability": ONE,
         }
         settlement.accrue(deal.contract, _planned(deal.contract, told))
     return settlement.post(0, deal.contract)
+
+
+def _planned_reduction(deal: Deal, planned_kwh: Decimal = ZERO) -> dict[str, Decimal]:
+    return {} if deal.reduction is None else {**deal.reduction.signals(-1), "reducedKWh": planned_kwh}
 
 
 def taken_back(deal: Deal, calendar: Calendar, *, late: bool) -> tuple[Posting, ...]:
@@ -241,6 +265,7 @@ def taken_back(deal: Deal, calendar: Calendar, *, late: bool) -> tuple[Posting, 
         "late": ONE if late else ZERO,
         "quotedAmount": deal.quoted,
         "pricePerKWh": price,
+        **_planned_reduction(deal),
     }
     settlement.accrue(deal.contract, _planned(deal.contract, told))
     return settlement.post(0, deal.contract)

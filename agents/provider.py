@@ -9,12 +9,14 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from agents import reserves, sessions
+from agents.admissions import Admissions, shows, with_enrolment
+from agents.calling import Calling
 from agents.deal import ZERO, Deal, Item, amount_for, quote, taken_back
 from agents.deal_forms import on_wire, payment_of, price_of, session_of, terms_on_wire
 from agents.diary import DIARY, Entry, alarms
 from agents.shelf import COMMITMENT, Shelf
 from agents.till import Till
-from sim.clock import Calendar
+from sim.clock import Calendar, Interval
 from sim.contracts.contract import Status, Turn, transition
 from sim.forms import readings_in
 from sim.participant import Ids, Participant, Registry
@@ -64,7 +66,8 @@ class Provider(Participant):
     """Offers items to whoever takes them.
 
     listed: what the catalogue says of it.  support: where help is to be had.  diary: what it does unasked: ``interrupt`` and
-    ``resume`` a session, ``withdraw`` from a deal, ``publish`` its items anew.
+    ``resume`` a session, ``withdraw`` from a deal, ``publish`` its items anew, ``extend`` an event.  admissions: of items that
+    ask for one.
     """
 
     kind = "provider"
@@ -83,6 +86,7 @@ class Provider(Participant):
         till: Callable[[Participant], Till],
         support: SupportInfo | None = None,
         diary: tuple[Entry, ...] = (),
+        admissions: Admissions | None = None,
     ) -> None:
         super().__init__(registry, era, ids)
         self.deals: dict[str, Deal] = {}
@@ -93,6 +97,10 @@ class Provider(Participant):
         self._till = till(self)
         self._support = support
         self._diary = diary
+        self._admissions = admissions
+        self._calling = Calling(era, items, ids, calendar, currency, self._consumed_kwh, self._may_be_called)
+        self._closed = -1
+        """The last interval that has been settled, as far as its readings had come."""
         self._readings: dict[tuple[str, int], Decimal] = {}
         self._asked: dict[str, tuple[Message, Deal]] = {}
         """Deals that wait for an approver, by the message that asked it: what is answered when it has answered."""
@@ -117,6 +125,8 @@ class Provider(Participant):
             "settle": self.on_settle,
             "begin": self.on_begin,
             "overdue": self.on_overdue,
+            "call": self.on_call,
+            "deadline": self.on_deadline,
             DIARY: self.on_diary,
         }
         self._verbs: dict[str, Callable[[int, Entry], Iterable[Event]]] = {
@@ -124,6 +134,7 @@ class Provider(Participant):
             "resume": self._resume,
             "withdraw": self._withdraw,
             "publish": self._publish_again,
+            "extend": self._extend,
         }
 
     def handle(self, event: Event) -> Iterable[Event]:
@@ -138,6 +149,7 @@ class Provider(Participant):
         """Publish, and think of everything that is to be done by the clock."""
         yield self._publication()
         yield from alarms(self._diary, alarm.at_s)
+        yield from (Alarm(at_s, "call", number) for number, (at_s, _) in enumerate(self._calling.times()))
         for interval in self._calendar.intervals():
             yield Alarm(interval.end_s + SETTLE_AFTER_S, "settle", interval.index)
 
@@ -157,6 +169,7 @@ class Provider(Participant):
     def on_select(self, message: Message) -> Iterable[Event]:
         """A quote: what it would cost, in parts, and how long it would take to be served."""
         deal = self._shelf.drawn_up(message, NOBODY, self.deals.values())
+        self._calling.prepare(deal)
         wait_min = sessions.wait_s(deal.item, self.deals.values(), message.sent_s) / 60
         self._check_wish(message, deal, wait_min)
         quoted = quote(deal, self._calendar)
@@ -191,6 +204,12 @@ class Provider(Participant):
         deal = self._shelf.drawn_up(message, needed(message.contract.id, "/message/contract/id"), self.deals.values())
         if deal.contract.id in self.deals:
             raise Refusal(Code.PRC_CONFLICT, "/message/contract/id", "there is a deal of this id already")
+        self._calling.prepare(deal)
+        if deal.item.admission is not None:
+            enrolment, error = self._admission.applied(deal, message)
+            if error is not None:
+                refused = with_enrolment(on_wire(deal), enrolment)
+                return (self.answer(message, ContractContent(contract=refused), SETUP_TTL_S, error),)
         deal.quoted = max(-amount_for(deal.taker, quote(deal, self._calendar)), ZERO)
         self._till.chronicle.created(deal.contract)
         self.deals[deal.contract.id] = deal
@@ -208,7 +227,7 @@ class Provider(Participant):
 
     def _agreed_terms(self, message: Message, deal: Deal, error: ErrorBody | None = None) -> Iterable[Event]:
         price = price_of(deal, quote(deal, self._calendar), self._currency, "QUOTED")
-        contract = terms_on_wire(deal, self._window(deal), price, self.era)
+        contract = self._beside(deal, terms_on_wire(deal, self._window(deal), price, self.era))
         yield self.answer(message, ContractContent(contract=contract), SETUP_TTL_S, error)
         if deal.item.prepaid and error is None:
             paid = on_wire(deal, settlements=payment_of(deal.quoted, self._currency, "COMPLETED"))
@@ -241,7 +260,13 @@ class Provider(Participant):
 
     def on_confirm(self, message: Message) -> Iterable[Event]:
         """The taker is bound; so are we, unless an approver has to lock it first."""
-        deal = self._deal(message, Status.PENDING)
+        deal = self._deal(message, None if self._is_called(message) else Status.PENDING)
+        if deal.item.call is not None:
+            kwh = self._calling.check_answer(deal, message)
+            deal = self._deal(message, Status.PENDING)
+            deal.kwh = kwh
+        if deal.item.admission is not None:
+            self._admission.consented(deal, message)
         self._till.chronicle.confirmed(deal.contract, quoted=str(deal.quoted))
         if deal.item.approver:
             return (self._ask_approver("confirm", message, deal),)
@@ -257,11 +282,65 @@ class Provider(Participant):
         deal.status = transition(deal.contract.id, deal.status, Turn.CONFIRM)
         deal.first = max(self._calendar.index_at(now_s), 0)
         self._till.chronicle.activated(deal.contract)
-        yield self.answer(request, ContractContent(contract=self._as_it_stands(deal, now_s)))
+        contract = self._as_it_stands(deal, now_s) if deal.reduction is None else self._calling.agreed(deal)
+        yield self.answer(request, ContractContent(contract=self._beside(deal, contract)))
+        if (delivered_by := self._calling.delivering(deal.item)) is not None:
+            yield from self._call(delivered_by, now_s, deal)
         if deal.item.delivery == "session":
             yield Alarm(max(deal.start_s, now_s) + deal.item.grace_s, "overdue", self._number(deal))
         else:
             yield Alarm(max(deal.start_s, now_s + 1), "begin", self._number(deal))
+
+    # admission, and calls
+
+    @property
+    def _admission(self) -> Admissions:
+        assert self._admissions is not None, "an item asks for an admission, and nobody was given to see to it"
+        return self._admissions
+
+    def _beside(self, deal: Deal, contract: Contract) -> Contract:
+        return contract if self._admissions is None else self._admissions.beside(deal, contract)
+
+    def _may_be_called(self, deal: Deal) -> bool:
+        return self._admissions is None or self._admissions.may_be_called(deal)
+
+    def _is_called(self, message: Message) -> bool:
+        deal = self.deals.get(str(message.contract.id))
+        return deal is not None and deal.item.call is not None
+
+    def on_call(self, alarm: Alarm) -> Iterable[Event]:
+        """The time of an event has come: call everybody who may be."""
+        return self._call(self._calling.times()[alarm.index][1], alarm.at_s)
+
+    def _call(self, name: str, now_s: int, served: Deal | None = None) -> Iterable[Event]:
+        for deal in self._calling.drawn_up(name, tuple(self.deals.values()), now_s, served):
+            assert deal.reduction is not None
+            self._till.chronicle.created(deal.contract)
+            self.deals[deal.contract.id] = deal
+            yield self._tell("on_init", deal, self._calling.invitation(deal))
+            yield Alarm(deal.reduction.answer_by_s + 1, "deadline", self._number(deal))
+
+    def on_deadline(self, alarm: Alarm) -> Iterable[Event]:
+        """Whoever has not answered a call by now is not in it."""
+        deal = self._by_number(alarm.index)
+        if deal.status is Status.PENDING:
+            self._refused(deal, Turn.EXPIRE)
+        return ()
+
+    def _refused(self, deal: Deal, turn: Turn) -> None:
+        deal.status = transition(deal.contract.id, deal.status, turn)
+        self._till.chronicle.ended(deal.contract, turn)
+
+    def _extend(self, now_s: int, entry: Entry) -> Iterable[Event]:
+        by_s = round(float(entry.say["by_min"]) * 60)
+        for deal in self._calling.extend(entry.about, tuple(self.deals.values()), by_s, now_s):
+            yield self._tell("on_update", deal, self._calling.agreed(deal))
+
+    def _enrolment_changed(self, message: Message, deal: Deal) -> Iterable[Event]:
+        if self._admission.changed(deal, message):
+            self._end(deal, message.sent_s, "ended")
+        contract = self._beside(deal, self._as_it_stands(deal, message.sent_s))
+        return (self.answer(message, ContractContent(contract=contract)),)
 
     def _deal(self, message: Message, status: Status | None = None) -> Deal:
         """The deal that a message of its taker is about.  Raises ``Refusal`` where it is none of theirs, or not so far."""
@@ -304,6 +383,11 @@ class Provider(Participant):
     def on_update(self, message: Message) -> Iterable[Event]:
         """The taker starts or stops its session, or says how much of what is held ready it asks for."""
         deal = self._deal(message, Status.ACTIVE)
+        if deal.item.admission is not None and shows(message.contract):
+            return self._enrolment_changed(message, deal)
+        if deal.item.call is not None:
+            self._calling.opt_out(deal, message)
+            return (self.answer(message, ContractContent(contract=self._as_it_stands(deal, message.sent_s))),)
         if deal.item.reserve is not None:
             reserves.ask(deal, message)
             return (self.answer(message, ContractContent(contract=self._as_it_stands(deal, message.sent_s))),)
@@ -367,26 +451,51 @@ class Provider(Participant):
         for meter, reading in (readings or {}).items():
             energy_kwh = Decimal(repr(reading.producedEnergy)) - Decimal(repr(reading.consumedEnergy))
             self._readings[meter, index] = energy_kwh
-        return ()
+        if index <= self._closed:
+            for deal in tuple(self.deals.values()):
+                yield from self._settle_reduction(deal)
 
     def on_settle(self, alarm: Alarm) -> Iterable[Event]:
         """Settle every deal for an interval that is over."""
-        interval = self._calendar.interval(alarm.index)
-        for deal in self.deals.values():
-            if not deal.is_open or deal.first > interval.index:
+        interval, self._closed = self._calendar.interval(alarm.index), alarm.index
+        for deal in tuple(self.deals.values()):
+            if deal.reduction is not None:
+                yield from self._settle_reduction(deal)
+            elif deal.is_open and deal.first <= interval.index:
+                yield from self._settle(deal, interval)
+
+    def _settle_reduction(self, deal: Deal) -> Iterable[Event]:
+        """Every interval whose readings have come, in order: one that is missing is waited for, and never taken for nothing."""
+        for index in range(deal.first, self._closed + 1) if deal.reduction is not None else ():
+            interval = self._calendar.interval(index)
+            if not deal.is_open or index in deal.settled:
                 continue
-            if deal.item.delivery == "window" and deal.over_s is None and deal.end_s <= interval.end_s:
-                self._end(deal, deal.end_s, "ended")
-            if deal.item.device is not None and deal.session in ("ACTIVE", "INTERRUPTED"):
-                sessions.measure(deal, interval.end_s)
-            reserves.measure(deal)
-            taken = self._reading(deal.meter or deal.item.meter, interval.index)
-            given = self._reading(deal.item.meter, interval.index)
-            if deal.item.delivery == "session" and deal.began_s is None:
-                taken = given = ZERO
-            if deal.over_s is not None and deal.session == "STOP":
-                deal.session = "COMPLETED"
-            yield from self._with_answers(deal, self._till.cycle(deal, interval, max(-taken, ZERO), max(given, ZERO)))
+            if not self._calling.measure(deal, interval):
+                return
+            yield from self._settle(deal, interval)
+            if not deal.is_open:
+                yield self._tell("on_status", deal, self._calling.report(deal))
+
+    def _settle(self, deal: Deal, interval: Interval) -> Iterable[Event]:
+        if deal.item.delivery == "window" and deal.over_s is None and deal.end_s <= interval.end_s:
+            self._end(deal, deal.end_s, "ended")
+        if deal.item.device is not None and deal.session in ("ACTIVE", "INTERRUPTED"):
+            sessions.measure(deal, interval.end_s)
+        reserves.measure(deal)
+        taken = self._reading(deal.meter or deal.item.meter, interval.index)
+        given = self._reading(deal.item.meter, interval.index)
+        if deal.item.delivery == "session" and deal.began_s is None:
+            taken = given = ZERO
+        if deal.reduction is not None:
+            taken = -deal.reduction.measured[interval.index].consumed
+        if deal.over_s is not None and deal.session == "STOP":
+            deal.session = "COMPLETED"
+        yield from self._with_answers(deal, self._till.cycle(deal, interval, max(-taken, ZERO), max(given, ZERO)))
+
+    def _consumed_kwh(self, meter: str, index: int) -> Decimal | None:
+        """What a meter has drawn in an interval; None where its reading has not come."""
+        energy_kwh = self._readings.get((meter, index))
+        return None if energy_kwh is None else max(-energy_kwh, ZERO)
 
     def _reading(self, meter: str, index: int) -> Decimal:
         return self._readings.get((meter, index), ZERO)
@@ -409,6 +518,9 @@ class Provider(Participant):
     def on_cancel(self, message: Message) -> Iterable[Event]:
         """The taker takes it back: before it has begun, and once."""
         deal = self._deal(message)
+        if deal.status is Status.PENDING and deal.item.call is not None:
+            self._refused(deal, Turn.CANCEL)
+            return (self.answer(message, ContractContent(contract=on_wire(deal))),)
         if deal.status is not Status.ACTIVE or deal.over_s is not None:
             what = f"the deal is {deal.status}" + (", and cancelled already" if deal.ending == "cancelled" else "")
             raise Refusal(Code.PRC_INVALID_TRANSITION, "/message/contract/status", what)

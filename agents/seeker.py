@@ -12,7 +12,9 @@ from msgspec.structs import replace
 
 from agents.deal_forms import commitment_of
 from agents.diary import DIARY, Entry, alarms
+from agents.enrolling import Application, leaving, taking_back
 from agents.plan import Plan
+from agents.respondent import Answer, Respondent
 from sim.clock import Calendar
 from sim.device import Device
 from sim.participant import Ids, Participant, Registry
@@ -51,6 +53,7 @@ from sim.wire.core import (
     Tracking,
 )
 from sim.wire.messages import (
+    NACK,
     SETUP_TTL_S,
     Alarm,
     CatalogsContent,
@@ -98,6 +101,7 @@ class Errand:
     ``place``, or the first found.  wish: a request for a service; whoever may serve it is asked for a quote, and the cheapest
     that can is taken.  kwh: how much; or kw: how much capacity is to be held ready.  window: of delivery, in
     simulated seconds.  role: that the seeker plays where the offer does not say.
+    application: what is shown and allowed where an admission is asked for.
     """
 
     at_s: int
@@ -113,6 +117,7 @@ class Errand:
     vehicle: Vehicle | None = None
     diary: tuple[Entry, ...] = ()
     role: Role = "BUYER"
+    application: Application | None = None
     kw: float = 0.0
 
 
@@ -132,7 +137,10 @@ class Pursuit:
 
 
 class Seeker(Participant):
-    """Runs errands.  device: its own, commanded by ``plan`` once it knows what a kWh costs when."""
+    """Runs errands.  device: its own, commanded by ``plan`` once it knows what a kWh costs when.
+
+    answers: how calls are answered by those with whom it has a deal, with the device.
+    """
 
     kind = "seeker"
 
@@ -146,6 +154,7 @@ class Seeker(Participant):
         calendar: Calendar,
         device: Device | None = None,
         plan: Plan | None = None,
+        answers: Sequence[Answer] = (),
     ) -> None:
         super().__init__(registry, era, ids)
         self.device = device
@@ -154,6 +163,7 @@ class Seeker(Participant):
         self.pursuits = [Pursuit(errand, ids.fresh()) for errand in errands]
         self.refusals: list[Message] = []
         """What others have refused us, in order."""
+        self.respondent = Respondent(self, calendar, device, answers, self._deals_with) if answers and device else None
         self.reactions |= {
             "go": self.on_go,
             "on_discover": self.on_discover,
@@ -178,8 +188,22 @@ class Seeker(Participant):
             "cancel": self._cancel,
             "rate": self._rate,
             "support": self._seek_support,
+            "revoke_consent": self._revoke_consent,
+            "unenrol": self._unenrol,
             "set": self._set,
         }
+
+    def handle(self, event: Event) -> Iterable[Event]:
+        """As every participant; but what is about a call is its respondent's."""
+        if self.respondent is not None and not _is_nack(event) and self.respondent.concerns(event, self._is_ours):
+            return self.respondent.react(event)
+        return super().handle(event)
+
+    def _is_ours(self, transaction_id: str) -> bool:
+        return any(pursuit.transaction_id == transaction_id for pursuit in self.pursuits)
+
+    def _deals_with(self, other: str) -> bool:
+        return any(one.chosen is not None and one.chosen.provider == other for one in self.pursuits)
 
     def on_start(self, _: Alarm) -> Iterable[Event]:
         """Think of every errand, and of the device."""
@@ -253,7 +277,10 @@ class Seeker(Participant):
 
     def _apply(self, pursuit: Pursuit, candidate: Candidate) -> Message:
         pursuit.chosen, pursuit.contract_id = candidate, self.ids.fresh()
-        content = ContractContent(contract=self._wanted(pursuit, candidate, pursuit.contract_id))
+        contract = self._wanted(pursuit, candidate, pursuit.contract_id)
+        if pursuit.errand.application is not None:
+            contract = replace(contract, performance=pursuit.errand.application.application())
+        content = ContractContent(contract=contract)
         if self._plan is not None and isinstance(candidate.offer.offerAttributes, Tariff):
             self._plan.learn(prices_by_minute(candidate.offer.offerAttributes))
         return self.request("init", candidate.provider, content, pursuit.transaction_id, SETUP_TTL_S)
@@ -286,7 +313,10 @@ class Seeker(Participant):
             pursuit.status = "TERMINATED"
             return ()
         pursuit.status = "PENDING"
-        contract = self._known(pursuit)
+        application = pursuit.errand.application
+        contract = (
+            self._known(pursuit) if application is None else self._known(pursuit, performance=application.agreement())
+        )
         return (self._ask(pursuit, "confirm", ContractContent(contract=contract)),)
 
     def on_confirm(self, message: Message) -> Iterable[Event]:
@@ -411,12 +441,26 @@ class Seeker(Participant):
         contract = self._known(pursuit, contractAttributes=told)
         return self._ask(pursuit, "update", ContractContent(contract=contract))
 
+    def _revoke_consent(self, pursuit: Pursuit, entry: Entry, now_s: int) -> Message:
+        del now_s
+        performance = taking_back(entry.say["consent"], str(entry.say.get("reason", "taken back")))
+        return self._ask(pursuit, "update", ContractContent(contract=self._known(pursuit, performance=performance)))
+
+    def _unenrol(self, pursuit: Pursuit, entry: Entry, now_s: int) -> Message:
+        del now_s
+        performance = leaving(str(entry.say.get("reason", "leaving")))
+        return self._ask(pursuit, "update", ContractContent(contract=self._known(pursuit, performance=performance)))
+
     def on_dispatch(self, alarm: Alarm) -> Iterable[Event]:
         """Command the device as planned."""
         assert self.device is not None
         assert self._plan is not None
         self.device.command(self._plan.setpoint_kw(self._calendar.interval(alarm.index)))
         return ()
+
+
+def _is_nack(event: Event) -> bool:
+    return event.name == NACK
 
 
 def _noted(_: Message) -> Iterable[Event]:

@@ -31,7 +31,7 @@ class Shelf:
         self._listed = listed
         self._calendar = calendar
         self._currency = currency
-        self._active = dict.fromkeys(self.items, True)
+        self._active = {item.name: item.call is None for item in items}
 
     def put(self, item: str, *, active: bool) -> None:
         """Offer an item from now on, or no longer."""
@@ -47,7 +47,7 @@ class Shelf:
             bppId=self._era,
             bppUri=uri(self._era),
             isActive=UNSET if active else False,
-            resources=tuple(self._resource(item) for item in self.items.values()),
+            resources=tuple(self._resource(item) for item in self.items.values() if item.call is None),
             offers=tuple(item.offer for item in active),
         )
 

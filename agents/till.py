@@ -36,7 +36,7 @@ from sim.wire.messages import ContractContent, Message
 
 TURNS = {"ended": Turn.FULFIL, "cancelled": Turn.CANCEL, "withdrawn": Turn.DEFAULT}
 """What becomes of an active deal, by how it ended."""
-QUIET = frozenset({"pricePerKWh", "quotedAmount", "prepaidAmount"})
+QUIET = frozenset({"pricePerKWh", "quotedAmount", "prepaidAmount", "level"})
 """Signals that are there in every interval; one in which nothing else is has nothing to tell."""
 
 

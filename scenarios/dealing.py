@@ -14,11 +14,17 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET
 
+from agents.admission import Admission
+from agents.admissions import Admissions
+from agents.baseline import Method
+from agents.call import Call
 from agents.deal import SIGNALS, Item
 from agents.diary import Entry
 from agents.distributor import Distributor, TradedMeter
+from agents.enrolling import Application
 from agents.plan import Plan
 from agents.provider import Provider
+from agents.respondent import Answer
 from agents.seeker import Errand, Seeker, Vehicle
 from agents.till import Till
 from agents.twins.battery import BatteryTwin
@@ -26,6 +32,8 @@ from agents.twins.connector import ConnectorTwin
 from agents.twins.course import CourseTwin
 from agents.twins.ev import EVTwin, Session
 from agents.twins.reserve import Control, Droop, ReserveTwin, Setpoints
+from agents.twins.yielding import YieldingTwin
+from scenarios.enrolments import Enrolments
 from scenarios.foundation import Foundation
 from scenarios.frequency import frequency_of
 from scenarios.names import CATALOGUE, EVERYWHERE, RESERVED
@@ -37,6 +45,7 @@ from scenarios.parties import (
     DeviceSpec,
     DiarySpec,
     DistributorSpec,
+    EnrolSpec,
     ErrandSpec,
     ItemSpec,
     Moment,
@@ -45,13 +54,14 @@ from scenarios.parties import (
     ReserveSpec,
     SearchSpec,
     SeekerSpec,
+    YieldingSpec,
 )
 from scenarios.spec import Scenario
 from sim.clock import DAY_S, Calendar
 from sim.contracts.contract import Role, Template, Term
 from sim.contracts.formula import compile_formula
 from sim.device import Device, Twin
-from sim.errors import ContractError, Fault, ScenarioError, nearest
+from sim.errors import DegsimError, Fault, ScenarioError, nearest
 from sim.participant import Participant
 from sim.tariff import prices_by_minute
 from sim.wire.bags import (
@@ -134,6 +144,7 @@ class _Settlement:
         self._calendar = foundation.calendar
         self._devices: list[Placed] = []
         self._faults: list[Fault] = []
+        self._enrolments = Enrolments(self._scenario, self._calendar)
         spec = foundation.scenario.frequency
         self._frequency = (
             None
@@ -178,8 +189,8 @@ class _Settlement:
     def _tried(self, where: str, make: Callable[[], T]) -> T | None:
         try:
             return make()
-        except (ContractError, msgspec.ValidationError, ValueError) as error:
-            what = error.faults[0].what if isinstance(error, ContractError) else str(error)
+        except (DegsimError, msgspec.ValidationError, ValueError) as error:
+            what = error.faults[0].what if isinstance(error, DegsimError) else str(error)
             self._faults.append(Fault(where, what))
             return None
 
@@ -223,7 +234,7 @@ class _Settlement:
         templates: Mapping[str, tuple[ContractSpec, tuple[Term, ...]]],
     ) -> Callable[[], Provider]:
         items = [self._item(spec, item, f"{where}.items[{k}]", templates) for k, item in enumerate(spec.items)]
-        diary = self._diary(spec.diary, f"{where}.diary", ("interrupt", "resume", "withdraw", "publish"))
+        diary = self._diary(spec.diary, f"{where}.diary", ("interrupt", "resume", "withdraw", "publish", "extend"))
         support = (
             None
             if not spec.support
@@ -252,6 +263,40 @@ class _Settlement:
             ),
             support=support,
             diary=diary,
+            admissions=self._admissions(spec),
+        )
+
+    def _admissions(self, spec: ProviderSpec) -> Admissions | None:
+        """Whoever asks for an admission issues a credential of it."""
+        if all(item.admission is None for item in spec.items):
+            return None
+        return Admissions(self._enrolments.office, self._enrolments.issuer(spec.name), self._calendar)
+
+    def _call(self, provider: ProviderSpec, spec: ItemSpec, where: str) -> Call | None:
+        call = spec.call
+        if call is None:
+            return None
+        others = [item.name for item in provider.items if item.call is None]
+        for place, name in (("holders_of", call.holders_of), ("serves", call.serves)):
+            if name is not None and name not in others:
+                self._faults.append(Fault(f"{where}.{place}", f"no item {name} in a catalogue", nearest(name, others)))
+        method = self._tried(
+            f"{where}.baseline", lambda: Method(call.baseline.x, call.baseline.y, call.baseline.adjust)
+        )
+        if method is None:
+            return None
+        start_s, end_s = (0 if moment is None else self._second(moment) for moment in (call.start, call.end))
+        return Call(
+            holders_of=call.holders_of,
+            answer_s=round(call.answer_min * 60),
+            method=method,
+            level=call.level,
+            at_s=None if call.at is None else self._second(call.at),
+            serves=call.serves or "",
+            start_s=start_s,
+            end_s=end_s if end_s >= start_s else end_s + DAY_S,
+            kw=call.kw,
+            before_s=round(call.baseline.before_h * 3600),
         )
 
     def _item(
@@ -296,6 +341,10 @@ class _Settlement:
             grace_s=round(spec.grace_min * 60),
             free_s=round(spec.free_min * 60),
             approver=spec.approved_by or "",
+            admission=None
+            if spec.admission is None
+            else Admission(spec.admission.programme, spec.admission.credentials, spec.admission.consents),
+            call=self._call(provider, spec, f"{where}.call"),
         )
 
     def _tariff(self, spec: ItemSpec) -> Tariff:
@@ -329,6 +378,8 @@ class _Settlement:
 
     def _twin(self, spec: DeviceSpec) -> Twin:
         match spec:
+            case YieldingSpec():
+                return YieldingTwin(self._yielding_kw(spec), spec.least_kw)
             case ReserveSpec():
                 return self._reserve(spec)
             case ConnectorSpec():
@@ -345,6 +396,16 @@ class _Settlement:
                     target_soc=1.0,
                     sessions=(session,),
                 )
+
+    def _yielding_kw(self, spec: YieldingSpec) -> list[float]:
+        """A course, of which every day of the run has its own share."""
+        course, first = CourseSpec(kind="course", bus=spec.bus, power=spec.power), self._calendar.local(0).date()
+        shares = dict(enumerate(spec.days))
+        return [
+            _course_kw(course, self._calendar, i.start_s)
+            * shares.get((self._calendar.local(i.start_s).date() - first).days, 1.0)
+            for i in self._calendar.intervals()
+        ]
 
     def _reserve(self, spec: ReserveSpec) -> ReserveTwin:
         """A battery held ready.  Raises ``ValueError`` for one that follows a frequency which the scenario does not have."""
@@ -386,6 +447,15 @@ class _Settlement:
             calendar=self._calendar,
             device=device,
             plan=plan,
+            answers=[
+                Answer(
+                    after_s=round(one.after_min * 60),
+                    levels=one.levels,
+                    kw=one.kw,
+                    opts_out_s=None if one.opts_out_min is None else round(one.opts_out_min * 60),
+                )
+                for one in spec.answers
+            ],
         )
 
     def _errand(self, era: str, spec: ErrandSpec, where: str) -> Errand:
@@ -395,7 +465,7 @@ class _Settlement:
             start_s = at_s if spec.start is None else self._second(spec.start)
             end_s = self._calendar.duration_s if spec.end is None else self._second(spec.end)
             window = (start_s, end_s if end_s > start_s else end_s + DAY_S)
-        verbs = ("start", "stop", "status", "track", "cancel", "rate", "support", "set")
+        verbs = ("start", "stop", "status", "track", "cancel", "rate", "support", "set", "revoke_consent", "unenrol")
         vehicle = spec.vehicle
         known = {CATALOGUE, *(one.name for one in self._scenario.providers)}
         if spec.ask is not None and spec.ask not in known:
@@ -417,7 +487,18 @@ class _Settlement:
             if vehicle is None
             else Vehicle(vehicle.need_kwh, vehicle.kw, vehicle.make or "", vehicle.model or ""),
             diary=self._diary(spec.diary, f"{where}.diary", verbs),
+            application=None if spec.enrol is None else self._application(era, spec.enrol, f"{where}.enrol"),
         )
+
+    def _application(self, era: str, spec: EnrolSpec, where: str) -> Application:
+        meter = spec.meter or era
+        shown = []
+        for k, credential in enumerate(spec.credentials):
+            make = functools.partial(self._enrolments.credential, credential, era, meter)
+            document = self._tried(f"{where}.credentials[{k}]", make)
+            if document is not None:
+                shown.append((credential.type, document))
+        return Application(era, meter, tuple(shown), spec.consents)
 
     def _wish(self, era: str, spec: ErrandSpec) -> EnergyIntent:
         assert spec.request is not None

@@ -97,7 +97,70 @@ class ReserveSpec(Model):
     sustain_min: Positive = 15.0
 
 
-DeviceSpec = Annotated[CourseSpec | ConnectorSpec | CarSpec | ReserveSpec, Field(discriminator="kind")]
+class YieldingSpec(Model):
+    """A load with a course of its own that can be called to draw less.
+
+    power: the first step that holds counts, else it rests.  days: how much of it is drawn on each day of the run, in order;
+    days beyond them are as usual.  least_kw: what it draws at least in an event.
+    """
+
+    kind: Literal["yielding"]
+    bus: str
+    power: tuple[CourseStep, ...]
+    days: tuple[NonNegative, ...] = ()
+    least_kw: NonNegative = 0.0
+
+
+DeviceSpec = Annotated[CourseSpec | ConnectorSpec | CarSpec | ReserveSpec | YieldingSpec, Field(discriminator="kind")]
+
+
+CredentialType = Literal["MeterOwnershipCredential", "ProgramEligibilityCredential", "DERCertificationCredential"]
+Consent = Literal["DATA_COLLECTION", "DER_CONTROL", "CROSS_UTILITY_SHARING"]
+Level = Literal["ADVISORY", "MANDATORY", "EMERGENCY"]
+
+
+class AdmissionSpec(Model):
+    """What an item asks of whoever takes it: to enrol a meter in a programme, with credentials and consents."""
+
+    programme: Name
+    credentials: tuple[CredentialType, ...] = ()
+    consents: tuple[Consent, ...] = ()
+
+
+class BaselineSpec(Model):
+    """X of Y like days, those that drew most; adjusted by at most a share of it, by so many hours before the call."""
+
+    x: Annotated[int, Field(ge=1)] = 4
+    y: Annotated[int, Field(ge=1)] = 5
+    adjust: Annotated[float, Field(ge=0, le=1)] = 0.2
+    before_h: NonNegative = 2.0
+
+
+class CallSpec(Model):
+    """An event, by which an item is offered: to those who hold a deal of another item, when they are called.
+
+    at: when; or serves: an item, whose deals it delivers: the call goes out when such a deal is agreed.  answer_min: how long
+    answers are taken.  from, to: of the event, default those of the deal that it serves.  kw: asked of everybody, default a
+    share of what is served, by baseline.
+    """
+
+    holders_of: Name
+    at: Moment | None = None
+    serves: Name | None = None
+    answer_min: Positive = 60.0
+    start: Annotated[Moment | None, Field(alias="from")] = None
+    end: Annotated[Moment | None, Field(alias="to")] = None
+    kw: Positive | None = None
+    level: Level = "ADVISORY"
+    baseline: BaselineSpec = BaselineSpec()
+
+    @model_validator(mode="after")
+    def _when(self) -> Self:
+        if (self.at is None) == (self.serves is None):
+            raise ValueError("give either at or serves")
+        if self.serves is None and None in (self.start, self.end, self.kw):
+            raise ValueError("from, to, kw: an event that serves no deal has to say them itself")
+        return self
 
 
 class PriceStep(Model):
@@ -118,7 +181,8 @@ class ItemSpec(Model):
     meter: of a device whose energy counts, default the item's own.  prepaid: the quote is paid when it is confirmed, and
     returned in the end against the bill.  quantity_kwh: what there is to be had in all.  grace_min: how late a session may
     begin.  free_min: a deal that is taken back so long before its window is not taken back late.  approved_by: a distributor
-    that has to approve.  networks: where it is listed.
+    that has to approve.  networks: where it is listed.  admission: what whoever takes it has to show and to allow.  call: of
+    an item that no catalogue has, because it is offered by a call.
     """
 
     name: Name
@@ -140,6 +204,8 @@ class ItemSpec(Model):
     grace_min: NonNegative = 10.0
     free_min: NonNegative = 0.0
     approved_by: Name | None = None
+    admission: AdmissionSpec | None = unless(None)
+    call: CallSpec | None = unless(None)
     networks: tuple[Name, ...] = ()
 
     @model_validator(mode="after")
@@ -217,6 +283,41 @@ class VehicleSpec(Model):
     model: str | None = None
 
 
+class CredentialSpec(Model):
+    """A credential that somebody shows: who issued it, what it claims, and until when it holds.
+
+    issuer: anybody; its key is registered.  holder: whom it speaks of, default who shows it.  claims: by the names of its type
+    (``sim.trust.claims``).  revoked: from when on it counts no longer.
+    """
+
+    type: CredentialType
+    issuer: Name
+    claims: dict[str, Any] = {}  # noqa: RUF012  pydantic copies it
+    holder: Name | None = None
+    until: datetime | None = None
+    revoked: datetime | None = None
+
+
+class EnrolSpec(Model):
+    """What is shown and allowed to be admitted: a meter, default the seeker's own, credentials, and consents."""
+
+    meter: Name | None = None
+    credentials: tuple[CredentialSpec, ...] = ()
+    consents: tuple[Consent, ...] = ()
+
+
+class AnswerSpec(Model):
+    """How calls are answered, where the level fits: how much is committed (default what is asked; 0 declines), how late.
+
+    opts_out_min: how long after the beginning the load takes itself out of the event.
+    """
+
+    levels: tuple[Level, ...] = ()
+    after_min: NonNegative = 0.0
+    kw: NonNegative | None = None
+    opts_out_min: NonNegative | None = None
+
+
 class ErrandSpec(Model):
     """Something to be had: looked for at a time, chosen, agreed on step by step, and carried out by a diary.
 
@@ -237,15 +338,20 @@ class ErrandSpec(Model):
     meter: Name | None = None
     request: RequestSpec | None = None
     vehicle: VehicleSpec | None = None
+    enrol: EnrolSpec | None = unless(None)
     diary: tuple[DiarySpec, ...] = ()
 
 
 class SeekerSpec(Model):
-    """Somebody who looks for things and takes them (a BAP), with a device of its own or without."""
+    """Somebody who looks for things and takes them (a BAP), with a device of its own or without.
+
+    answers: to calls of those with whom it has a deal; the first that fits counts, and nothing is said to others.
+    """
 
     name: Name
     device: DeviceSpec | None = None
     errands: tuple[ErrandSpec, ...] = ()
+    answers: tuple[AnswerSpec, ...] = unless(())
 
 
 class TradedMeterSpec(Model):

@@ -11,7 +11,7 @@ from sim.clock import DAY_S, Calendar
 from sim.errors import Fault, ScenarioError, nearest
 from sim.trust.client import DirectoryClient, Transport, in_process
 from sim.trust.directory import Directory
-from sim.trust.registries import Interconnection, publish, revoke
+from sim.trust.registries import Enrolment, Interconnection, publish, revoke
 from sim.trust.stamps import rfc3339, unix_s
 
 NETWORK = "network"
@@ -23,12 +23,17 @@ def standing_of(scenario: Scenario, calendar: Calendar) -> Standing | None:
     if scenario.registry is None:
         return None
     directory = directory_of(scenario.registry, calendar)
-    client = DirectoryClient(_with_outages(scenario.registry, calendar, in_process(directory, lambda: 0)), NETWORK)
+    client = DirectoryClient(answering(directory, scenario.registry, calendar), NETWORK)
     return Standing(client, calendar)
 
 
+def answering(directory: Directory, spec: RegistrySpec, calendar: Calendar) -> Transport:
+    """How a directory is asked, but for the times at which nobody can reach it."""
+    return _with_outages(spec, calendar, in_process(directory, lambda: 0))
+
+
 def directory_of(spec: RegistrySpec, calendar: Calendar) -> Directory:
-    """A directory in which the approvals stand from a day before the run on."""
+    """A directory in which approvals and enrolments stand from a day before the run on."""
     directory, since = Directory(), calendar.unix(-DAY_S)
     for stated in spec.approvals:
         until = None if stated.until is None else _unix(stated.until, calendar)
@@ -43,6 +48,12 @@ def directory_of(spec: RegistrySpec, calendar: Calendar) -> Directory:
         publish(directory, NETWORK, stated.meter, approval, since, valid_till_s=until)
         if stated.revoked is not None:
             revoke(directory, NETWORK, revocation_id(stated.meter), stated.reason, _unix(stated.revoked, calendar))
+    for taken in spec.enrolments:
+        enrolment_id = f"{taken.programme}/{taken.meter}"
+        enrolled = Enrolment(
+            meterId=taken.meter, programId=taken.programme, enrollmentId=enrolment_id, era=taken.era or taken.meter
+        )
+        publish(directory, NETWORK, taken.meter, enrolled, since)
     return directory
 
 

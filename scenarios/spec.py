@@ -491,6 +491,14 @@ class OutageSpec(Model):
     end: Annotated[datetime, Field(alias="to")]
 
 
+class EnrolmentSpec(Model):
+    """A meter that takes part in a programme already, of whoever era is (default the meter's own)."""
+
+    meter: Name
+    programme: Name
+    era: Name | None = None
+
+
 class RegistrySpec(Model):
     """What the network registers, and when its registry cannot be reached.
 
@@ -499,6 +507,7 @@ class RegistrySpec(Model):
     """
 
     approvals: tuple[ApprovalSpec, ...] = ()
+    enrolments: tuple[EnrolmentSpec, ...] = unless(())
     outages: tuple[OutageSpec, ...] = ()
 
     @model_validator(mode="after")

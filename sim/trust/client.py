@@ -16,7 +16,16 @@ from urllib.parse import quote
 import msgspec
 
 from sim.trust.directory import BASE, Directory
-from sim.trust.registries import TARIFFS, Details, Interconnection, Membership, Revocation, Subscriber, WheelingRate
+from sim.trust.registries import (
+    TARIFFS,
+    Details,
+    Enrolment,
+    Interconnection,
+    Membership,
+    Revocation,
+    Subscriber,
+    WheelingRate,
+)
 from sim.trust.stamps import unix_s
 from sim.wire.codes import Code, Refusal
 
@@ -119,6 +128,10 @@ class DirectoryClient:
     def interconnection(self, meter: str, as_on: str | None = None) -> Interconnection:
         """The approval of a meter.  Raises NET_ENTITY_NOT_FOUND where there is none in force."""
         return self._entity(Interconnection, meter, as_on)
+
+    def enrolment(self, meter: str, as_on: str | None = None) -> Enrolment:
+        """The programme that a meter takes part in.  Raises NET_ENTITY_NOT_FOUND where there is none."""
+        return self._entity(Enrolment, meter, as_on)
 
     def wheeling_rate(self, utility: str, as_on: str | None = None) -> WheelingRate:
         """A utility's charge for carrying.  Raises NET_ENTITY_NOT_FOUND where there is none in force."""

@@ -122,6 +122,16 @@ class Interconnection(Details, frozen=True, kw_only=True, omit_defaults=True):
     validUntil: DateTime | None = None
 
 
+class Enrolment(Details, frozen=True, kw_only=True, omit_defaults=True):
+    """That a meter takes part in a programme, so that it is not paid twice for one kWh; the record's name is the meter's."""
+
+    registry: ClassVar[str] = "enrolments"
+    meterId: Text
+    programId: Text
+    enrollmentId: Text
+    era: Text
+
+
 class WheelingRate(Details, frozen=True, kw_only=True, omit_defaults=True):
     """What a utility asks for carrying a kWh; the record's name is the utility's."""
 
