@@ -67,6 +67,14 @@ class Chronicle:
         self._write(contract, EventType.SETTLEMENT_COMPUTED, facts)
         return digest
 
+    def open_cycles(self, contract: Contract) -> tuple[str, ...]:
+        """The cycles of a contract that were computed and not settled."""
+        return self._log.open_cycles(contract.id)
+
+    def settled(self, contract: Contract, interval: int) -> None:
+        """One interval is settled, though its contract goes on: it can be computed anew by corrected readings."""
+        self._write(contract, EventType.SETTLED, {"cycle": str(interval)})
+
     def acted(self, contract: Contract, acts: Iterable[Act], **facts: str) -> None:
         """What settlement gave rise to, each act in the name of its own actor.  facts: to be said besides."""
         for act in acts:

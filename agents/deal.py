@@ -113,6 +113,10 @@ class Deal:
 
     kwh: agreed in all; or kw: capacity agreed to be held ready.  start_s, end_s: of its window, which of a session is when it
     may begin.  first: interval of its confirmation.  answer: of what is held ready, in the last interval.
+    ending: how it is over since over_s, and whether it was taken back late.  full_s: when its car was full.
+    curtailed_kwh: what a grid operator took off it; counted_kwh: what its connector has counted; both by interval.
+    metered_share: of its connector's meter.  taken_kwh, power_kw: of a session so far, and now.  settled: intervals that are.
+    approved_kwh: the most that its approver would have let it be.
     """
 
     item: Item
@@ -134,11 +138,14 @@ class Deal:
     late: bool = False
     full_s: int | None = None
     curtailed_kwh: dict[int, float] = field(default_factory=dict)
+    counted_kwh: dict[int, float] = field(default_factory=dict)
+    metered_share: dict[int, Decimal] = field(default_factory=dict)
     taken_kwh: float = 0.0
     power_kw: float = 0.0
     reduction: Reduction | None = None
     answer: Answer | None = None
     settled: set[int] = field(default_factory=set)
+    approved_kwh: float | None = None
 
     @property
     def is_open(self) -> bool:
@@ -154,8 +161,31 @@ class Deal:
         """What was agreed for an interval: the whole, spread evenly over its window.  Of a session, all when it begins."""
         if self.item.delivery == "session":
             return _decimal(self.kwh) if self.first == interval.index else ZERO
-        overlap_s = min(self.end_s, interval.end_s) - max(self.start_s, interval.start_s)
-        return _decimal(self.kwh * max(overlap_s, 0) / (self.end_s - self.start_s))
+        return _decimal(self.kwh * self._overlap_s(interval) / (self.end_s - self.start_s))
+
+    def estimate(self, interval: Interval) -> Decimal:
+        """What counts as delivered where nobody has read the meters: what a connector has counted, else what was agreed."""
+        if self.item.delivery == "session":
+            return _decimal(self.counted_kwh.get(interval.index, 0.0))
+        return self.agreed_kwh(interval) - _decimal(self.curtailed_kwh.get(interval.index, 0.0))
+
+    def _overlap_s(self, interval: Interval) -> int:
+        end_s = self.end_s if self.over_s is None else min(self.end_s, self.over_s)
+        return max(min(end_s, interval.end_s) - max(self.start_s, interval.start_s), 0)
+
+    def is_over(self, interval: Interval) -> bool:
+        """Whether it is over by the end of an interval."""
+        return self.over_s is not None and self.over_s <= interval.end_s
+
+    def share(self, interval: Interval) -> Decimal:
+        """Share of what the meters say of an interval that is this deal's.
+
+        Of a window the time that overlaps.  Of sessions at one connector what it has counted for each: one car may leave and
+        another come within an interval.
+        """
+        if self.item.delivery == "session":
+            return self.metered_share.get(interval.index, ZERO)
+        return Decimal(self._overlap_s(interval)) / (interval.end_s - interval.start_s)
 
     def idle_minutes(self) -> Decimal:
         """How long the car stood at the connector when it was full."""
@@ -168,7 +198,7 @@ def signals_of(
     deal: Deal, calendar: Calendar, interval: Interval, consumed_kwh: Decimal, produced_kwh: Decimal
 ) -> dict[str, Decimal]:
     """What a deal's contract is told of one interval."""
-    over = deal.over_s is not None and deal.over_s <= interval.end_s
+    over = deal.is_over(interval)
     delivered_s = _delivered_s(deal, interval)
     told = {
         "consumedKWh": consumed_kwh,
@@ -239,6 +269,7 @@ def quote(deal: Deal, calendar: Calendar) -> tuple[Posting, ...]:
             "consumedKWh": planned,
             "producedKWh": planned,
             "contractedKWh": planned,
+            "curtailedKWh": _decimal(deal.curtailed_kwh.get(interval.index, 0.0)),
             "pricePerKWh": deal.item.price(calendar, interval.start_s),
             "confirmed": first,
             "over": last,

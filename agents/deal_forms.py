@@ -21,6 +21,7 @@ from sim.wire.bags import (
     ContractRole,
     ContractState,
     EnergyContract,
+    EnergyContractP2PTrade,
     InputParameters,
     InputSignal,
     Money,
@@ -35,6 +36,8 @@ from sim.wire.bags import (
     TelemetryMetric,
     TelemetrySource,
     TimeWindow,
+    TradeGrid,
+    TradeGridInputs,
 )
 from sim.wire.bags.tariff import PaymentStatus
 from sim.wire.core import (
@@ -116,6 +119,7 @@ def terms_on_wire(deal: Deal, window: TimeWindow, price: tuple[Consideration, ..
             for role, era in contract.roles.items()
         ),
         inputParameters=InputParameters(
+            approvedMaxTradeKWh=UNSET if deal.approved_kwh is None else deal.approved_kwh,
             gracePeriodMinutes=deal.item.grace_s / 60 if session else UNSET,
             constants={name: float(value) for name, value in contract.inputs.items()} or UNSET,
         ),
@@ -150,6 +154,22 @@ def terms_on_wire(deal: Deal, window: TimeWindow, price: tuple[Consideration, ..
         consideration=price,
         contractAttributes=attributes,
     )
+
+
+def approved_in(contract: Contract) -> float | None:
+    """The most that the approver of a trade would let it be in all [kWh]; None where it does not say."""
+    attributes = contract.contractAttributes
+    if not isinstance(attributes, EnergyContractP2PTrade):
+        return None
+    for role in attributes.roles or ():
+        if isinstance(role, TradeGrid) and isinstance(role.roleInputs, TradeGridInputs):
+            told = role.roleInputs
+            left = (
+                (told.buyerTradeCap, told.currentBuyerTradesTotal),
+                (told.sellerTradeCap, told.currentSellerTradesTotal),
+            )
+            return max(min((cap - (total or 0.0) for cap, total in left if cap is not UNSET), default=0.0), 0.0)
+    return None
 
 
 def _inputs(deal: Deal, role: str) -> RoleInputs | UnsetType:

@@ -1,16 +1,25 @@
-"""A distribution utility: approves trades between meters, locks their energy, reads them, and curtails what it must."""
+"""A distribution utility: approves trades between meters, locks their energy, reads them, and curtails what it must.
+
+What a meter says beyond or short of what was traded on it is no matter of the trade, but of a side contract between whoever
+has the meter and the utility.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from msgspec import UNSET, UnsetType
 
+from agents.curtailment import curtail
+from agents.deal import Deal, Item
 from agents.diary import DIARY, Entry, alarms
-from sim.clock import Calendar
-from sim.forms import readings_in, window_of
+from agents.settling import LAST_S, SETTLE_AFTER_S, Settling
+from agents.till import Till
+from sim.clock import Calendar, Interval
+from sim.contracts.contract import Status, Turn, transition
+from sim.forms import readings_in
 from sim.participant import Ids, Participant, Registry
 from sim.wire.bags import (
     ENERGY,
@@ -31,6 +40,7 @@ from sim.wire.core import Commitment, Contract, ContractStatus, Descriptor, Perf
 from sim.wire.messages import Alarm, ContractContent, Event, Message
 from sim.wire.need import ATTRIBUTES, bag, needed
 
+DeliveryStatus = Literal["IN_PROGRESS", "COMPLETED"]
 Reason = Literal["GRID_OUTAGE", "EMERGENCY", "CONGESTION", "MAINTENANCE", "OTHER"]
 
 
@@ -49,7 +59,11 @@ class TradedMeter:
 
 @dataclass(slots=True)
 class Trade:
-    """A trade that was asked for.  source, target: meters of seller and buyer.  locked: whether it was confirmed."""
+    """A trade that was asked for.
+
+    source, target: meters of seller and buyer.  parties: who plays which role.  locked: whether it was confirmed.  beside: the
+    side contracts of its parties.
+    """
 
     asked: Message
     source: str
@@ -58,16 +72,28 @@ class Trade:
     start_s: int
     end_s: int
     commitment: Commitment
+    parties: Mapping[str, str]
     locked: bool = False
     curtailed_kwh: float = 0.0
-    told: set[int] = field(default_factory=set)
+    beside: tuple[Deal, ...] = ()
+
+    def transaction_id(self, role: str) -> str:
+        """The transaction in which a party knows the trade: whoever arranged it by ours, the other by the one before."""
+        lineage = self.asked.lineage
+        arranged = lineage is None or self.parties[role] == self.asked.sender
+        return self.asked.transaction_id if arranged or lineage is None else lineage.transactionId
+
+    def lasts(self, interval: Interval) -> bool:
+        """Whether some of an interval is in its window."""
+        return interval.end_s > self.start_s and interval.start_s < self.end_s
 
 
 class Distributor(Participant):
     """Approves as much of a trade as both of its meters may still trade, and locks it when it is confirmed.
 
     Whoever arranged the trade is told of every interval what both meters say.  diary: ``curtail`` takes kWh off a trade, or all
-    of it; whoever arranged it hears of it at once.
+    of it; whoever arranged it hears of it at once.  deviation: by role, what it offers a party of every trade as a side
+    contract, settled interval by interval by its own ``till``.
     """
 
     kind = "distributor"
@@ -81,6 +107,9 @@ class Distributor(Participant):
         meters: Mapping[str, TradedMeter],
         wheeling_per_kwh: float,
         calendar: Calendar,
+        currency: str,
+        till: Callable[[Participant], Till],
+        deviation: Mapping[str, Item] | None = None,
         diary: tuple[Entry, ...] = (),
     ) -> None:
         super().__init__(registry, era, ids)
@@ -88,6 +117,10 @@ class Distributor(Participant):
         self.trades: dict[str, Trade] = {}
         self._wheeling_per_kwh = wheeling_per_kwh
         self._calendar = calendar
+        self._currency = currency
+        self._till = till(self)
+        self._settling = Settling(calendar, self._till)
+        self._deviation = deviation or {}
         self._diary = diary
         self._verbs: Mapping[str, Callable[[int, Entry], Iterable[Event]]] = {"curtail": self._curtail}
         self.reactions |= {
@@ -95,12 +128,17 @@ class Distributor(Participant):
             "confirm": self.on_confirm,
             "cancel": self.on_cancel,
             "on_status": self.on_status,
+            "settle": self.on_settle,
             DIARY: self.on_diary,
         }
 
     def on_start(self, alarm: Alarm) -> Iterable[Event]:
         """Think of what is to be done by the clock."""
-        return alarms(self._diary, alarm.at_s)
+        yield from alarms(self._diary, alarm.at_s)
+        if self._deviation:
+            for interval in self._calendar.intervals():
+                yield Alarm(interval.end_s + SETTLE_AFTER_S, "settle", interval.index)
+            yield Alarm(self._calendar.duration_s + LAST_S, "settle", self._calendar.count - 1)
 
     def on_init(self, message: Message) -> Iterable[Event]:
         """Say what may be traded between two meters, and what it costs to carry it.
@@ -124,15 +162,20 @@ class Distributor(Participant):
         trade.locked = True
         for meter in (trade.source, trade.target):
             self.meters[meter].traded_kwh += trade.kwh
+        trade.beside = tuple(self._beside(trade, message.sent_s))
         return (self.answer(message, ContractContent(contract=self._answer(trade, message, "ACTIVE"))),)
 
     def on_cancel(self, message: Message) -> Iterable[Event]:
         """A trade is off: what was locked for it can be traded again."""
-        trade = self.trades.pop(str(message.contract.id), None)
-        if trade is None:
-            what = f"{self.era} has no trade {message.contract.id}"
+        trade = self.trades.get(str(message.contract.id))
+        if trade is None or trade.asked.sender != message.sender:
+            what = f"{self.era} has no trade {message.contract.id} of {message.sender}"
             raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/message/contract/id", what)
-        self._release(trade, trade.kwh)
+        del self.trades[str(message.contract.id)]
+        self._release(trade, trade.kwh - trade.curtailed_kwh)
+        for deal in trade.beside:
+            deal.status = transition(deal.contract.id, deal.status, Turn.CANCEL)
+            self._till.chronicle.ended(deal.contract, Turn.CANCEL)
         return (self.answer(message, ContractContent(contract=self._answer(trade, message, "TERMINATED"))),)
 
     def _release(self, trade: Trade, kwh: float) -> None:
@@ -144,6 +187,7 @@ class Distributor(Participant):
         attributes = bag(message.contract.contractAttributes, EnergyContract, ATTRIBUTES)
         window = needed(attributes.timeWindow, f"{ATTRIBUTES}/timeWindow")
         found: dict[str, str] = {}
+        parties: dict[str, str] = {role.role: str(role.filledBy) for role in attributes.roles or () if role.filledBy}
         for role in attributes.roles or ():
             if isinstance(role.roleInputs, RoleInputs):
                 found |= {"source": str(role.roleInputs.sourceMeterId)} if role.roleInputs.sourceMeterId else {}
@@ -158,7 +202,7 @@ class Distributor(Participant):
         commitment = message.contract.commitments[0]
         start_s, end_s = self._calendar.seconds(window.start), self._calendar.seconds(window.end)
         kwh = commitment.resources[0].quantity.value
-        return Trade(message, found["source"], found["target"], kwh, start_s, end_s, commitment)
+        return Trade(message, found["source"], found["target"], kwh, start_s, end_s, commitment, parties)
 
     def _most_kwh(self, trade: Trade) -> float:
         return min(self.meters[trade.source].left_kwh, self.meters[trade.target].left_kwh)
@@ -209,44 +253,61 @@ class Distributor(Participant):
             contractAttributes=attributes,
         )
 
+    # beside the trade
+
+    def _beside(self, trade: Trade, now_s: int) -> Iterator[Deal]:
+        """The side contracts of a trade, in force from now on: each is a deal of its own, of which nothing was agreed."""
+        for role, item in self._deviation.items():
+            if role not in trade.parties:
+                continue
+            contract = item.contract(self.ids.fresh(), self._currency, trade.parties[role])
+            deal = Deal(
+                replace(item, meter=trade.source),
+                trade.parties[role],
+                contract,
+                trade.transaction_id(role),
+                trade.kwh,
+                trade.start_s,
+                trade.end_s,
+                trade.source if role == "SELLER" else trade.target,
+                status=Status.ACTIVE,
+                first=self._calendar.index_at(max(now_s, trade.start_s, 0)),
+            )
+            self._till.chronicle.in_force(contract)
+            yield deal
+
+    def on_settle(self, alarm: Alarm) -> Iterable[Event]:
+        """An interval is over: settle what beside the trades was delivered or drawn."""
+        end_s = self._calendar.interval(alarm.index).end_s
+        deals = [deal for trade in self.trades.values() for deal in trade.beside]
+        for deal in deals:
+            if deal.over_s is None and deal.end_s <= end_s:
+                deal.over_s = deal.end_s
+        for _, message in self._settling.due(deals, alarm.at_s):
+            yield message
+
     # delivery
 
     def on_status(self, message: Message) -> Iterable[Event]:
         """Readings of our meters: tell whoever arranged a trade between two of them what both say, while it lasts."""
         index, readings = readings_in(message, self._calendar)
+        self._settling.read(message)
         interval = self._calendar.interval(index)
         for trade in self.trades.values():
-            if (
-                readings is None
-                or not trade.locked
-                or interval.end_s <= trade.start_s
-                or interval.start_s >= trade.end_s
-            ):
+            if readings is None or not trade.locked or not trade.lasts(interval):
                 continue
-            trade.told.add(index)
+            status: DeliveryStatus = "COMPLETED" if trade.end_s <= interval.end_s else "IN_PROGRESS"
             performance = tuple(
-                self._delivery(trade, meter, readings[meter], index) for meter in (trade.source, trade.target)
+                self._delivery(trade, meter, readings[meter], status) for meter in (trade.source, trade.target)
             )
             yield self._tell(trade, performance)
 
-    def _delivery(self, trade: Trade, meter: str, reading: MeterReading, index: int) -> Performance:
-        body = EnergyDelivery(
-            ENERGY,
-            deliveryStatus="IN_PROGRESS",
-            meterId=meter,
-            meterReadings=(
-                MeterReading(
-                    timeWindow=window_of(self._calendar, index),
-                    consumedEnergy=reading.consumedEnergy,
-                    producedEnergy=reading.producedEnergy,
-                    unit="kWh",
-                    quality=reading.quality,
-                ),
-            ),
-        )
+    def _delivery(self, trade: Trade, meter: str, reading: MeterReading, status: DeliveryStatus) -> Performance:
+        body = EnergyDelivery(ENERGY, deliveryStatus=status, meterId=meter, meterReadings=(reading,))
+        index = self._calendar.index_at(self._calendar.seconds(reading.timeWindow.start))
         return Performance(
             id=f"{trade.asked.contract.id}/{meter}/{index}",
-            status=Descriptor(code="IN_PROGRESS"),
+            status=Descriptor(code=status),
             performanceAttributes=body,
         )
 
@@ -280,6 +341,8 @@ class Distributor(Participant):
             most_kwh = trade.kwh * share - trade.curtailed_kwh
             curtailed_kwh = min(float(entry.say.get("kwh", most_kwh)), most_kwh)
             trade.curtailed_kwh += curtailed_kwh
+            for deal in trade.beside:
+                curtail(deal, EnergyTradeDelivery(ENERGY, curtailedQuantity=trade.curtailed_kwh), now_s, self._calendar)
             self._release(trade, curtailed_kwh)
             body = EnergyTradeDelivery(
                 ENERGY,

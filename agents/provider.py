@@ -11,18 +11,20 @@ from msgspec.structs import replace
 from agents import reserves, sessions
 from agents.admissions import Admissions, shows, with_enrolment
 from agents.calling import Calling
+from agents.curtailment import curtail, curtailed_on_wire
 from agents.deal import ZERO, Deal, Item, amount_for, quote, taken_back
-from agents.deal_forms import on_wire, payment_of, price_of, session_of, terms_on_wire
+from agents.deal_forms import approved_in, commitment_of, on_wire, payment_of, price_of, session_of, terms_on_wire
 from agents.diary import DIARY, Entry, alarms
+from agents.settling import LAST_S, SETTLE_AFTER_S, Settling
 from agents.shelf import COMMITMENT, Shelf
 from agents.till import Till
-from sim.clock import Calendar, Interval
+from sim.clock import Calendar
 from sim.contracts.contract import Status, Turn, transition
-from sim.forms import readings_in
 from sim.participant import Ids, Participant, Registry
 from sim.wire.bags import (
     ChargingSession,
     EnergyIntent,
+    EnergyTradeDelivery,
     InputSignal,
     SupportInfo,
     TimeWindow,
@@ -32,6 +34,7 @@ from sim.wire.core import (
     Contract,
     Descriptor,
     ErrorBody,
+    KnownContract,
     Performance,
     Support,
     Tracking,
@@ -44,6 +47,7 @@ from sim.wire.messages import (
     ContractContent,
     DiscoverContent,
     Event,
+    KnownContractContent,
     Lineage,
     Message,
     PublishContent,
@@ -56,8 +60,8 @@ from sim.wire.messages import (
 from sim.wire.need import bag, needed
 from sim.wire.search import Asker, found
 
-SETTLE_AFTER_S = 5
-"""Seconds after an interval in which its readings reach everybody; then it is settled."""
+TERMS_HOLD_S = 900
+"""Seconds after which terms that nobody has confirmed are off."""
 NOBODY = "00000000-0000-4000-8000-000000000000"
 """The id of a contract that is only quoted for."""
 
@@ -99,9 +103,8 @@ class Provider(Participant):
         self._diary = diary
         self._admissions = admissions
         self._calling = Calling(era, items, ids, calendar, currency, self._consumed_kwh, self._may_be_called)
-        self._closed = -1
-        """The last interval that has been settled, as far as its readings had come."""
-        self._readings: dict[tuple[str, int], Decimal] = {}
+        self._settling = Settling(calendar, self._till, self._calling.measure)
+        self._settled_s = -1
         self._asked: dict[str, tuple[Message, Deal]] = {}
         """Deals that wait for an approver, by the message that asked it: what is answered when it has answered."""
         self._stopping: dict[str, Message] = {}
@@ -120,9 +123,12 @@ class Provider(Participant):
             "rate": self.on_rate,
             "support": self.on_support,
             "on_status": self.on_readings,
-            "on_update": self.on_readings,
+            "on_update": self.on_news,
+            "on_cancel": lambda _: (),
             "catalog/on_publish": lambda _: (),
             "settle": self.on_settle,
+            "close": self.on_settle,
+            "expire": self.on_expiry,
             "begin": self.on_begin,
             "overdue": self.on_overdue,
             "call": self.on_call,
@@ -152,6 +158,7 @@ class Provider(Participant):
         yield from (Alarm(at_s, "call", number) for number, (at_s, _) in enumerate(self._calling.times()))
         for interval in self._calendar.intervals():
             yield Alarm(interval.end_s + SETTLE_AFTER_S, "settle", interval.index)
+        yield Alarm(self._calendar.duration_s + LAST_S, "close", self._calendar.count - 1)
 
     def _publication(self) -> Message:
         content = PublishContent(catalogs=(self._shelf.catalog(),))
@@ -213,9 +220,10 @@ class Provider(Participant):
         deal.quoted = max(-amount_for(deal.taker, quote(deal, self._calendar)), ZERO)
         self._till.chronicle.created(deal.contract)
         self.deals[deal.contract.id] = deal
-        if not deal.item.approver:
-            return self._agreed_terms(message, deal)
-        return (self._ask_approver("init", message, deal),)
+        expiry = Alarm(message.sent_s + TERMS_HOLD_S, "expire", self._number(deal))
+        if deal.item.approver:
+            return (expiry, self._ask_approver("init", message, deal))
+        return (expiry, *self._agreed_terms(message, deal))
 
     def _ask_approver(self, action: str, message: Message, deal: Deal) -> Message:
         contract = terms_on_wire(deal, self._window(deal), (), self.era)
@@ -238,6 +246,7 @@ class Provider(Participant):
         request, deal = self._answered(message)
         if message.error is not None:
             return self._turned_down(request, deal, message.error)
+        deal.approved_kwh = approved_in(message.contract)
         return self._agreed_terms(request, deal)
 
     def _answered(self, message: Message) -> tuple[Message, Deal]:
@@ -258,6 +267,28 @@ class Provider(Participant):
         request, deal = self._asked.pop(message.message_id)
         return self._turned_down(request, deal, content.error)  # type: ignore[union-attr]
 
+    def on_expiry(self, alarm: Alarm) -> Iterable[Event]:
+        """Terms that were not confirmed in time bind nobody."""
+        deal = self._by_number(alarm.index)
+        return self._dropped(deal, Turn.EXPIRE) if deal.status is Status.PENDING else ()
+
+    def _dropped(self, deal: Deal, turn: Turn) -> Iterable[Event]:
+        """A deal that was never confirmed is off; an approver may think of others."""
+        deal.status = transition(deal.contract.id, deal.status, turn)
+        self._till.chronicle.ended(deal.contract, turn)
+        return self._released(deal)
+
+    def _released(self, deal: Deal) -> Iterable[Event]:
+        """Whatever an approver has approved or locked for a deal is free again."""
+        if not deal.item.approver:
+            return ()
+        commitment = commitment_of(deal.item.name, deal.item.offer.id, deal.kwh)
+        content = KnownContractContent(contract=KnownContract(id=deal.contract.id, commitments=(commitment,)))
+        return (self.request("cancel", deal.item.approver, content, self.ids.fresh(), SETUP_TTL_S),)
+
+    def _is_before_approver(self, deal: Deal) -> bool:
+        return any(asked is deal for _, asked in self._asked.values())
+
     def on_confirm(self, message: Message) -> Iterable[Event]:
         """The taker is bound; so are we, unless an approver has to lock it first."""
         deal = self._deal(message, None if self._is_called(message) else Status.PENDING)
@@ -267,6 +298,8 @@ class Provider(Participant):
             deal.kwh = kwh
         if deal.item.admission is not None:
             self._admission.consented(deal, message)
+        if self._is_before_approver(deal):
+            raise Refusal(Code.PRC_INVALID_TRANSITION, "/message/contract/status", f"{deal.item.approver} is asked")
         self._till.chronicle.confirmed(deal.contract, quoted=str(deal.quoted))
         if deal.item.approver:
             return (self._ask_approver("confirm", message, deal),)
@@ -323,13 +356,7 @@ class Provider(Participant):
     def on_deadline(self, alarm: Alarm) -> Iterable[Event]:
         """Whoever has not answered a call by now is not in it."""
         deal = self._by_number(alarm.index)
-        if deal.status is Status.PENDING:
-            self._refused(deal, Turn.EXPIRE)
-        return ()
-
-    def _refused(self, deal: Deal, turn: Turn) -> None:
-        deal.status = transition(deal.contract.id, deal.status, turn)
-        self._till.chronicle.ended(deal.contract, turn)
+        return self._dropped(deal, Turn.EXPIRE) if deal.status is Status.PENDING else ()
 
     def _extend(self, now_s: int, entry: Entry) -> Iterable[Event]:
         by_s = round(float(entry.say["by_min"]) * 60)
@@ -379,6 +406,7 @@ class Provider(Participant):
         if deal.is_open and deal.began_s is None and deal.over_s is None:
             self._end(deal, alarm.at_s, "cancelled", late=True)
             yield self._tell("on_status", deal, self._as_it_stands(deal, alarm.at_s))
+            yield from self._released(deal)
 
     def on_update(self, message: Message) -> Iterable[Event]:
         """The taker starts or stops its session, or says how much of what is held ready it asks for."""
@@ -446,65 +474,54 @@ class Provider(Participant):
     # settling
 
     def on_readings(self, message: Message) -> Iterable[Event]:
-        """Readings of an interval, of our own meters or as an approver passes them on."""
-        index, readings = readings_in(message, self._calendar)
-        for meter, reading in (readings or {}).items():
-            energy_kwh = Decimal(repr(reading.producedEnergy)) - Decimal(repr(reading.consumedEnergy))
-            self._readings[meter, index] = energy_kwh
-        if index <= self._closed:
-            for deal in tuple(self.deals.values()):
-                yield from self._settle_reduction(deal)
+        """Readings of an interval, of our own meters or as an approver passes them on; late ones put estimates right."""
+        self._settling.read(message)
+        return self._settled(max(message.sent_s, self._settled_s))
+
+    def on_news(self, message: Message) -> Iterable[Event]:
+        """An approver has curtailed a deal, or passes readings on; what it settles with us is its own affair."""
+        if message.contract.settlements:
+            return ()
+        told = needed(message.contract.performance, "/message/contract/performance")[0].performanceAttributes
+        if not isinstance(told, EnergyTradeDelivery):
+            return self.on_readings(message)
+        deal = self.deals.get(str(message.contract.id))
+        if deal is None or deal.item.approver != message.sender or not deal.is_open:
+            what = f"{self.era} has no deal {message.contract.id} that {message.sender} may curtail"
+            raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/message/contract/id", what)
+        curtail(deal, told, message.sent_s, self._calendar)
+        return (self._tell("on_update", deal, curtailed_on_wire(deal, told, self._calendar, self._currency)),)
 
     def on_settle(self, alarm: Alarm) -> Iterable[Event]:
-        """Settle every deal for an interval that is over."""
-        interval, self._closed = self._calendar.interval(alarm.index), alarm.index
-        for deal in tuple(self.deals.values()):
-            if deal.reduction is not None:
-                yield from self._settle_reduction(deal)
-            elif deal.is_open and deal.first <= interval.index:
-                yield from self._settle(deal, interval)
-
-    def _settle_reduction(self, deal: Deal) -> Iterable[Event]:
-        """Every interval whose readings have come, in order: one that is missing is waited for, and never taken for nothing."""
-        for index in range(deal.first, self._closed + 1) if deal.reduction is not None else ():
-            interval = self._calendar.interval(index)
-            if not deal.is_open or index in deal.settled:
+        """An interval is over: settle what can be settled."""
+        interval = self._calendar.interval(alarm.index)
+        for deal in self.deals.values():
+            if not deal.is_open or deal.first > interval.index:
                 continue
-            if not self._calling.measure(deal, interval):
-                return
-            yield from self._settle(deal, interval)
-            if not deal.is_open:
-                yield self._tell("on_status", deal, self._calling.report(deal))
+            if deal.item.delivery == "window" and deal.over_s is None and deal.end_s <= interval.end_s:
+                self._end(deal, deal.end_s, "ended")
+            reserves.measure(deal)
+        sessions.count(self.deals.values(), interval)
+        self._settled_s = alarm.at_s
+        return self._settled(alarm.at_s)
 
-    def _settle(self, deal: Deal, interval: Interval) -> Iterable[Event]:
-        if deal.item.delivery == "window" and deal.over_s is None and deal.end_s <= interval.end_s:
-            self._end(deal, deal.end_s, "ended")
-        if deal.item.device is not None and deal.session in ("ACTIVE", "INTERRUPTED"):
-            sessions.measure(deal, interval.end_s)
-        reserves.measure(deal)
-        taken = self._reading(deal.meter or deal.item.meter, interval.index)
-        given = self._reading(deal.item.meter, interval.index)
-        if deal.item.delivery == "session" and deal.began_s is None:
-            taken = given = ZERO
-        if deal.reduction is not None:
-            taken = -deal.reduction.measured[interval.index].consumed
-        if deal.over_s is not None and deal.session == "STOP":
-            deal.session = "COMPLETED"
-        yield from self._with_answers(deal, self._till.cycle(deal, interval, max(-taken, ZERO), max(given, ZERO)))
+    def _settled(self, now_s: int) -> Iterable[Event]:
+        for deal, message in self._settling.due(self.deals.values(), now_s):
+            yield self._or_answer(deal, message, now_s)
+            if deal.reduction is not None and not deal.is_open:
+                yield self._tell("on_status", deal, self._calling.report(deal))
 
     def _consumed_kwh(self, meter: str, index: int) -> Decimal | None:
         """What a meter has drawn in an interval; None where its reading has not come."""
-        energy_kwh = self._readings.get((meter, index))
+        energy_kwh = self._settling.reading(meter, index)
         return None if energy_kwh is None else max(-energy_kwh, ZERO)
 
-    def _reading(self, meter: str, index: int) -> Decimal:
-        return self._readings.get((meter, index), ZERO)
-
-    def _with_answers(self, deal: Deal, told: Iterable[Message]) -> Iterable[Event]:
-        """What the taker waits for since it stopped is answered by the bill; the rest is told unasked."""
-        for message in told:
-            asked = self._stopping.pop(deal.contract.id, None) if not deal.is_open else None
-            yield message if asked is None else self.answer(asked, message.content)
+    def _or_answer(self, deal: Deal, message: Message, now_s: int) -> Message:
+        """What the taker waits for since it stopped is answered by the bill, if it comes in time; the rest is told unasked."""
+        asked = self._stopping.pop(deal.contract.id, None) if not deal.is_open else None
+        if asked is None or now_s >= asked.sent_s + asked.ttl_s:
+            return message
+        return self.answer(asked, message.content)
 
     def _end(self, deal: Deal, at_s: int, how: str, *, late: bool = False) -> None:
         deal.over_s, deal.ending, deal.late = at_s, how, late  # type: ignore[assignment]
@@ -518,24 +535,32 @@ class Provider(Participant):
     def on_cancel(self, message: Message) -> Iterable[Event]:
         """The taker takes it back: before it has begun, and once."""
         deal = self._deal(message)
-        if deal.status is Status.PENDING and deal.item.call is not None:
-            self._refused(deal, Turn.CANCEL)
-            return (self.answer(message, ContractContent(contract=on_wire(deal))),)
-        if deal.status is not Status.ACTIVE or deal.over_s is not None:
-            what = f"the deal is {deal.status}" + (", and cancelled already" if deal.ending == "cancelled" else "")
-            raise Refusal(Code.PRC_INVALID_TRANSITION, "/message/contract/status", what)
-        if deal.began_s is not None:
-            what = "delivery has begun; stop it by an update"
-            raise Refusal(Code.PRC_INVALID_TRANSITION, "/message/contract/status", what)
+        self._check_cancel(deal)
+        if deal.status is Status.PENDING:
+            dropped = () if message.tried else tuple(self._dropped(deal, Turn.CANCEL))
+            return (self.answer(message, ContractContent(contract=on_wire(deal))), *dropped)
         late = deal.start_s - message.sent_s < deal.item.free_s
         bill = taken_back(deal, self._calendar, late=late)
         consideration = price_of(deal, bill, self._currency, "CANCELLATION")
-        refund = amount_for(deal.taker, bill)
+        refund = deal.prepaid + amount_for(deal.taker, bill)
         settlements = payment_of(refund, self._currency, "REFUNDED") if deal.item.prepaid else UNSET
+        released: Iterable[Event] = ()
         if not message.tried:
             self._end(deal, message.sent_s, "cancelled", late=late)
+            released = self._released(deal)
         contract = on_wire(deal, consideration=consideration or UNSET, settlements=settlements)
-        return (self.answer(message, ContractContent(contract=contract)),)
+        return (self.answer(message, ContractContent(contract=contract)), *released)
+
+    def _check_cancel(self, deal: Deal) -> None:
+        what = ""
+        if self._is_before_approver(deal):
+            what = f"{deal.item.approver} is asked"
+        elif deal.status not in (Status.PENDING, Status.ACTIVE) or deal.over_s is not None:
+            what = f"the deal is {deal.status}" + (", and cancelled already" if deal.ending == "cancelled" else "")
+        elif deal.began_s is not None:
+            what = "delivery has begun; stop it by an update"
+        if what:
+            raise Refusal(Code.PRC_INVALID_TRANSITION, "/message/contract/status", what)
 
     def _interrupt(self, now_s: int, entry: Entry) -> Iterable[Event]:
         return self._switched(sessions.interrupt, now_s, entry)
@@ -557,6 +582,7 @@ class Provider(Participant):
                 refund = payment_of(deal.quoted, self._currency, "REFUNDED") if deal.item.prepaid else UNSET
                 reason = Descriptor(shortDesc=str(entry.say.get("reason", "")))
                 yield self._tell("on_cancel", deal, replace(on_wire(deal, settlements=refund), descriptor=reason))
+                yield from self._released(deal)
 
     def _publish_again(self, now_s: int, entry: Entry) -> Iterable[Event]:
         del now_s

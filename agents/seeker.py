@@ -123,7 +123,7 @@ class Errand:
 
 @dataclass(slots=True)
 class Pursuit:
-    """How far an errand is.  Its seeker alone changes it."""
+    """How far an errand is, and what it and side contracts have brought (+ received).  Its seeker alone changes it."""
 
     errand: Errand
     transaction_id: str
@@ -134,6 +134,7 @@ class Pursuit:
     status: str = ""
     session: str = ""
     balance: float = 0.0
+    beside: float = 0.0
 
 
 class Seeker(Participant):
@@ -333,6 +334,9 @@ class Seeker(Participant):
         return ()
 
     def _note(self, pursuit: Pursuit, contract: Contract) -> None:
+        if contract.id != pursuit.contract_id:  # of a side contract, which is settled like the deal itself
+            pursuit.beside += _settled(contract)
+            return
         attributes = contract.contractAttributes
         if isinstance(attributes, EnergyContract):
             pursuit.status = attributes.status
@@ -340,9 +344,7 @@ class Seeker(Participant):
             told = performance.performanceAttributes
             if isinstance(told, ChargingSession) and told.sessionStatus is not UNSET:
                 pursuit.session = told.sessionStatus
-        for settlement in contract.settlements or ():
-            if isinstance(settlement.settlementAttributes, EnergySettlement):
-                pursuit.balance += settlement.settlementAttributes.amount
+        pursuit.balance += _settled(contract)
 
     def _pursuit(self, message: Message) -> Pursuit:
         for pursuit in self.pursuits:
@@ -461,6 +463,12 @@ class Seeker(Participant):
 
 def _is_nack(event: Event) -> bool:
     return event.name == NACK
+
+
+def _settled(contract: Contract) -> float:
+    """What a message settles for its recipient, + received."""
+    bodies = (settlement.settlementAttributes for settlement in contract.settlements or ())
+    return sum(body.amount for body in bodies if isinstance(body, EnergySettlement))
 
 
 def _noted(_: Message) -> Iterable[Event]:

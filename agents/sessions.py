@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 from agents.deal import Deal, Item
 from agents.twins.connector import ConnectorTwin
+from sim.clock import Interval
 from sim.contracts.contract import Status
 from sim.wire.bags import ChargingSession, CommitmentBag, EnergyObjectives
 from sim.wire.codes import Code, Refusal
 
 SESSION = "/message/contract/performance/0/performanceAttributes"
+LEAST_KWH = 1e-9
 RUNNING = ("ACTIVE", "INTERRUPTED")
 
 
@@ -30,6 +33,24 @@ def measure(deal: Deal, now_s: int) -> None:
     """Take down what the connector of a running session has given so far."""
     twin = connector(deal.item)
     deal.taken_kwh, deal.power_kw, deal.full_s = twin.taken_kwh(now_s), twin.kw, twin.full_s
+
+
+def count(deals: Iterable[Deal], interval: Interval) -> None:
+    """Note what each session has taken in an interval, and which share that is of all that its connector gave."""
+    given: dict[str, list[tuple[Deal, float]]] = {}
+    for deal in deals:
+        if deal.item.delivery != "session" or deal.began_s is None:
+            continue
+        if is_running(deal):
+            measure(deal, interval.end_s)
+        kwh = deal.taken_kwh - sum(deal.counted_kwh.values())
+        if kwh > LEAST_KWH:
+            deal.counted_kwh[interval.index] = kwh
+            given.setdefault(deal.item.name, []).append((deal, kwh))
+    for sessions in given.values():
+        total = sum(Decimal(repr(kwh)) for _, kwh in sessions)
+        for deal, kwh in sessions:
+            deal.metered_share[interval.index] = Decimal(repr(kwh)) / total
 
 
 def start(deal: Deal, told: ChargingSession, wish: CommitmentBag | object, now_s: int) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, to_builtins
 from msgspec.structs import replace
 
 from agents import reserves
@@ -17,9 +18,11 @@ from sim.wire.codes import Code, Refusal
 from sim.wire.core import Catalog, Descriptor, Provider, Resource
 from sim.wire.messages import Message, uri
 from sim.wire.need import ATTRIBUTES, bag
+from sim.wire.search.periods import overlaps
 
 COMMITMENT = "/message/contract/commitments/0"
 _LEAST_KWH = 1e-9
+A_SECOND = timedelta(seconds=1)
 
 
 class Shelf:
@@ -75,6 +78,7 @@ class Shelf:
         except ContractError as error:
             raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, ATTRIBUTES, str(error)) from error
         meter = _meter_in(attributes)
+        _check_open(item, self._calendar.local(start_s))
         return Deal(item, message.sender, contract, message.transaction_id, kwh, start_s, end_s, meter, kw)
 
     def _window(self, window: TimeWindow | UnsetType, now_s: int) -> tuple[int, int]:
@@ -85,6 +89,12 @@ class Shelf:
             what = f"expected a window to come, within the run, got {window.start} to {window.end}"
             raise Refusal(Code.SCH_INVALID_FORMAT, f"{ATTRIBUTES}/timeWindow", what)
         return max(start_s, now_s, 0), end_s
+
+
+def _check_open(item: Item, begins: datetime) -> None:
+    windows = item.listed.availabilityWindow or ()
+    if windows and not any(overlaps(to_builtins(window), begins, begins + A_SECOND) for window in windows):
+        raise Refusal(Code.POL_DENIED, f"{ATTRIBUTES}/timeWindow/start", f"{item.name} is closed at {begins:%H:%M}")
 
 
 def _check_quantity(kwh: float, item: Item, deals: Iterable[Deal]) -> None:

@@ -7,7 +7,7 @@ elsewhere: they are what ``degsim settle`` reads.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -69,10 +69,14 @@ def _is_deal(evidence: _Evidence, contract_id: str) -> bool:
 
 
 def _told(contract: Contract, cycles: Sequence[tuple[int, Mapping[str, Decimal], bool]]) -> tuple[Posting, ...]:
-    """What a deal comes to by the signals that its taker was told."""
+    """What a deal comes to by the signals that its taker was told; those of an interval that were told again hold instead."""
     settlement = Settlement()
     postings: list[Posting] = []
+    known: dict[int, Mapping[str, Decimal]] = {}
     for interval, signals, settled in cycles:
+        if interval in known:
+            settlement.accrue(contract, (replace(line, exact=-line.exact) for line in lines(contract, known[interval])))
+        known[interval] = signals
         settlement.accrue(contract, lines(contract, signals))
         postings += settlement.post(interval, contract) if settled else ()
     return tuple(postings)

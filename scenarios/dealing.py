@@ -47,6 +47,7 @@ from scenarios.parties import (
     DistributorSpec,
     EnrolSpec,
     ErrandSpec,
+    HoursSpec,
     ItemSpec,
     Moment,
     PriceStep,
@@ -69,6 +70,7 @@ from sim.wire.bags import (
     EnergyIntent,
     EnergyOffer,
     GeoJSONGeometry,
+    LdTimePeriod,
     Location,
     OfferBag,
     Position,
@@ -93,6 +95,7 @@ PROVIDERS_AFTER_S, SEEKERS_AFTER_S = 5, 60
 OTHER_ROLE = {"BUYER": "SELLER", "SELLER": "BUYER"}
 """What a provider is to a taker of an open role."""
 T = TypeVar("T")
+Templates = Mapping[str, tuple[ContractSpec, tuple[Term, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +162,14 @@ class _Settlement:
         templates = self._templates()
         providers = [self._provider(spec, f"providers[{k}]", templates) for k, spec in enumerate(scenario.providers)]
         seekers = [self._seeker(spec, f"seekers[{k}]") for k, spec in enumerate(scenario.seekers)]
+        distributors = [
+            self._distributor(spec, f"distributors[{k}]", templates) for k, spec in enumerate(scenario.distributors)
+        ]
         read_by = self._read_by()
         if self._faults:
             raise ScenarioError(scenario.name, tuple(self._faults))
-        distributors = [self._distributor(spec) for spec in scenario.distributors]
         arrivals = (
-            *((one, 0) for one in distributors),
+            *((make(), 0) for make in distributors),
             *((make(), PROVIDERS_AFTER_S) for make in providers),
             *((make(), SEEKERS_AFTER_S) for make in seekers),
         )
@@ -172,7 +177,7 @@ class _Settlement:
 
     # contracts
 
-    def _templates(self) -> Mapping[str, tuple[ContractSpec, tuple[Term, ...]]]:
+    def _templates(self) -> Templates:
         found = {}
         for number, spec in enumerate(self._scenario.contracts):
             terms = []
@@ -195,7 +200,7 @@ class _Settlement:
             return None
 
     def _template(
-        self, item: ItemSpec, where: str, templates: Mapping[str, tuple[ContractSpec, tuple[Term, ...]]]
+        self, item: ItemSpec, where: str, templates: Templates
     ) -> tuple[Template, Mapping[str, Decimal]] | None:
         if item.contract not in templates:
             known = nearest(item.contract, templates)
@@ -231,7 +236,7 @@ class _Settlement:
         self,
         spec: ProviderSpec,
         where: str,
-        templates: Mapping[str, tuple[ContractSpec, tuple[Term, ...]]],
+        templates: Templates,
     ) -> Callable[[], Provider]:
         items = [self._item(spec, item, f"{where}.items[{k}]", templates) for k, item in enumerate(spec.items)]
         diary = self._diary(spec.diary, f"{where}.diary", ("interrupt", "resume", "withdraw", "publish", "extend"))
@@ -254,13 +259,7 @@ class _Settlement:
             catalogue=CATALOGUE,
             calendar=self._calendar,
             currency=self._scenario.currency,
-            till=functools.partial(
-                Till,
-                calendar=self._calendar,
-                currency=self._scenario.currency,
-                ledger=world.ledger,
-                log=world.log,
-            ),
+            till=self._till(),
             support=support,
             diary=diary,
             admissions=self._admissions(spec),
@@ -304,7 +303,7 @@ class _Settlement:
         provider: ProviderSpec,
         spec: ItemSpec,
         where: str,
-        templates: Mapping[str, tuple[ContractSpec, tuple[Term, ...]]],
+        templates: Templates,
     ) -> Item | None:
         made = self._template(spec, where, templates)
         device = None if spec.device is None else self._placed(spec.device, spec.name, provider.name, f"{where}.device")
@@ -521,16 +520,60 @@ class _Settlement:
 
     # distributors, diaries, moments
 
-    def _distributor(self, spec: DistributorSpec) -> Distributor:
+    def _distributor(self, spec: DistributorSpec, where: str, templates: Templates) -> Callable[[], Distributor]:
         foundation = self._foundation
-        return Distributor(
+        diary = self._diary(spec.diary, f"{where}.diary", ("curtail",))
+        deviation = {
+            str(role): item
+            for role, contract in spec.deviation.items()
+            if (item := self._beside(spec, role, contract, f"{where}.deviation.{role}", templates)) is not None
+        }
+        return lambda: Distributor(
             foundation.world,
             spec.name,
             foundation.ids(spec.name),
             meters={meter.name: TradedMeter(meter.cap_kwh, meter.traded_kwh) for meter in spec.meters},
             wheeling_per_kwh=spec.wheeling_per_kwh,
             calendar=self._calendar,
-            diary=self._diary(spec.diary, "distributors", ("curtail",)),
+            currency=self._scenario.currency,
+            till=self._till(),
+            deviation=deviation,
+            diary=diary,
+        )
+
+    def _beside(self, spec: DistributorSpec, role: str, contract: str, where: str, templates: Templates) -> Item | None:
+        """What a distributor offers a party of every trade besides; it is in no catalogue."""
+        name = f"{contract}/{role}"
+        item = ItemSpec.model_validate({"name": contract, "lists": {}, "price": 0, "contract": contract})
+        made = self._template(item, where, templates)
+        if made is None:
+            return None
+        template, inputs = made
+        parties: dict[str, str] = {Role.GRID_OPERATOR: spec.name}
+        for party in template.roles:
+            if party not in parties and party != role:
+                self._faults.append(Fault(where, f"nobody fills the role {party}"))
+        return Item(
+            name=name,
+            listed=Resource(id=name),
+            offer=Offer(id=f"{spec.name}/{name}"),
+            template=template,
+            open_role=Role(role),
+            parties=parties,
+            inputs=inputs,
+            prices=(0.0,) * 1440,
+            delivery="window",
+            billing="INCREMENTAL",
+        )
+
+    def _till(self) -> Callable[[Participant], Till]:
+        world = self._foundation.world
+        return functools.partial(
+            Till,
+            calendar=self._calendar,
+            currency=self._scenario.currency,
+            ledger=world.ledger,
+            log=world.log,
         )
 
     def _read_by(self) -> Mapping[str, Sequence[str]]:
@@ -614,8 +657,14 @@ def _resource(spec: ItemSpec) -> Resource:
         descriptor=Descriptor(name=spec.name),
         resourceAttributes=bag,
         availableAt=UNSET if place is None else (Location(geo=place),),
+        availabilityWindow=UNSET if spec.open is None else (_hours(spec.open),),
         networkIds=spec.networks or UNSET,
     )
+
+
+def _hours(spec: HoursSpec) -> LdTimePeriod:
+    end = "00:00" if spec.end == "24:00" else spec.end
+    return LdTimePeriod(kind="TimePeriod", startTime=f"{spec.start}:00", endTime=f"{end}:00")
 
 
 def _offer(provider: str, spec: ItemSpec, currency: str, tariff: Tariff) -> Offer:

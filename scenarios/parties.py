@@ -171,10 +171,18 @@ class PriceStep(Model):
     price: Finite
 
 
+class HoursSpec(Model):
+    """Local times of day between which something is open; from 22:00 to 06:00 is a night."""
+
+    start: TimeOfDay = Field(alias="from")
+    end: TimeOfDay = Field(alias="to")
+
+
 class ItemSpec(Model):
     """Something that a provider offers.
 
     lists, offers: the bags of resource and offer as they are published (``@type`` and fields of ``degsim schema``).  at: where.
+    open: when a delivery may begin, default always.
     price, tariff: per kWh, one of them.  contract, inputs, parties: under which template, with which constants, and who fills
     the roles that neither side of the deal has.  open_role: what whoever takes it becomes.  delivery: a ``session`` begins and
     ends when the taker says so, a ``window`` at its times.  billing: INCREMENTAL settles every interval, POST_FULFILLMENT once.
@@ -189,6 +197,7 @@ class ItemSpec(Model):
     lists: dict[str, Any]
     offers: dict[str, Any] | None = None
     at: Position | None = None
+    open: HoursSpec | None = unless(None)
     price: Finite | None = None
     tariff: tuple[PriceStep, ...] = ()
     contract: Name
@@ -363,9 +372,13 @@ class TradedMeterSpec(Model):
 
 
 class DistributorSpec(Model):
-    """A distribution utility that approves and locks trades between meters, reads them, and may curtail."""
+    """A distribution utility that approves and locks trades between meters, reads them, and may curtail.
+
+    deviation: contract between it and whoever plays a role in a trade, about what the meter says beyond or short of the trade.
+    """
 
     name: Name
     wheeling_per_kwh: NonNegative = 0.0
+    deviation: dict[Role, Name] = {}  # noqa: RUF012  pydantic copies it
     meters: Annotated[tuple[TradedMeterSpec, ...], Field(min_length=1)]
     diary: tuple[DiarySpec, ...] = ()

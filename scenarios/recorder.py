@@ -297,15 +297,16 @@ class Recorder:
 
     def _sessions(self) -> None:
         end_s = self._built.world.calendar.duration_s
-        for resource in self._built.resources:
-            twin = None if resource.device is None else resource.device.twin
+        devices = [resource.device for resource in self._built.resources if resource.device is not None]
+        for device in (*devices, *(placed.device for placed in self._built.devices)):
+            twin = device.twin
             if not isinstance(twin, EVTwin):
                 continue
             for number, session in enumerate(twin.sessions):
                 finished = session.departure_s <= end_s
                 self._add(
                     "sessions",
-                    era=resource.era,
+                    era=device.era,
                     arrival_s=session.arrival_s,
                     departure_s=session.departure_s,
                     need_kwh=session.need_kwh,
