@@ -20,6 +20,7 @@ from sim.clock import Calendar, Interval
 from sim.contracts.contract import Status
 from sim.participant import Ids
 from sim.wire.bags import EnergyContract, InputSignal, RoleInputs, TimeWindow
+from sim.wire.bags.contracts import QualityMetric
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import Consideration, Contract
 from sim.wire.messages import Message
@@ -76,7 +77,8 @@ class Calling:
     def drawn_up(self, name: str, deals: Sequence[Deal], now_s: int, served: Deal | None = None) -> list[Deal]:
         """A deal for everybody who is called, not yet told: holders who allow it, and whose meter has a like day.
 
-        Where another deal is served, its energy is asked of all in the proportions of their baselines.
+        Where another deal is served, its energy is asked of all in the proportions of their baselines.  Nobody is asked for
+        more than the capacity that they have signed up with.
         """
         item, call = self._calls[name]
         start_s, end_s = (call.start_s, call.end_s) if served is None else (served.start_s, served.end_s)
@@ -87,7 +89,10 @@ class Calling:
         made = []
         for holder, baseline in known:
             share = float(sum(baseline.values()) / whole) if whole else 0.0
-            kwh = call.kw * (end_s - start_s) / 3600 if call.kw is not None else share * (served.kwh if served else 0.0)
+            hours = (end_s - start_s) / 3600
+            kwh = call.kw * hours if call.kw is not None else share * (served.kwh if served else 0.0)
+            if holder.kw:
+                kwh = min(kwh, holder.kw * hours)
             made.append(self._called(item, call, holder, baseline, kwh, (start_s, end_s), now_s))
         if served is not None:
             self._members[served.contract.id] = made
@@ -150,6 +155,7 @@ class Calling:
         hours = (deal.end_s - deal.start_s) / 3600
         baseline_kw = self._mean_kw(deal.reduction.baseline_kwh)
         signals = (
+            *(attributes.inputSignals or ()),
             InputSignal(signalId="request", signalType="COMMAND", value=deal.kwh / hours, unit="KW"),
             InputSignal(signalId="level", signalType="STATE", value=deal.reduction.level),
             InputSignal(
@@ -166,10 +172,7 @@ class Calling:
 
     def agreed(self, deal: Deal) -> Contract:
         """A deal as it was answered, with what it will come to if it is kept."""
-        hours = (deal.end_s - deal.start_s) / 3600
-        signal = InputSignal(signalId="committed", signalType="STATE", value=deal.kwh / hours, unit="KW")
-        estimate = self._estimate(deal, "ESTIMATED")
-        return on_wire(deal, window=self._window(deal), signals=(signal,), consideration=estimate or UNSET)
+        return on_wire(deal, window=self._window(deal), consideration=self._estimate(deal, "ESTIMATED") or UNSET)
 
     def report(self, deal: Deal) -> Contract:
         """How a deal that is over went: mean powers, energy, and the share of the agreed that was kept [percent]."""
@@ -180,17 +183,19 @@ class Calling:
         metered_kw = self._mean_kw({index: one.consumed for index, one in event.items()})
         kept = 100 * reduction.reduced_kwh / reduction.agreed_kwh if reduction.agreed_kwh else Decimal(0)
         told = (
-            ("baseline", baseline_kw, "KW"),
-            ("metered", metered_kw, "KW"),
-            ("reduction", baseline_kw - metered_kw, "KW"),
-            ("reduced", float(reduction.reduced_kwh), "KWH"),
-            ("performance", float(kept), "PERCENT"),
+            ("baseline", "baselineKWh / hours", baseline_kw, "KW"),
+            ("metered", "consumedKWh / hours", metered_kw, "KW"),
+            ("reduction", "(baselineKWh - consumedKWh) / hours", baseline_kw - metered_kw, "KW"),
+            ("reduced", "reducedKWh", float(reduction.reduced_kwh), "KWH"),
+            ("performance", "reducedKWh / contractedKWh", float(kept), "PERCENT"),
         )
-        signals = tuple(
-            InputSignal(signalId=name, signalType="STATE", value=round(value, 6), unit=unit)
-            for name, value, unit in told
+        metrics = tuple(
+            QualityMetric(metricId=name, formula=formula, value=round(value, 6), unit=unit)
+            for name, formula, value, unit in told
         )
-        return on_wire(deal, window=self._window(deal), signals=signals)
+        contract = on_wire(deal, window=self._window(deal))
+        assert isinstance(contract.contractAttributes, EnergyContract)
+        return replace(contract, contractAttributes=replace(contract.contractAttributes, qualityMetrics=metrics))
 
     def _mean_kw(self, energies: Mapping[int, Decimal]) -> float:
         hours = len(energies) * self._calendar.interval_s / 3600

@@ -155,11 +155,10 @@ class Respondent:
             yield Alarm(called.start_s + called.answer.opts_out_s, LEAVE, number)
 
     def _changed(self, message: Message, called: Called) -> Iterable[Event]:
-        """News: of a longer event we are in, we are in for longer."""
-        attributes = energy_contract(message)
-        window = attributes.timeWindow
-        moved = {signal.signalId for signal in attributes.inputSignals or ()}
-        if "committed" not in moved or not called.bound or not window:
+        """News of the whole event, and not of one interval: if it is longer, we are in for longer."""
+        window, contract = energy_contract(message).timeWindow, message.contract
+        is_cycle = bool(contract.performance) or bool(contract.settlements)
+        if is_cycle or not called.bound or not window:
             return ()
         called.end_s = self._calendar.seconds(window.end)
         return (Alarm(called.end_s, RELEASE, self.calls.index(called)),)

@@ -69,9 +69,10 @@ class Shelf:
             raise Refusal(Code.NET_ENTITY_NOT_FOUND, f"{COMMITMENT}/resources/0/id", what)
         attributes = bag(message.contract.contractAttributes, EnergyContract, ATTRIBUTES)
         start_s, end_s = self._window(attributes.timeWindow, message.sent_s)
-        kwh, kw = commitment.resources[0].quantity.value, 0.0
+        quantity = commitment.resources[0].quantity
+        kwh, kw = (0.0, quantity.value) if quantity.unitCode == "KW" else (quantity.value, 0.0)
         if item.reserve is not None:
-            kwh, kw = 0.0, reserves.capacity(item, commitment.resources[0].quantity, (start_s, end_s), deals)
+            kwh, kw = 0.0, reserves.capacity(item, quantity, (start_s, end_s), deals)
         _check_quantity(kwh, item, deals)
         try:
             contract = item.contract(contract_id, self._currency, message.sender)

@@ -67,6 +67,7 @@ from sim.participant import Participant
 from sim.tariff import prices_by_minute
 from sim.wire.bags import (
     ENERGY,
+    EnergyCredentials,
     EnergyIntent,
     EnergyOffer,
     GeoJSONGeometry,
@@ -316,6 +317,7 @@ class _Settlement:
         if made is None or resource is None or prices is None or offer is None:
             return None
         template, inputs = made
+        served = [item.call.serves for item in provider.items if item.call is not None]
         parties: dict[str, str] = {OTHER_ROLE.get(spec.open_role, "SELLER"): provider.name}
         parties |= {str(role): era for role, era in spec.parties.items()}
         for role in template.roles:
@@ -333,7 +335,7 @@ class _Settlement:
             delivery=spec.delivery,
             billing=spec.billing,
             device=device,
-            meter=spec.meter or (spec.name if device is not None else ""),
+            meter=spec.meter or (spec.name if device is not None or spec.name in served else ""),
             quantity_kwh=spec.quantity_kwh,
             quantity_kw=spec.device.kw if isinstance(spec.device, ReserveSpec) else 0.0,
             prepaid=spec.prepaid,
@@ -681,6 +683,9 @@ def _offer(provider: str, spec: ItemSpec, currency: str, tariff: Tariff) -> Offe
             pricingModel="PER_KWH",
             currency=currency,
             pricePerKWh=spec.price or 0.0,
+            credentials=UNSET
+            if spec.admission is None
+            else EnergyCredentials(ENERGY, required=spec.admission.credentials or UNSET),
         )
     price = None
     if spec.price is not None:

@@ -176,11 +176,12 @@ class Penalty(Wire, frozen=True, kw_only=True):
 
 
 class QualityMetric(Wire, frozen=True, kw_only=True):
-    """A measure of how well a contract was fulfilled."""
+    """A measure of how well a contract was fulfilled; value: what was measured, once it has been."""
 
     metricId: Identifier
     formula: Text
     unit: Identifier | UnsetType = UNSET
+    value: float | UnsetType = UNSET
     target: float | UnsetType = UNSET
     penalty: Penalty | UnsetType = UNSET
 

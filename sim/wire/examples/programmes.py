@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from sim.wire.bags import (
     ENERGY,
     ConflictCheck,
@@ -30,6 +32,7 @@ from sim.wire.bags import (
     UserAuth,
     VerifiedCredential,
 )
+from sim.wire.bags.contracts import QualityMetric
 from sim.wire.bags.credentials import (
     ConflictingEnrollment,
     CustomerContact,
@@ -192,6 +195,15 @@ INCENTIVE = EnergySettlement(
 )
 
 
+MEASURED = replace(
+    TAKES_PART,
+    qualityMetrics=(
+        QualityMetric(metricId="reduction", formula="(baselineKWh - consumedKWh) / hours", unit="KW", value=112.0),
+        QualityMetric(metricId="performance", formula="reducedKWh / contractedKWh", unit="PERCENT", value=93.333333),
+    ),
+)
+
+
 def performed(bag: EnergyEnrollment | EnergyDelivery) -> tuple[Performance, ...]:
     """How the programme is being carried out."""
     return (Performance(id="performance-1", status=Descriptor(code="COMPLETED"), performanceAttributes=bag),)
@@ -255,6 +267,7 @@ MESSAGES = (
             become(
                 CALLED,
                 "ACTIVE",
+                contractAttributes=MEASURED,
                 performance=performed(REDUCED),
                 settlements=(Settlement(id="event-9", status="COMPLETE", settlementAttributes=INCENTIVE),),
             )
