@@ -52,6 +52,7 @@ SIGNALS: Mapping[str, str] = {
 ZERO, ONE = Decimal(0), Decimal(1)
 
 Delivery = Literal["session", "window"]
+Ending = Literal["ended", "cancelled", "withdrawn"]
 Billing = Literal["INCREMENTAL", "POST_FULFILLMENT"]
 SessionStatus = Literal["PENDING", "ACTIVE", "STOP", "COMPLETED", "INTERRUPTED"]
 
@@ -134,7 +135,7 @@ class Deal:
     first: int = -1
     began_s: int | None = None
     over_s: int | None = None
-    ending: Literal["ended", "cancelled", "withdrawn"] = "ended"
+    ending: Ending = "ended"
     late: bool = False
     full_s: int | None = None
     curtailed_kwh: dict[int, float] = field(default_factory=dict)

@@ -262,7 +262,7 @@ class Distributor(Participant):
                 continue
             contract = item.contract(self.ids.fresh(), self._currency, trade.parties[role])
             deal = Deal(
-                replace(item, meter=trade.source),
+                replace(item, meter=trade.source if role == "SELLER" else ""),
                 trade.parties[role],
                 contract,
                 trade.transaction_id(role),

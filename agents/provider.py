@@ -12,7 +12,7 @@ from agents import reserves, sessions
 from agents.admissions import Admissions, shows, with_enrolment
 from agents.calling import Calling
 from agents.curtailment import curtail, curtailed_on_wire
-from agents.deal import ZERO, Deal, Item, amount_for, quote, taken_back
+from agents.deal import ZERO, Deal, Ending, Item, amount_for, quote, taken_back
 from agents.deal_forms import approved_in, commitment_of, on_wire, payment_of, price_of, session_of, terms_on_wire
 from agents.diary import DIARY, Entry, alarms
 from agents.settling import LAST_S, SETTLE_AFTER_S, Settling
@@ -404,9 +404,9 @@ class Provider(Participant):
         """Nobody has come to a session in time: the deal is off, at the taker's cost."""
         deal = self._by_number(alarm.index)
         if deal.is_open and deal.began_s is None and deal.over_s is None:
-            self._end(deal, alarm.at_s, "cancelled", late=True)
+            follows = tuple(self._off(deal, alarm.at_s, "cancelled", late=True))
             yield self._tell("on_status", deal, self._as_it_stands(deal, alarm.at_s))
-            yield from self._released(deal)
+            yield from follows
 
     def on_update(self, message: Message) -> Iterable[Event]:
         """The taker starts or stops its session, or says how much of what is held ready it asks for."""
@@ -523,8 +523,8 @@ class Provider(Participant):
             return message
         return self.answer(asked, message.content)
 
-    def _end(self, deal: Deal, at_s: int, how: str, *, late: bool = False) -> None:
-        deal.over_s, deal.ending, deal.late = at_s, how, late  # type: ignore[assignment]
+    def _end(self, deal: Deal, at_s: int, how: Ending, *, late: bool = False) -> None:
+        deal.over_s, deal.ending, deal.late = at_s, how, late
 
     def _tell(self, action: str, deal: Deal, contract: Contract) -> Message:
         ids = (deal.transaction_id, self.ids.fresh())
@@ -544,12 +544,15 @@ class Provider(Participant):
         consideration = price_of(deal, bill, self._currency, "CANCELLATION")
         refund = deal.prepaid + amount_for(deal.taker, bill)
         settlements = payment_of(refund, self._currency, "REFUNDED") if deal.item.prepaid else UNSET
-        released: Iterable[Event] = ()
-        if not message.tried:
-            self._end(deal, message.sent_s, "cancelled", late=late)
-            released = self._released(deal)
+        follows = () if message.tried else tuple(self._off(deal, message.sent_s, "cancelled", late=late))
         contract = on_wire(deal, consideration=consideration or UNSET, settlements=settlements)
-        return (self.answer(message, ContractContent(contract=contract)), *released)
+        return (self.answer(message, ContractContent(contract=contract)), *follows)
+
+    def _off(self, deal: Deal, at_s: int, how: Ending, *, late: bool = False) -> Iterable[Event]:
+        """A deal of which nothing was delivered is over at once: what is due is settled, and what was locked is free."""
+        self._end(deal, at_s, how, late=late)
+        yield from self._settling.off(deal)
+        yield from self._released(deal)
 
     def _check_cancel(self, deal: Deal) -> None:
         what = ""
@@ -578,11 +581,11 @@ class Provider(Participant):
         """Take back every deal of an item that has not begun, and tell why."""
         for deal in self.deals.values():
             if deal.is_open and deal.over_s is None and deal.began_s is None and entry.about in ("", deal.item.name):
-                self._end(deal, now_s, "withdrawn")
+                follows = tuple(self._off(deal, now_s, "withdrawn"))
                 refund = payment_of(deal.quoted, self._currency, "REFUNDED") if deal.item.prepaid else UNSET
                 reason = Descriptor(shortDesc=str(entry.say.get("reason", "")))
                 yield self._tell("on_cancel", deal, replace(on_wire(deal, settlements=refund), descriptor=reason))
-                yield from self._released(deal)
+                yield from follows
 
     def _publish_again(self, now_s: int, entry: Entry) -> Iterable[Event]:
         del now_s

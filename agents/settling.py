@@ -61,6 +61,12 @@ class Settling:
             for message in self._cycles(deal, now_s):
                 yield deal, message
 
+    def off(self, deal: Deal) -> Iterator[Message]:
+        """Settle a deal that is over before anything was delivered: there is nothing to be read, and nobody has to wait."""
+        while deal.is_open and deal.over_s is not None:
+            interval = self._calendar.interval(deal.first + len(deal.settled))
+            yield from self._till.cycle(deal, interval, (ZERO, ZERO))
+
     def _cycles(self, deal: Deal, now_s: int) -> Iterator[Message]:
         while deal.is_open and (interval := self._next(deal, now_s)) is not None:
             metered = self._metered(deal, interval)

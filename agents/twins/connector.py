@@ -84,7 +84,7 @@ class ConnectorTwin:
         del setpoint_kw
         self._flow_to(interval.end_s)
         flowed_kwh, self._interval_kwh = self._interval_kwh, 0.0
-        return -flowed_kwh / interval.hours
+        return 0.0 - flowed_kwh / interval.hours  # not -0.0 where nothing flowed
 
     def interrupt(self, interval: Interval) -> float:
         """Without supply nothing flows; the car goes on needing it, and what it would have drawn is returned."""
