@@ -15,6 +15,7 @@ from typing import Literal
 from agents.admission import Admission
 from agents.call import Call
 from agents.reduction import Reduction
+from agents.trade_record import Customer, TradeRecord
 from agents.twins.reserve import Answer, ReserveTwin
 from sim.clock import Calendar, Interval
 from sim.contracts.contract import Contract, Line, Role, Settlement, Status, Template, lines
@@ -27,6 +28,7 @@ SIGNALS: Mapping[str, str] = {
     "producedKWh": "energy that the provider's meter has injected in the interval",
     "contractedKWh": "energy agreed for the interval, as much in each of its window",
     "curtailedKWh": "energy of it that a grid operator did not let happen",
+    "tradedKWh": "energy that both utilities say the deal settles, in the last interval",
     "pricePerKWh": "the item's price in the interval",
     "quotedAmount": "what the taker was quoted in all",
     "prepaidAmount": "that, where the item is to be paid beforehand, else 0",
@@ -66,7 +68,8 @@ class Item:
     provider delivers from.  quantity_kwh: what there is in all.  grace_s: how late a session may begin; free_s: how long before
     its window a deal may be taken back for nothing; None where that is never free.  approver: whose consent is asked.
     admission: what whoever takes it has to show.  call: the event that it is offered by; such an item is in no catalogue.
-    quantity_kw: where it is capacity that is held ready, how much there is at any time.
+    quantity_kw: where it is capacity that is held ready, how much there is at any time.  seller: whose meter it is delivered
+    from, where deals on it are recorded in a trade ledger.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Item:
     meter: str = ""
     quantity_kwh: float | None = None
     quantity_kw: float = 0.0
+    seller: Customer | None = None
     prepaid: bool = False
     grace_s: int = 600
     free_s: int = 0
@@ -91,7 +95,7 @@ class Item:
     call: Call | None = None
 
     def contract(self, contract_id: str, currency: str, taker: str) -> Contract:
-        """The contract between its parties and a taker."""
+        """The contract between its parties and a taker, or whoever it takes it for."""
         roles = {**self.parties, str(self.open_role): taker}
         return self.template.instantiate(
             contract_id, currency, {role: roles[role] for role in self.template.roles}, self.inputs
@@ -141,12 +145,23 @@ class Deal:
     curtailed_kwh: dict[int, float] = field(default_factory=dict)
     counted_kwh: dict[int, float] = field(default_factory=dict)
     metered_share: dict[int, Decimal] = field(default_factory=dict)
+    record: TradeRecord | None = None
     taken_kwh: float = 0.0
     power_kw: float = 0.0
     reduction: Reduction | None = None
     answer: Answer | None = None
     settled: set[int] = field(default_factory=set)
     approved_kwh: float | None = None
+
+    @property
+    def customer(self) -> str:
+        """Who pays for it or is paid: the taker, or whoever it takes it for."""
+        return self.contract.roles.get(self.item.open_role, self.taker)
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether what is delivered in its window is known: of a trade in a ledger, once its utilities have said so."""
+        return self.record is None or self.record.settled_kwh is not None
 
     @property
     def is_open(self) -> bool:
@@ -206,6 +221,7 @@ def signals_of(
         "producedKWh": produced_kwh,
         "contractedKWh": deal.agreed_kwh(interval),
         "curtailedKWh": _decimal(deal.curtailed_kwh.get(interval.index, 0.0)),
+        "tradedKWh": _traded_kwh(deal) if over else ZERO,
         "pricePerKWh": deal.item.price(calendar, interval.start_s),
         "quotedAmount": deal.quoted,
         "prepaidAmount": deal.prepaid,
@@ -237,6 +253,11 @@ def _reduced(deal: Deal, interval: Interval) -> dict[str, Decimal]:
     """What is told of energy that was not drawn because of a call."""
     nothing = dict.fromkeys(("baselineKWh", "reducedKWh", "missedKWh", "optedOut", "level"), ZERO)
     return nothing if deal.reduction is None else nothing | deal.reduction.signals(interval.index)
+
+
+def _traded_kwh(deal: Deal) -> Decimal:
+    settled_kwh = None if deal.record is None else deal.record.settled_kwh
+    return ZERO if settled_kwh is None else settled_kwh
 
 
 def used(contract: Contract) -> frozenset[str]:
@@ -271,6 +292,7 @@ def quote(deal: Deal, calendar: Calendar) -> tuple[Posting, ...]:
             "producedKWh": planned,
             "contractedKWh": planned,
             "curtailedKWh": _decimal(deal.curtailed_kwh.get(interval.index, 0.0)),
+            "tradedKWh": planned,
             "pricePerKWh": deal.item.price(calendar, interval.start_s),
             "confirmed": first,
             "over": last,

@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 from agents.deal import Deal
 from agents.member import CORE_STATUS
 from agents.reserve_forms import listened_to, metrics_of
+from agents.trade_record import with_both
 from sim.clock import Calendar
 from sim.contracts.contract import Role as RoleName
 from sim.ledger import Posting
@@ -147,13 +148,14 @@ def terms_on_wire(deal: Deal, window: TimeWindow, price: tuple[Consideration, ..
         qualityMetrics=metrics_of(deal),
         fulfillmentMode=deal.item.billing,
     )
-    return Contract(
+    terms = Contract(
         id=whole.id,
         status=whole.status,
         commitments=whole.commitments,
         consideration=price,
         contractAttributes=attributes,
     )
+    return terms if deal.record is None else with_both(terms, deal.record)
 
 
 def approved_in(contract: Contract) -> float | None:
@@ -186,7 +188,7 @@ def price_of(deal: Deal, postings: Iterable[Posting], currency: str, code: str) 
     total = Decimal(0)
     roles = {era: role for role, era in deal.contract.roles.items()}
     for posting in postings:
-        sign = (posting.payer == deal.taker) - (posting.payee == deal.taker)
+        sign = (posting.payer == deal.customer) - (posting.payee == deal.customer)
         if sign:
             other = roles[posting.payee if sign > 0 else posting.payer]
             amount = posting.amount * sign

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Literal, cast
 
 from msgspec import UNSET, UnsetType
@@ -15,6 +16,7 @@ from msgspec import UNSET, UnsetType
 from agents.curtailment import curtail
 from agents.deal import Deal, Item
 from agents.diary import DIARY, Entry, alarms
+from agents.ledger_books import LedgerBooks
 from agents.settling import LAST_S, SETTLE_AFTER_S, Settling
 from agents.till import Till
 from sim.clock import Calendar, Interval
@@ -93,7 +95,8 @@ class Distributor(Participant):
 
     Whoever arranged the trade is told of every interval what both meters say.  diary: ``curtail`` takes kWh off a trade, or all
     of it; whoever arranged it hears of it at once.  deviation: by role, what it offers a party of every trade as a side
-    contract, settled interval by interval by its own ``till``.
+    contract, settled interval by interval by its own ``till``.  books: of trades with customers of other utilities, which a
+    ledger holds; of such a trade only our own meter is approved and locked, and ``relieve`` takes it off the wires.
     """
 
     kind = "distributor"
@@ -111,6 +114,7 @@ class Distributor(Participant):
         till: Callable[[Participant], Till],
         deviation: Mapping[str, Item] | None = None,
         diary: tuple[Entry, ...] = (),
+        books: Callable[[Distributor], LedgerBooks] | None = None,
     ) -> None:
         super().__init__(registry, era, ids)
         self.meters = dict(meters)
@@ -122,7 +126,10 @@ class Distributor(Participant):
         self._settling = Settling(calendar, self._till)
         self._deviation = deviation or {}
         self._diary = diary
-        self._verbs: Mapping[str, Callable[[int, Entry], Iterable[Event]]] = {"curtail": self._curtail}
+        self._verbs: Mapping[str, Callable[[int, Entry], Iterable[Event]]] = {
+            "curtail": self._curtail,
+            "relieve": self._relieve,
+        }
         self.reactions |= {
             "init": self.on_init,
             "confirm": self.on_confirm,
@@ -131,6 +138,10 @@ class Distributor(Participant):
             "settle": self.on_settle,
             DIARY: self.on_diary,
         }
+        self.books = None if books is None else books(self)
+        """Of trades with customers of other utilities, where there are any."""
+        if self.books is not None:
+            self.reactions |= self.books.reactions
 
     def on_start(self, alarm: Alarm) -> Iterable[Event]:
         """Think of what is to be done by the clock."""
@@ -139,6 +150,8 @@ class Distributor(Participant):
             for interval in self._calendar.intervals():
                 yield Alarm(interval.end_s + SETTLE_AFTER_S, "settle", interval.index)
             yield Alarm(self._calendar.duration_s + LAST_S, "settle", self._calendar.count - 1)
+        if self.books is not None:
+            yield from self.books.begin(alarm.at_s)
 
     def on_init(self, message: Message) -> Iterable[Event]:
         """Say what may be traded between two meters, and what it costs to carry it.
@@ -160,9 +173,10 @@ class Distributor(Participant):
             raise Refusal(Code.PRC_CONFLICT, "/message/contract/id", "the trade is locked already")
         self._check(trade)
         trade.locked = True
-        for meter in (trade.source, trade.target):
-            self.meters[meter].traded_kwh += trade.kwh
-        trade.beside = tuple(self._beside(trade, message.sent_s))
+        for meter in self._own(trade):
+            meter.traded_kwh += trade.kwh
+        if len(self._own(trade)) > 1:
+            trade.beside = tuple(self._beside(trade, message.sent_s))
         return (self.answer(message, ContractContent(contract=self._answer(trade, message, "ACTIVE"))),)
 
     def on_cancel(self, message: Message) -> Iterable[Event]:
@@ -180,8 +194,12 @@ class Distributor(Participant):
 
     def _release(self, trade: Trade, kwh: float) -> None:
         if trade.locked:
-            for meter in (trade.source, trade.target):
-                self.meters[meter].traded_kwh -= kwh
+            for meter in self._own(trade):
+                meter.traded_kwh -= kwh
+
+    def _own(self, trade: Trade) -> list[TradedMeter]:
+        """Those meters of a trade that are ours: both, or of a trade with another utility's customer one."""
+        return [self.meters[meter] for meter in (trade.source, trade.target) if meter in self.meters]
 
     def _trade(self, message: Message) -> Trade:
         attributes = bag(message.contract.contractAttributes, EnergyContract, ATTRIBUTES)
@@ -196,16 +214,17 @@ class Distributor(Participant):
             if end not in found:
                 what = f"expected {end}MeterId in the inputs of a role, got none"
                 raise Refusal(Code.SCH_REQUIRED_FIELD_MISSING, f"{ATTRIBUTES}/roles", what)
-            if found[end] not in self.meters:
-                what = f"{self.era} has no meter {found[end]!r}"
-                raise Refusal(Code.NET_ENTITY_NOT_FOUND, f"{ATTRIBUTES}/roles", what)
+        strange = [meter for meter in found.values() if meter not in self.meters]
+        if strange and (self.books is None or len(strange) == len(found)):
+            what = f"{self.era} has no meter {strange[0]!r}"
+            raise Refusal(Code.NET_ENTITY_NOT_FOUND, f"{ATTRIBUTES}/roles", what)
         commitment = message.contract.commitments[0]
         start_s, end_s = self._calendar.seconds(window.start), self._calendar.seconds(window.end)
         kwh = commitment.resources[0].quantity.value
         return Trade(message, found["source"], found["target"], kwh, start_s, end_s, commitment, parties)
 
     def _most_kwh(self, trade: Trade) -> float:
-        return min(self.meters[trade.source].left_kwh, self.meters[trade.target].left_kwh)
+        return min(meter.left_kwh for meter in self._own(trade))
 
     def _check(self, trade: Trade) -> None:
         most_kwh = self._most_kwh(trade)
@@ -214,7 +233,7 @@ class Distributor(Participant):
             raise Refusal(Code.BIZ_CAP_EXCEEDED, "/message/contract/commitments/0/resources/0/quantity", what)
 
     def _answer(self, trade: Trade, message: Message, status: str) -> Contract:
-        source, target = self.meters[trade.source], self.meters[trade.target]
+        source, target = self.meters.get(trade.source), self.meters.get(trade.target)
         window = TimeWindow(start=self._calendar.timestamp(trade.start_s), end=self._calendar.timestamp(trade.end_s))
         attributes = EnergyContractP2PTrade(
             ENERGY,
@@ -237,10 +256,10 @@ class Distributor(Participant):
                     filledBy=self.era,
                     roleInputs=TradeGridInputs(
                         wheelingCharges=self._wheeling_per_kwh,
-                        buyerTradeCap=target.cap_kwh,
-                        sellerTradeCap=source.cap_kwh,
-                        currentBuyerTradesTotal=target.traded_kwh,
-                        currentSellerTradesTotal=source.traded_kwh,
+                        buyerTradeCap=UNSET if target is None else target.cap_kwh,
+                        sellerTradeCap=UNSET if source is None else source.cap_kwh,
+                        currentBuyerTradesTotal=UNSET if target is None else target.traded_kwh,
+                        currentSellerTradesTotal=UNSET if source is None else source.traded_kwh,
                     ),
                 ),
             ),
@@ -291,16 +310,22 @@ class Distributor(Participant):
     def on_status(self, message: Message) -> Iterable[Event]:
         """Readings of our meters: tell whoever arranged a trade between two of them what both say, while it lasts."""
         index, readings = readings_in(message, self._calendar)
+        if self.books is not None:
+            self.books.read(readings or {}, index)
         self._settling.read(message)
         interval = self._calendar.interval(index)
         for trade in self.trades.values():
-            if readings is None or not trade.locked or not trade.lasts(interval):
+            if readings is None or not trade.locked or not self._is_told(trade, interval):
                 continue
             status: DeliveryStatus = "COMPLETED" if trade.end_s <= interval.end_s else "IN_PROGRESS"
             performance = tuple(
                 self._delivery(trade, meter, readings[meter], status) for meter in (trade.source, trade.target)
             )
             yield self._tell(trade, performance)
+
+    def _is_told(self, trade: Trade, interval: Interval) -> bool:
+        """Of a trade with another utility's customer the ledger says what both meters did."""
+        return trade.lasts(interval) and len(self._own(trade)) == 2
 
     def _delivery(self, trade: Trade, meter: str, reading: MeterReading, status: DeliveryStatus) -> Performance:
         body = EnergyDelivery(ENERGY, deliveryStatus=status, meterId=meter, meterReadings=(reading,))
@@ -323,6 +348,35 @@ class Distributor(Participant):
         )
         ids = (trade.asked.transaction_id, self.ids.fresh())
         return Message("on_update", self.era, trade.asked.sender, *ids, ContractContent(contract=contract))
+
+    # trades of a ledger
+
+    def traded_here(self, meter: str, start_s: int, end_s: int) -> Decimal:
+        """What of a meter between two seconds is locked for trades among our own customers [kWh, + sold, − bought]."""
+        total = Decimal(0)
+        for trade in self.trades.values():
+            if (
+                trade.locked
+                and {trade.source, trade.target} <= set(self.meters)
+                and meter in (trade.source, trade.target)
+            ):
+                overlap_s = max(min(end_s, trade.end_s) - max(start_s, trade.start_s), 0)
+                share_kwh = (trade.kwh - trade.curtailed_kwh) * overlap_s / (trade.end_s - trade.start_s)
+                total += Decimal(f"{share_kwh:.6f}") * (1 if meter == trade.source else -1)
+        return total
+
+    def _relieve(self, now_s: int, entry: Entry) -> Iterable[Event]:
+        """Take trades of the ledger off the wires."""
+        if self.books is None:
+            return ()
+        return self.books.relieve(now_s, entry, self._released)
+
+    def _released(self, contract_id: str, kwh: Decimal) -> None:
+        """What is not carried may be traded again."""
+        trade = self.trades.get(contract_id)
+        if trade is not None:
+            trade.curtailed_kwh += float(kwh)
+            self._release(trade, float(kwh))
 
     # curtailment
 

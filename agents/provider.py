@@ -18,7 +18,8 @@ from agents.diary import DIARY, Entry, alarms
 from agents.settling import LAST_S, SETTLE_AFTER_S, Settling
 from agents.shelf import COMMITMENT, Shelf
 from agents.till import Till
-from sim.clock import Calendar
+from agents.trade_record import LedgerClerk, TradeRecord, as_order, moved_to, record_about, state, told_in
+from sim.clock import Calendar, Interval
 from sim.contracts.contract import Status, Turn, transition
 from sim.participant import Ids, Participant, Registry
 from sim.wire.bags import (
@@ -71,7 +72,7 @@ class Provider(Participant):
 
     listed: what the catalogue says of it.  support: where help is to be had.  diary: what it does unasked: ``interrupt`` and
     ``resume`` a session, ``withdraw`` from a deal, ``publish`` its items anew, ``extend`` an event.  admissions: of items that
-    ask for one.
+    ask for one.  ledger: where deals on items of its customers are recorded.
     """
 
     kind = "provider"
@@ -91,6 +92,7 @@ class Provider(Participant):
         support: SupportInfo | None = None,
         diary: tuple[Entry, ...] = (),
         admissions: Admissions | None = None,
+        ledger: str = "",
     ) -> None:
         super().__init__(registry, era, ids)
         self.deals: dict[str, Deal] = {}
@@ -105,6 +107,7 @@ class Provider(Participant):
         self._calling = Calling(era, items, ids, calendar, currency, self._consumed_kwh, self._may_be_called)
         self._settling = Settling(calendar, self._till, self._calling.measure)
         self._settled_s = -1
+        self._clerk = LedgerClerk(self, ledger, "SELLER")
         self._asked: dict[str, tuple[Message, Deal]] = {}
         """Deals that wait for an approver, by the message that asked it: what is answered when it has answered."""
         self._stopping: dict[str, Message] = {}
@@ -134,6 +137,7 @@ class Provider(Participant):
             "call": self.on_call,
             "deadline": self.on_deadline,
             DIARY: self.on_diary,
+            **self._clerk.reactions,
         }
         self._verbs: dict[str, Callable[[int, Entry], Iterable[Event]]] = {
             "interrupt": self._interrupt,
@@ -161,14 +165,14 @@ class Provider(Participant):
         yield Alarm(self._calendar.duration_s + LAST_S, "close", self._calendar.count - 1)
 
     def _publication(self) -> Message:
-        content = PublishContent(catalogs=(self._shelf.catalog(),))
+        content = PublishContent(catalogs=(self._shelf.catalog(self.deals.values()),))
         return self.request("catalog/publish", self._catalogue, content, self.ids.fresh(), SETUP_TTL_S)
 
     def on_discover(self, message: Message) -> Iterable[Event]:
         """What somebody who asks here finds of what is on offer."""
         assert isinstance(message.content, DiscoverContent)
         at = self._calendar.local(message.sent_s)
-        catalogs = found((self._shelf.catalog(),), message.content.intent, Asker.of(message), at)
+        catalogs = found((self._shelf.catalog(self.deals.values()),), message.content.intent, Asker.of(message), at)
         return (self.answer(message, CatalogsContent(catalogs=catalogs)),)
 
     # agreeing
@@ -217,7 +221,7 @@ class Provider(Participant):
             if error is not None:
                 refused = with_enrolment(on_wire(deal), enrolment)
                 return (self.answer(message, ContractContent(contract=refused), SETUP_TTL_S, error),)
-        deal.quoted = max(-amount_for(deal.taker, quote(deal, self._calendar)), ZERO)
+        deal.quoted = max(-amount_for(deal.customer, quote(deal, self._calendar)), ZERO)
         self._till.chronicle.created(deal.contract)
         self.deals[deal.contract.id] = deal
         expiry = Alarm(message.sent_s + TERMS_HOLD_S, "expire", self._number(deal))
@@ -260,7 +264,10 @@ class Provider(Participant):
         return (self.answer(request, ContractContent(contract=on_wire(deal)), SETUP_TTL_S, error),)
 
     def on_nack(self, message: Message) -> Iterable[Event]:
-        """An approver has refused: so do we."""
+        """An approver has refused: so do we.  What the ledger does not take is not delivered."""
+        item = self._clerk.refusal_of(message)
+        if item is not None:
+            return self._not_recorded(item, message)
         if message.message_id not in self._asked:
             return super().on_nack(message)
         content = message.content
@@ -315,8 +322,11 @@ class Provider(Participant):
         deal.status = transition(deal.contract.id, deal.status, Turn.CONFIRM)
         deal.first = max(self._calendar.index_at(now_s), 0)
         self._till.chronicle.activated(deal.contract)
-        contract = self._as_it_stands(deal, now_s) if deal.reduction is None else self._calling.agreed(deal)
-        yield self.answer(request, ContractContent(contract=self._beside(deal, contract)))
+        if deal.record is not None:
+            yield from self._recorded(request, deal, deal.record)
+        else:
+            contract = self._as_it_stands(deal, now_s) if deal.reduction is None else self._calling.agreed(deal)
+            yield self.answer(request, ContractContent(contract=self._beside(deal, contract)))
         if (delivered_by := self._calling.delivering(deal.item)) is not None:
             yield from self._call(delivered_by, now_s, deal)
         if deal.item.delivery == "session":
@@ -369,6 +379,50 @@ class Provider(Participant):
         contract = self._beside(deal, self._as_it_stands(deal, message.sent_s))
         return (self.answer(message, ContractContent(contract=contract)),)
 
+    # deals in a ledger
+
+    def _recorded(self, request: Message, deal: Deal, record: TradeRecord) -> Iterable[Event]:
+        """It holds from the moment of its confirmation, which both platforms tell the ledger."""
+        record.traded_at = self._calendar.timestamp(request.sent_s)
+        platforms = (deal.taker, self.era)
+        yield self.answer(request, ContractContent(contract=as_order(on_wire(deal), record, platforms)))
+        yield self._clerk.put(record, deal.transaction_id, platforms, deal.kwh)
+
+    def _not_recorded(self, item: str, refusal: Message) -> Iterable[Event]:
+        for deal in self.deals.values():
+            if deal.record is not None and deal.record.item == item and deal.over_s is None:
+                why = refusal.content.error.errorMessage  # type: ignore[union-attr]
+                yield from self._withdrawn(deal, refusal.sent_s, why)
+
+    def _heard(self, record: TradeRecord, message: Message) -> Iterable[Event]:
+        """What a utility says of a trade: what it settles, or that its wires do not carry it as agreed."""
+        deal = next(deal for deal in self.deals.values() if deal.record is record)
+        said, moved = told_in(message), moved_to(message.contract)
+        if said.deliveryStatus == "COMPLETED":
+            state(record, message.sender, said)
+            return
+        if not deal.is_open or deal.over_s is not None:
+            raise Refusal(Code.PRC_INVALID_TRANSITION, "/message/contract", f"the deal is {deal.status}, and over")
+        if moved is None and said.deliveryStatus == "FAILED":
+            yield from self._withdrawn(deal, message.sent_s, str(said.curtailmentReason))
+            return
+        told = replace(on_wire(deal), performance=message.contract.performance)
+        if moved is not None:
+            record.item, record.window = moved
+            deal.start_s, deal.end_s = (self._calendar.seconds(at) for at in (record.window.start, record.window.end))
+            deal.began_s = None
+            told = replace(told, contractAttributes=message.contract.contractAttributes)
+            yield self._clerk.put(record, deal.transaction_id, (deal.taker, self.era), deal.kwh)
+            yield Alarm(deal.start_s, "begin", self._number(deal))
+        yield self._tell("on_update", deal, told)
+
+    def _withdrawn(self, deal: Deal, now_s: int, why: str) -> Iterable[Event]:
+        follows = tuple(self._off(deal, now_s, "withdrawn"))
+        refund = payment_of(deal.quoted, self._currency, "REFUNDED") if deal.item.prepaid else UNSET
+        contract = replace(on_wire(deal, settlements=refund), descriptor=Descriptor(shortDesc=why))
+        yield self._tell("on_cancel", deal, contract)
+        yield from follows
+
     def _deal(self, message: Message, status: Status | None = None) -> Deal:
         """The deal that a message of its taker is about.  Raises ``Refusal`` where it is none of theirs, or not so far."""
         deal = self._deal_of(message, str(message.contract.id), "/message/contract")
@@ -395,6 +449,8 @@ class Provider(Participant):
     def on_begin(self, alarm: Alarm) -> Iterable[Event]:
         """The window of a deal has come: it is delivered by itself until its end."""
         deal = self._by_number(alarm.index)
+        if deal.start_s > alarm.at_s:
+            return ()  # it was moved meanwhile
         deal.began_s = alarm.at_s
         if deal.over_s is None:
             reserves.begin(deal, alarm.at_s)
@@ -475,6 +531,9 @@ class Provider(Participant):
 
     def on_readings(self, message: Message) -> Iterable[Event]:
         """Readings of an interval, of our own meters or as an approver passes them on; late ones put estimates right."""
+        record = record_about(message, (deal.record for deal in self.deals.values()))
+        if record is not None:
+            return self._heard(record, message)
         self._settling.read(message)
         return self._settled(max(message.sent_s, self._settled_s))
 
@@ -482,6 +541,9 @@ class Provider(Participant):
         """An approver has curtailed a deal, or passes readings on; what it settles with us is its own affair."""
         if message.contract.settlements:
             return ()
+        record = record_about(message, (deal.record for deal in self.deals.values()))
+        if record is not None:
+            return self._heard(record, message)
         told = needed(message.contract.performance, "/message/contract/performance")[0].performanceAttributes
         if not isinstance(told, EnergyTradeDelivery):
             return self.on_readings(message)
@@ -498,7 +560,7 @@ class Provider(Participant):
         for deal in self.deals.values():
             if not deal.is_open or deal.first > interval.index:
                 continue
-            if deal.item.delivery == "window" and deal.over_s is None and deal.end_s <= interval.end_s:
+            if self._is_past(deal, interval):
                 self._end(deal, deal.end_s, "ended")
             reserves.measure(deal)
         sessions.count(self.deals.values(), interval)
@@ -523,6 +585,10 @@ class Provider(Participant):
             return message
         return self.answer(asked, message.content)
 
+    def _is_past(self, deal: Deal, interval: Interval) -> bool:
+        is_window = deal.item.delivery == "window" and deal.over_s is None
+        return is_window and deal.end_s <= interval.end_s and deal.is_delivered
+
     def _end(self, deal: Deal, at_s: int, how: Ending, *, late: bool = False) -> None:
         deal.over_s, deal.ending, deal.late = at_s, how, late
 
@@ -542,7 +608,7 @@ class Provider(Participant):
         late = deal.start_s - message.sent_s < deal.item.free_s
         bill = taken_back(deal, self._calendar, late=late)
         consideration = price_of(deal, bill, self._currency, "CANCELLATION")
-        refund = deal.prepaid + amount_for(deal.taker, bill)
+        refund = deal.prepaid + amount_for(deal.customer, bill)
         settlements = payment_of(refund, self._currency, "REFUNDED") if deal.item.prepaid else UNSET
         follows = () if message.tried else tuple(self._off(deal, message.sent_s, "cancelled", late=late))
         contract = on_wire(deal, consideration=consideration or UNSET, settlements=settlements)
@@ -581,11 +647,7 @@ class Provider(Participant):
         """Take back every deal of an item that has not begun, and tell why."""
         for deal in self.deals.values():
             if deal.is_open and deal.over_s is None and deal.began_s is None and entry.about in ("", deal.item.name):
-                follows = tuple(self._off(deal, now_s, "withdrawn"))
-                refund = payment_of(deal.quoted, self._currency, "REFUNDED") if deal.item.prepaid else UNSET
-                reason = Descriptor(shortDesc=str(entry.say.get("reason", "")))
-                yield self._tell("on_cancel", deal, replace(on_wire(deal, settlements=refund), descriptor=reason))
-                yield from follows
+                yield from self._withdrawn(deal, now_s, str(entry.say.get("reason", "")))
 
     def _publish_again(self, now_s: int, entry: Entry) -> Iterable[Event]:
         del now_s

@@ -15,6 +15,7 @@ from agents.diary import DIARY, Entry, alarms
 from agents.enrolling import Application, leaving, taking_back
 from agents.plan import Plan
 from agents.respondent import Answer, Respondent
+from agents.trade_record import Customer, LedgerClerk, TradeRecord, as_order, moved_to, seller_in, with_buyer
 from sim.clock import Calendar
 from sim.device import Device
 from sim.participant import Ids, Participant, Registry
@@ -27,6 +28,7 @@ from sim.wire.bags import (
     EnergyIntent,
     EnergyObjectives,
     EnergyOffer,
+    EnergyOrderItem,
     EnergySettlement,
     GeoJSONGeometry,
     InputSignal,
@@ -67,6 +69,7 @@ from sim.wire.messages import (
     TrackContent,
     uri,
 )
+from sim.wire.need import ATTRIBUTES, needed
 
 ANSWER_TTL_S = 900
 """How long the answer to a stop may take: it comes with the bill, when the meter has been read."""
@@ -102,6 +105,7 @@ class Errand:
     that can is taken.  kwh: how much; or kw: how much capacity is to be held ready.  window: of delivery, in
     simulated seconds.  role: that the seeker plays where the offer does not say.
     application: what is shown and allowed where an admission is asked for.
+    customer: for whom, where deals are recorded in a trade ledger.
     """
 
     at_s: int
@@ -118,6 +122,7 @@ class Errand:
     diary: tuple[Entry, ...] = ()
     role: Role = "BUYER"
     application: Application | None = None
+    customer: Customer | None = None
     kw: float = 0.0
 
 
@@ -131,6 +136,7 @@ class Pursuit:
     contract_id: str = ""
     quotes: dict[str, float | None] = field(default_factory=dict)
     asked: dict[str, Candidate] = field(default_factory=dict)
+    record: TradeRecord | None = None
     status: str = ""
     session: str = ""
     balance: float = 0.0
@@ -141,6 +147,7 @@ class Seeker(Participant):
     """Runs errands.  device: its own, commanded by ``plan`` once it knows what a kWh costs when.
 
     answers: how calls are answered by those with whom it has a deal, with the device.
+    ledger: where deals for customers are recorded.  utility: whose customer it is itself, and by whom it may be billed.
     """
 
     kind = "seeker"
@@ -156,12 +163,18 @@ class Seeker(Participant):
         device: Device | None = None,
         plan: Plan | None = None,
         answers: Sequence[Answer] = (),
+        ledger: str = "",
+        utility: str = "",
     ) -> None:
         super().__init__(registry, era, ids)
         self.device = device
         self._calendar = calendar
         self._plan = plan
         self.pursuits = [Pursuit(errand, ids.fresh()) for errand in errands]
+        self._clerk = LedgerClerk(self, ledger, "BUYER")
+        self._utility = utility
+        self.billed: list[Contract] = []
+        """What our utility has told us of its contract with us, in order."""
         self.refusals: list[Message] = []
         """What others have refused us, in order."""
         self.respondent = Respondent(self, calendar, device, answers, self._deals_with) if answers and device else None
@@ -180,6 +193,7 @@ class Seeker(Participant):
             "on_support": _noted,
             "dispatch": self.on_dispatch,
             DIARY: self.on_diary,
+            **self._clerk.reactions,
         }
         self._verbs: Mapping[str, Callable[[Pursuit, Entry, int], Message]] = {
             "start": self._start,
@@ -268,6 +282,9 @@ class Seeker(Participant):
     def on_nack(self, message: Message) -> Iterable[Event]:
         """Somebody has refused us: a quote that does not come is none, and of others what they say is remembered."""
         self.refusals.append(message)
+        item = self._clerk.refusal_of(message)
+        if item is not None:
+            return self._not_recorded(item)
         for pursuit in self.pursuits:
             if message.message_id in pursuit.asked:
                 pursuit.quotes[message.message_id] = None
@@ -287,6 +304,11 @@ class Seeker(Participant):
         return self.request("init", candidate.provider, content, pursuit.transaction_id, SETUP_TTL_S)
 
     def _wanted(self, pursuit: Pursuit, candidate: Candidate, contract_id: str | UnsetType) -> Contract:
+        """What is asked for; for a customer, in whose name."""
+        contract, customer = self._asked_for(pursuit, candidate, contract_id), pursuit.errand.customer
+        return contract if customer is None else with_buyer(contract, customer)
+
+    def _asked_for(self, pursuit: Pursuit, candidate: Candidate, contract_id: str | UnsetType) -> Contract:
         errand, attributes = pursuit.errand, candidate.offer.offerAttributes
         role = attributes.openRole if isinstance(attributes, EnergyOffer) else errand.role
         wish = {} if errand.wish is None else {"commitmentAttributes": errand.wish}
@@ -299,25 +321,33 @@ class Seeker(Participant):
                 ENERGY,
                 templateId=attributes.templateId if isinstance(attributes, EnergyOffer) else candidate.offer.id,
                 status="PENDING",
-                roles=(ContractRole(role=role, filled=True, filledBy=self.era, roleInputs=inputs),),
+                roles=(ContractRole(role=role, filled=True, filledBy=self._party(errand), roleInputs=inputs),),
                 timeWindow=UNSET if errand.window is None else self._window(*errand.window),
             ),
         )
+
+    def _party(self, errand: Errand) -> str:
+        return self.era if errand.customer is None else errand.customer.meter
 
     def _window(self, start_s: int, end_s: int) -> TimeWindow:
         return TimeWindow(start=self._calendar.timestamp(start_s), end=self._calendar.timestamp(end_s))
 
     def on_init(self, message: Message) -> Iterable[Event]:
         """The terms: agree to them."""
+        if self._is_utility(message):
+            return self._told(message)
         pursuit = self._pursuit(message)
         if message.error is not None:
             pursuit.status = "TERMINATED"
             return ()
         pursuit.status = "PENDING"
         application = pursuit.errand.application
-        contract = (
+        contract: Contract = (
             self._known(pursuit) if application is None else self._known(pursuit, performance=application.agreement())
         )
+        pursuit.record = self._record(pursuit, message.contract)
+        if pursuit.record is not None:
+            contract = as_order(contract, pursuit.record, self._platforms(pursuit))
         return (self._ask(pursuit, "confirm", ContractContent(contract=contract)),)
 
     def on_confirm(self, message: Message) -> Iterable[Event]:
@@ -326,11 +356,61 @@ class Seeker(Participant):
         self._note(pursuit, message.contract)
         number = self.pursuits.index(pursuit)
         offset = sum(len(earlier.errand.diary) for earlier in self.pursuits[:number])
-        return tuple(alarms(pursuit.errand.diary, message.sent_s, offset))
+        due = tuple(alarms(pursuit.errand.diary, message.sent_s, offset))
+        return (*self._recorded(pursuit, message.contract), *due)
+
+    # deals in a ledger
+
+    def _record(self, pursuit: Pursuit, terms: Contract) -> TradeRecord | None:
+        """What is to be recorded of a deal for a customer; nothing where its provider records none."""
+        customer, attributes = pursuit.errand.customer, terms.contractAttributes
+        recorded = isinstance(terms.commitments[0].commitmentAttributes, EnergyOrderItem)
+        if customer is None or not recorded or not isinstance(attributes, EnergyContract):
+            return None
+        seller, _ = seller_in(terms)
+        window = needed(attributes.timeWindow, f"{ATTRIBUTES}/timeWindow")
+        return TradeRecord(pursuit.contract_id, customer, seller, window)
+
+    def _platforms(self, pursuit: Pursuit) -> tuple[str, str]:
+        assert pursuit.chosen is not None
+        return self.era, pursuit.chosen.provider
+
+    def _recorded(self, pursuit: Pursuit, agreed: Contract) -> Iterable[Event]:
+        """It holds from the moment that its provider says, which both platforms tell the ledger."""
+        if pursuit.record is not None:
+            pursuit.status = "ACTIVE"
+            _, pursuit.record.traded_at = seller_in(agreed)
+            yield self._put(pursuit, pursuit.record)
+
+    def _put(self, pursuit: Pursuit, record: TradeRecord) -> Message:
+        return self._clerk.put(record, pursuit.transaction_id, self._platforms(pursuit), pursuit.errand.kwh)
+
+    def _not_recorded(self, item: str) -> Iterable[Event]:
+        """What the ledger does not take is taken back."""
+        for pursuit in self.pursuits:
+            if pursuit.record is not None and pursuit.record.item == item and pursuit.status == "ACTIVE":
+                yield self._ask(pursuit, "cancel", KnownContractContent(contract=self._known(pursuit)))
+
+    # news
 
     def on_news(self, message: Message) -> Iterable[Event]:
         """How a deal of ours stands, asked for or not."""
-        self._note(self._pursuit(message), message.contract)
+        if self._is_utility(message):
+            return self._told(message)
+        pursuit, moved = self._pursuit(message), moved_to(message.contract)
+        if pursuit.record is not None and moved is not None:
+            pursuit.record.item, pursuit.record.window = moved
+            return (self._put(pursuit, pursuit.record),)
+        self._note(pursuit, message.contract)
+        return ()
+
+    def _is_utility(self, message: Message) -> bool:
+        """Whether this is about our contract with our own utility, and about no deal of ours."""
+        ours = any(pursuit.transaction_id == message.transaction_id for pursuit in self.pursuits)
+        return message.sender == self._utility and not ours
+
+    def _told(self, message: Message) -> Iterable[Event]:
+        self.billed.append(message.contract)
         return ()
 
     def _note(self, pursuit: Pursuit, contract: Contract) -> None:

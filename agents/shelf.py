@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from agents import reserves
 from agents.deal import Deal, Item
+from agents.trade_record import TradeRecord, buyer_in
 from sim.clock import Calendar
 from sim.contracts.contract import Status
 from sim.errors import ContractError
-from sim.wire.bags import EnergyContract, RoleInputs, TimeWindow
+from sim.wire.bags import EnergyContract, EnergyResource, RoleInputs, TimeWindow
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import Catalog, Descriptor, Provider, Resource
 from sim.wire.messages import Message, uri
@@ -40,8 +41,8 @@ class Shelf:
         """Offer an item from now on, or no longer."""
         self._active[item] = active
 
-    def catalog(self) -> Catalog:
-        """What is on offer now."""
+    def catalog(self, deals: Iterable[Deal] = ()) -> Catalog:
+        """What is on offer now, and how much of it is left beside these deals."""
         active = [item for name, item in self.items.items() if self._active[name]]
         return Catalog(
             id=f"{self._era}/items",
@@ -50,12 +51,20 @@ class Shelf:
             bppId=self._era,
             bppUri=uri(self._era),
             isActive=UNSET if active else False,
-            resources=tuple(self._resource(item) for item in self.items.values() if item.call is None),
+            resources=tuple(self._resource(item, deals) for item in self.items.values() if item.call is None),
             offers=tuple(item.offer for item in active),
         )
 
-    def _resource(self, item: Item) -> Resource:
-        return item.listed if self._active[item.name] else replace(item.listed, isActive=False)
+    def _resource(self, item: Item, deals: Iterable[Deal]) -> Resource:
+        listed, left_kwh = item.listed, _left_kwh(item, deals)
+        attributes = listed.resourceAttributes
+        if (
+            left_kwh is not None
+            and isinstance(attributes, EnergyResource)
+            and attributes.availableQuantity is not UNSET
+        ):
+            listed = replace(listed, resourceAttributes=replace(attributes, availableQuantity=left_kwh))
+        return listed if self._active[item.name] else replace(listed, isActive=False)
 
     def drawn_up(self, message: Message, contract_id: str, deals: Iterable[Deal]) -> Deal:
         """The deal that a message asks for, not yet made; deals: those that there are.
@@ -75,12 +84,17 @@ class Shelf:
             kwh, kw = 0.0, reserves.capacity(item, quantity, (start_s, end_s), deals)
         _check_quantity(kwh, item, deals)
         try:
-            contract = item.contract(contract_id, self._currency, message.sender)
+            taker = message.sender if item.seller is None else buyer_in(message.contract).meter
+            contract = item.contract(contract_id, self._currency, taker)
         except ContractError as error:
             raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, ATTRIBUTES, str(error)) from error
         meter = _meter_in(attributes)
         _check_open(item, self._calendar.local(start_s))
-        return Deal(item, message.sender, contract, message.transaction_id, kwh, start_s, end_s, meter, kw)
+        deal = Deal(item, message.sender, contract, message.transaction_id, kwh, start_s, end_s, meter, kw)
+        if item.seller is not None:
+            window = TimeWindow(start=self._calendar.timestamp(start_s), end=self._calendar.timestamp(end_s))
+            deal.record = TradeRecord(contract_id, buyer_in(message.contract), item.seller, window)
+        return deal
 
     def _window(self, window: TimeWindow | UnsetType, now_s: int) -> tuple[int, int]:
         if window is UNSET:
@@ -102,12 +116,17 @@ def _check_quantity(kwh: float, item: Item, deals: Iterable[Deal]) -> None:
     where = f"{COMMITMENT}/resources/0/quantity"
     if kwh < 0:
         raise Refusal(Code.SCH_SCHEMA_VALIDATION_FAILED, where, f"expected at least 0 kWh, got {kwh:g}")
-    if item.quantity_kwh is None:
-        return
-    standing = (Status.PENDING, Status.ACTIVE, Status.COMPLETED)
-    left_kwh = item.quantity_kwh - sum(deal.kwh for deal in deals if deal.item is item and deal.status in standing)
-    if kwh > left_kwh + _LEAST_KWH:
+    left_kwh = _left_kwh(item, deals)
+    if left_kwh is not None and kwh > left_kwh + _LEAST_KWH:
         raise Refusal(Code.BIZ_CAP_EXCEEDED, where, f"{kwh:g} kWh are asked for, {left_kwh:g} kWh are left")
+
+
+def _left_kwh(item: Item, deals: Iterable[Deal]) -> float | None:
+    """What is still to be had of an item; None where there is no end of it."""
+    if item.quantity_kwh is None:
+        return None
+    standing = (Status.PENDING, Status.ACTIVE, Status.COMPLETED)
+    return item.quantity_kwh - sum(deal.kwh for deal in deals if deal.item is item and deal.status in standing)
 
 
 def _meter_in(attributes: EnergyContract) -> str:

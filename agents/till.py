@@ -16,6 +16,7 @@ from agents.chronicle import Chronicle
 from agents.deal import ZERO, Deal, amount_for, signals_of
 from agents.deal_forms import on_wire, payment_of, price_of, session_of
 from agents.reserve_forms import heard, state_of
+from agents.trade_record import delivery_of
 from sim.clock import Calendar, Interval
 from sim.contracts.contract import Line, Settlement, Turn, lines, transition
 from sim.events import EventLog
@@ -158,6 +159,9 @@ class Till:
                 performanceAttributes=session_of(deal, self._calendar, interval.end_s),
             )
             return
+        if deal.record is not None:
+            yield delivery_of(deal.contract.id, deal.record)
+            return
         taker, own = deal.meter or deal.item.meter, deal.item.meter or deal.meter
         consumed, produced = map(float, energy_kwh)
         metered = {taker: (consumed, produced)} if taker == own else {taker: (consumed, 0.0), own: (0.0, produced)}
@@ -203,7 +207,7 @@ class Till:
         """What an interval came to; in the end also what comes back of a payment, or is still to be paid."""
         yield self._settled(deal, interval, postings, window)
         if not deal.is_open and deal.prepaid:
-            back = deal.prepaid + self.balance(deal, deal.taker)
+            back = deal.prepaid + self.balance(deal, deal.customer)
             status: PaymentStatus = "COMPLETED" if back <= 0 else "PARTIALLY_REFUNDED"
             if back == deal.prepaid:
                 status = "REFUNDED"
@@ -217,7 +221,7 @@ class Till:
             ENERGY,
             cycleId=str(interval.index),
             currency=self._currency,
-            amount=float(amount_for(deal.taker, postings)),
+            amount=float(amount_for(deal.customer, postings)),
             breakdown=tuple(
                 SettlementLine(term=p.term, amount=float(p.amount), payer=p.payer, payee=p.payee) for p in postings
             ),

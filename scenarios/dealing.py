@@ -36,6 +36,7 @@ from agents.twins.yielding import YieldingTwin
 from scenarios.enrolments import Enrolments
 from scenarios.foundation import Foundation
 from scenarios.frequency import frequency_of
+from scenarios.ledgers import books_of, customer_of, ledger_faults, ledgers_of
 from scenarios.names import CATALOGUE, EVERYWHERE, RESERVED
 from scenarios.parties import (
     CarSpec,
@@ -159,7 +160,7 @@ class _Settlement:
     def parties(self) -> Parties:
         """Everybody, or every fault."""
         scenario = self._scenario
-        self._faults += _name_faults(scenario)
+        self._faults += [*_name_faults(scenario), *ledger_faults(scenario)]
         templates = self._templates()
         providers = [self._provider(spec, f"providers[{k}]", templates) for k, spec in enumerate(scenario.providers)]
         seekers = [self._seeker(spec, f"seekers[{k}]") for k, spec in enumerate(scenario.seekers)]
@@ -170,6 +171,7 @@ class _Settlement:
         if self._faults:
             raise ScenarioError(scenario.name, tuple(self._faults))
         arrivals = (
+            *((one, 0) for one in ledgers_of(self._foundation)),
             *((make(), 0) for make in distributors),
             *((make(), PROVIDERS_AFTER_S) for make in providers),
             *((make(), SEEKERS_AFTER_S) for make in seekers),
@@ -264,6 +266,7 @@ class _Settlement:
             support=support,
             diary=diary,
             admissions=self._admissions(spec),
+            ledger=spec.records_in or "",
         )
 
     def _admissions(self, spec: ProviderSpec) -> Admissions | None:
@@ -318,7 +321,9 @@ class _Settlement:
             return None
         template, inputs = made
         served = [item.call.serves for item in provider.items if item.call is not None]
-        parties: dict[str, str] = {OTHER_ROLE.get(spec.open_role, "SELLER"): provider.name}
+        seller = None if provider.records_in is None else customer_of(self._scenario, spec.meter or spec.name)
+        own = provider.name if seller is None else seller.meter
+        parties: dict[str, str] = {OTHER_ROLE.get(spec.open_role, "SELLER"): own}
         parties |= {str(role): era for role, era in spec.parties.items()}
         for role in template.roles:
             if role not in parties and role != spec.open_role:
@@ -346,6 +351,7 @@ class _Settlement:
             if spec.admission is None
             else Admission(spec.admission.programme, spec.admission.credentials, spec.admission.consents),
             call=self._call(provider, spec, f"{where}.call"),
+            seller=seller,
         )
 
     def _tariff(self, spec: ItemSpec) -> Tariff:
@@ -438,7 +444,8 @@ class _Settlement:
         plan = None
         if isinstance(spec.device, CarSpec) and device is not None and isinstance(device.twin, EVTwin):
             plan = Plan(device.twin, self._calendar, spec.device.plan)
-        errands = [self._errand(spec.name, one, f"{where}.errands[{k}]") for k, one in enumerate(spec.errands)]
+        errands = [self._errand(spec, one, f"{where}.errands[{k}]") for k, one in enumerate(spec.errands)]
+        utility = customer_of(self._scenario, spec.name)
         foundation = self._foundation
         return lambda: Seeker(
             foundation.world,
@@ -457,9 +464,11 @@ class _Settlement:
                 )
                 for one in spec.answers
             ],
+            ledger=spec.records_in or "",
+            utility="" if utility is None else utility.utility,
         )
 
-    def _errand(self, era: str, spec: ErrandSpec, where: str) -> Errand:
+    def _errand(self, seeker: SeekerSpec, spec: ErrandSpec, where: str) -> Errand:
         at_s = self._second(spec.at)
         window = None
         if spec.start is not None or spec.end is not None:
@@ -471,7 +480,7 @@ class _Settlement:
         known = {CATALOGUE, *(one.name for one in self._scenario.providers)}
         if spec.ask is not None and spec.ask not in known:
             self._faults.append(Fault(f"{where}.ask", f"nobody is called {spec.ask}", nearest(spec.ask, known)))
-        wish = None if spec.request is None else self._wish(era, spec)
+        wish = None if spec.request is None else self._wish(seeker.name, spec)
         return Errand(
             at_s=at_s,
             ask=spec.ask or CATALOGUE,
@@ -482,13 +491,14 @@ class _Settlement:
             kw=spec.kw or 0.0,
             window=window,
             meter=spec.meter or "",
+            customer=None if seeker.records_in is None else customer_of(self._scenario, spec.meter or ""),
             place=spec.search.near,
             wish=wish,
             vehicle=None
             if vehicle is None
             else Vehicle(vehicle.need_kwh, vehicle.kw, vehicle.make or "", vehicle.model or ""),
             diary=self._diary(spec.diary, f"{where}.diary", verbs),
-            application=None if spec.enrol is None else self._application(era, spec.enrol, f"{where}.enrol"),
+            application=None if spec.enrol is None else self._application(seeker.name, spec.enrol, f"{where}.enrol"),
         )
 
     def _application(self, era: str, spec: EnrolSpec, where: str) -> Application:
@@ -524,7 +534,7 @@ class _Settlement:
 
     def _distributor(self, spec: DistributorSpec, where: str, templates: Templates) -> Callable[[], Distributor]:
         foundation = self._foundation
-        diary = self._diary(spec.diary, f"{where}.diary", ("curtail",))
+        diary = self._diary(spec.diary, f"{where}.diary", ("curtail", "relieve"))
         deviation = {
             str(role): item
             for role, contract in spec.deviation.items()
@@ -541,6 +551,7 @@ class _Settlement:
             till=self._till(),
             deviation=deviation,
             diary=diary,
+            books=books_of(foundation, spec),
         )
 
     def _beside(self, spec: DistributorSpec, role: str, contract: str, where: str, templates: Templates) -> Item | None:
@@ -636,6 +647,7 @@ def _name_faults(scenario: Scenario) -> Iterator[Fault]:
     names.update(one.name for one in scenario.providers)
     names.update(one.name for one in scenario.seekers)
     names.update(one.name for one in scenario.distributors)
+    names.update(one.name for one in scenario.ledgers)
     names.update(item.name for one in scenario.providers for item in one.items if item.device is not None)
     for name, count in names.items():
         if count > 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -247,13 +247,15 @@ class DiarySpec(Model):
 class ProviderSpec(Model):
     """Somebody who offers items (a BPP): charge point operator, retailer, household with a roof, utility, forecaster.
 
-    reads: meters of others that it may read.
+    reads: meters of others that it may read.  records_in: a trade ledger; each of its items is then sold by the customer whose
+    meter it is, for whom it is the platform.
     """
 
     name: Name
     items: Annotated[tuple[ItemSpec, ...], Field(min_length=1)]
     support: dict[str, str] = {}  # noqa: RUF012  pydantic copies it
     reads: tuple[Name, ...] = ()
+    records_in: Name | None = unless(None)
     diary: tuple[DiarySpec, ...] = ()
 
 
@@ -355,10 +357,12 @@ class SeekerSpec(Model):
     """Somebody who looks for things and takes them (a BAP), with a device of its own or without.
 
     answers: to calls of those with whom it has a deal; the first that fits counts, and nothing is said to others.
+    records_in: a trade ledger; each errand is then for the customer whose meter it names, for whom this is the platform.
     """
 
     name: Name
     device: DeviceSpec | None = None
+    records_in: Name | None = unless(None)
     errands: tuple[ErrandSpec, ...] = ()
     answers: tuple[AnswerSpec, ...] = unless(())
 
@@ -371,14 +375,72 @@ class TradedMeterSpec(Model):
     traded_kwh: NonNegative = 0.0
 
 
+class DeskSpec(Model):
+    """How a utility settles the trades that a ledger holds of its customers.
+
+    rule: who gets what of a meter on which several trades were made.  sequential: a trade that was bought is allocated no more
+    than was sold of it.  import_price, export_price: per kWh, of what a meter says beyond its trades.  patience: for how many
+    intervals a meter that was not read, or the other utility, is waited for.
+    """
+
+    ledger: Name
+    rule: Literal["PRO_RATA", "FIFO"] = "PRO_RATA"
+    sequential: bool = False
+    import_price: NonNegative
+    export_price: NonNegative
+    patience: Annotated[int, Field(ge=0)] = 3
+
+
+class PaymentSpec(Model):
+    """Money that came, and on which day."""
+
+    amount: Positive
+    on: date
+
+
+class DebtSpec(Model):
+    """What somebody owes from before the run, until when it was due, and what came of it."""
+
+    debtor: Name
+    creditor: Name
+    amount: Positive
+    due: date
+    payments: tuple[PaymentSpec, ...] = ()
+
+
+class LadderSpec(Model):
+    """Days after a debt was due on which its debtor is warned, fined and suspended; the fine as a share of it, and besides."""
+
+    warned_days: Annotated[int, Field(ge=1)] = 1
+    fined_days: Annotated[int, Field(ge=1)] = 8
+    suspended_days: Annotated[int, Field(ge=1)] = 15
+    fine_share: NonNegative = 0.05
+    fine_fixed: NonNegative = 0.0
+
+
+class LedgerSpec(Model):
+    """A trade ledger: platforms put trades between customers of several utilities, and utilities record what they measured.
+
+    Its platforms and utilities are those who name it.  blocking: both utilities have to confirm a trade before it counts.
+    debts: who is suspended by the ladder puts nothing, and nothing is put for it.
+    """
+
+    name: Name
+    blocking: bool = False
+    ladder: LadderSpec = LadderSpec()
+    debts: tuple[DebtSpec, ...] = ()
+
+
 class DistributorSpec(Model):
     """A distribution utility that approves and locks trades between meters, reads them, and may curtail.
 
     deviation: contract between it and whoever plays a role in a trade, about what the meter says beyond or short of the trade.
+    settles: trades with customers of other utilities.
     """
 
     name: Name
     wheeling_per_kwh: NonNegative = 0.0
     deviation: dict[Role, Name] = {}  # noqa: RUF012  pydantic copies it
+    settles: DeskSpec | None = unless(None)
     meters: Annotated[tuple[TradedMeterSpec, ...], Field(min_length=1)]
     diary: tuple[DiarySpec, ...] = ()

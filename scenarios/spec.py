@@ -12,7 +12,7 @@ from agents.forecaster import ERROR_MODELS
 from agents.outlook import Variable
 from scenarios.fields import CURRENCY_PATTERN, Finite, Model, Name, NonNegative, Positive, Share, TimeOfDay, unless
 from scenarios.frequency import FrequencySpec
-from scenarios.parties import ContractSpec, DistributorSpec, ProviderSpec, SeekerSpec
+from scenarios.parties import ContractSpec, DistributorSpec, LedgerSpec, ProviderSpec, SeekerSpec
 from scenarios.populations import Population
 from sim.contracts import policies
 from sim.errors import nearest
@@ -550,6 +550,7 @@ class Scenario(Model):
 
     market, tariffs: of a local market; ``market: null`` for a scenario in which participants deal with each other alone, one to
     one, in a ``currency`` of their own.  contracts, providers, seekers, distributors: who deals with whom under which contract.
+    ledgers: of trades between customers of several utilities.
     """
 
     name: Name
@@ -582,6 +583,7 @@ class Scenario(Model):
     providers: tuple[ProviderSpec, ...] = unless(())
     seekers: tuple[SeekerSpec, ...] = unless(())
     distributors: tuple[DistributorSpec, ...] = unless(())
+    ledgers: tuple[LedgerSpec, ...] = unless(())
 
     @model_validator(mode="before")
     @classmethod
