@@ -236,7 +236,7 @@ class LedgerBooks:
         window = TimeWindow(
             start=self._calendar.timestamp(start_s + later_s), end=self._calendar.timestamp(end_s + later_s)
         )
-        return EnergyContract(ENERGY, templateId=MOVED, status="PENDING", timeWindow=window, reservationId=new_id)
+        return EnergyContract(ENERGY, templateId=MOVED, status="ACTIVE", timeWindow=window, reservationId=new_id)
 
     def _to_platform(self, action: str, row: LedgerRow, body: EnergyTradeDelivery, attributes: Any = UNSET) -> Message:
         """Tell the seller's platform of a trade; it tells the buyer's."""

@@ -13,6 +13,7 @@ from decimal import ROUND_FLOOR, Decimal
 from msgspec import UNSET
 
 from sim.clock import Calendar
+from sim.contracts.agreement import Basis
 from sim.contracts.allocation import WH, Sharing, Trade, share
 from sim.contracts.interutility import Relief, Relieved, Schedule, Stage, relieve
 from sim.contracts.trade_rows import CANCELLED, SIDES
@@ -30,7 +31,7 @@ Metered = Callable[[str, int, int], tuple[Decimal, Decimal] | None]
 
 @dataclass(frozen=True, slots=True)
 class SettledTrade:
-    """A trade that both utilities have recorded, and the energy that it settles: the lesser of the two [kWh]."""
+    """A trade that both utilities have recorded, and the energy that it settles [kWh]."""
 
     row: LedgerRow
     energy_kwh: Decimal
@@ -90,8 +91,9 @@ class LedgerDesk:
 
     owner: in whose name it speaks; it serves ``reactions`` and rings ``alarms`` from its start.  sequential: a bought trade is
     allocated no more than was sold of it.  patience: for how many intervals more a stage waits for a meter, or for the other
-    utility; what is missing after that stays among ``open_rows``, for nothing is ever settled on nothing.  Raises
-    ``ContractError`` for the rule MOST, which needs the meters of both.
+    utility; what is missing after that stays among ``open_rows``, for nothing is ever settled on nothing.  basis: MIN_OF_TWO
+    settles the lesser of what both recorded, CONTRACTED what was agreed, or was left of it.  Raises ``ContractError`` for the
+    rule MOST, which needs the meters of both, and for another basis.
     """
 
     def __init__(
@@ -103,12 +105,16 @@ class LedgerDesk:
         metered: Metered,
         settled: Settled,
         rule: Sharing = Sharing.PRO_RATA,
+        basis: Basis = Basis.MIN_OF_TWO,
         sequential: bool = False,
         schedule: Schedule | None = None,
         patience: int = 3,
     ) -> None:
         if rule is Sharing.MOST:
             raise ContractError(owner.era, "MOST needs the meters of both utilities; choose PRO_RATA or FIFO")
+        if basis not in (Basis.MIN_OF_TWO, Basis.CONTRACTED):
+            raise ContractError(owner.era, f"{basis}: two meters are settled MIN_OF_TWO or CONTRACTED")
+        self._basis = basis
         self._owner = owner
         self._calendar = calendar
         self._ledger = ledger
@@ -264,7 +270,8 @@ class LedgerDesk:
         for row in rows:
             pushed, pulled = (_metric_kwh(row, role) for role in _PARTS)
             if pushed is not None and pulled is not None:
-                settled.append(SettledTrade(row, min(pushed, pulled)))
+                is_lesser = self._basis is Basis.MIN_OF_TWO
+                settled.append(SettledTrade(row, min(pushed, pulled) if is_lesser else _energy_kwh(row)))
         signals = self._signals(window, settled)
         if len(settled) < len(rows) or signals is None:
             return ()

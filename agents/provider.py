@@ -18,7 +18,7 @@ from agents.diary import DIARY, Entry, alarms
 from agents.settling import LAST_S, SETTLE_AFTER_S, Settling
 from agents.shelf import COMMITMENT, Shelf
 from agents.till import Till
-from agents.trade_record import LedgerClerk, TradeRecord, as_order, moved_to, record_about, state, told_in
+from agents.trade_record import LedgerClerk, TradeRecord, as_moved, as_order, moved_to, record_about, state, told_in
 from sim.clock import Calendar, Interval
 from sim.contracts.contract import Status, Turn, transition
 from sim.participant import Ids, Participant, Registry
@@ -411,7 +411,7 @@ class Provider(Participant):
             record.item, record.window = moved
             deal.start_s, deal.end_s = (self._calendar.seconds(at) for at in (record.window.start, record.window.end))
             deal.began_s = None
-            told = replace(told, contractAttributes=message.contract.contractAttributes)
+            told = as_moved(told, record)
             yield self._clerk.put(record, deal.transaction_id, (deal.taker, self.era), deal.kwh)
             yield Alarm(deal.start_s, "begin", self._number(deal))
         yield self._tell("on_update", deal, told)

@@ -228,6 +228,13 @@ def moved_to(contract: Contract) -> tuple[str, TimeWindow] | None:
     return attributes.reservationId, needed(attributes.timeWindow, f"{ATTRIBUTES}/timeWindow")
 
 
+def as_moved(contract: Contract, record: TradeRecord) -> Contract:
+    """A contract that says under which item and in which window its trade is put anew."""
+    attributes = bag(contract.contractAttributes, EnergyContract, ATTRIBUTES)
+    moved = replace(attributes, timeWindow=record.window, reservationId=record.item)
+    return replace(contract, contractAttributes=moved)
+
+
 def delivery_of(contract_id: str, record: TradeRecord) -> Performance:
     """How a trade was delivered, as its two utilities allocated it."""
     settled_kwh = record.settled_kwh

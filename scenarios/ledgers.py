@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
@@ -12,8 +13,10 @@ from agents.trade_record import Customer
 from scenarios.foundation import Foundation
 from scenarios.parties import DebtSpec, DistributorSpec, LadderSpec, LedgerSpec
 from scenarios.spec import Scenario
+from sim.contracts.agreement import Basis
 from sim.contracts.allocation import Sharing
 from sim.contracts.dunning import Debt, Ladder, Payment, may_trade
+from sim.contracts.interutility import Schedule
 from sim.errors import ContractError, Fault, nearest
 
 
@@ -61,6 +64,7 @@ def books_of(foundation: Foundation, spec: DistributorSpec) -> Callable[[Distrib
     if desk is None:
         return None
     scenario, world = foundation.scenario, foundation.world
+    ledger = next(one for one in scenario.ledgers if one.name == desk.ledger)
     rules = Rules(
         ledger=desk.ledger,
         rates={
@@ -68,8 +72,14 @@ def books_of(foundation: Foundation, spec: DistributorSpec) -> Callable[[Distrib
             "exportPricePerKWh": Decimal(repr(desk.export_price)),
             "wheelingPerKWh": Decimal(repr(spec.wheeling_per_kwh)),
         },
-        signs=any(ledger.blocking for ledger in scenario.ledgers if ledger.name == desk.ledger),
-        desk={"rule": Sharing(desk.rule), "sequential": desk.sequential, "patience": desk.patience},
+        signs=ledger.blocking,
+        desk={
+            "rule": Sharing(ledger.rule),
+            "basis": Basis(ledger.basis),
+            "sequential": ledger.sequential,
+            "schedule": _schedule(ledger),
+            "patience": desk.patience,
+        },
     )
     return lambda owner: LedgerBooks(
         owner,
@@ -81,6 +91,11 @@ def books_of(foundation: Foundation, spec: DistributorSpec) -> Callable[[Distrib
         money=world.ledger,
         log=world.log,
     )
+
+
+def _schedule(spec: LedgerSpec) -> Schedule:
+    """Raises ``ContractError`` for hours that are not in order."""
+    return Schedule(*(round(hours * 3600) for hours in spec.after_h))
 
 
 def customer_of(scenario: Scenario, meter: str) -> Customer | None:
@@ -100,10 +115,15 @@ def ledger_faults(scenario: Scenario) -> Iterator[Fault]:
         if distributor.settles is not None:
             yield from _unknown(f"distributors[{k}].settles.ledger", distributor.settles.ledger, known)
     for k, ledger in enumerate(scenario.ledgers):
-        try:
-            _ladder(ledger.ladder)
-        except ContractError as error:
-            yield Fault(f"ledgers[{k}].ladder", error.faults[0].what)
+        yield from _refused(f"ledgers[{k}].ladder", functools.partial(_ladder, ledger.ladder))
+        yield from _refused(f"ledgers[{k}].after_h", functools.partial(_schedule, ledger))
+
+
+def _refused(where: str, make: Callable[[], object]) -> Iterator[Fault]:
+    try:
+        make()
+    except ContractError as error:
+        yield Fault(where, error.faults[0].what)
 
 
 def _provider_faults(scenario: Scenario, known: Sequence[str]) -> Iterator[Fault]:

@@ -378,14 +378,11 @@ class TradedMeterSpec(Model):
 class DeskSpec(Model):
     """How a utility settles the trades that a ledger holds of its customers.
 
-    rule: who gets what of a meter on which several trades were made.  sequential: a trade that was bought is allocated no more
-    than was sold of it.  import_price, export_price: per kWh, of what a meter says beyond its trades.  patience: for how many
-    intervals a meter that was not read, or the other utility, is waited for.
+    import_price, export_price: per kWh, of what a meter says beyond its trades.  patience: for how many intervals a meter that
+    was not read, or the other utility, is waited for.
     """
 
     ledger: Name
-    rule: Literal["PRO_RATA", "FIFO"] = "PRO_RATA"
-    sequential: bool = False
     import_price: NonNegative
     export_price: NonNegative
     patience: Annotated[int, Field(ge=0)] = 3
@@ -421,11 +418,18 @@ class LadderSpec(Model):
 class LedgerSpec(Model):
     """A trade ledger: platforms put trades between customers of several utilities, and utilities record what they measured.
 
-    Its platforms and utilities are those who name it.  blocking: both utilities have to confirm a trade before it counts.
-    debts: who is suspended by the ladder puts nothing, and nothing is put for it.
+    Its platforms and utilities are those who name it.  rule: who gets what of a meter on which several trades were made.
+    basis: whether the lesser of what both utilities recorded is settled, or what was agreed, so that deviations are theirs.
+    sequential: a trade that was bought is allocated no more than was sold of it.  after_h: hours after delivery at which the
+    sellers' utility records, the buyers' does, trades are settled, and customers are billed.  blocking: both utilities have to
+    confirm a trade before it counts.  debts: who is suspended by the ladder puts nothing, and nothing is put for it.
     """
 
     name: Name
+    rule: Literal["PRO_RATA", "FIFO"] = "PRO_RATA"
+    basis: Literal["MIN_OF_TWO", "CONTRACTED"] = "MIN_OF_TWO"
+    sequential: bool = False
+    after_h: tuple[NonNegative, NonNegative, NonNegative, NonNegative] = (2, 4, 6, 8)
     blocking: bool = False
     ladder: LadderSpec = LadderSpec()
     debts: tuple[DebtSpec, ...] = ()
