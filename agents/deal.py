@@ -14,6 +14,7 @@ from typing import Literal
 
 from agents.admission import Admission
 from agents.call import Call
+from agents.press import Press
 from agents.reduction import Reduction
 from agents.trade_record import Customer, TradeRecord
 from agents.twins.reserve import Answer, ReserveTwin
@@ -48,6 +49,8 @@ SIGNALS: Mapping[str, str] = {
     "availability": "share of that time in which all of the capacity was there",
     "responseErrorKW": "mean of how far the power given was from the power asked for, in kW",
     "activatedKWh": "energy given in answer, either way",
+    "calls": "how often the taker was handed, in the interval, what is sold by the call, and has not refused it",
+    "pricePerCall": "the item's price in the interval, where it is sold by the call, else 0",
 }
 """What formulas may name beside their constants; energies are ≥ 0, save that what an interval adds may be taken back."""
 
@@ -69,7 +72,7 @@ class Item:
     its window a deal may be taken back for nothing; None where that is never free.  approver: whose consent is asked.
     admission: what whoever takes it has to show.  call: the event that it is offered by; such an item is in no catalogue.
     quantity_kw: where it is capacity that is held ready, how much there is at any time.  seller: whose meter it is delivered
-    from, where deals on it are recorded in a trade ledger.
+    from, where deals on it are recorded in a trade ledger.  press: makes what is sold by the call.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Item:
     quantity_kwh: float | None = None
     quantity_kw: float = 0.0
     seller: Customer | None = None
+    press: Press | None = None
     prepaid: bool = False
     grace_s: int = 600
     free_s: int = 0
@@ -117,11 +121,12 @@ class Deal:
     """One deal.  Its provider alone changes it.  Times in simulated seconds.
 
     kwh: agreed in all; or kw: capacity agreed to be held ready.  start_s, end_s: of its window, which of a session is when it
-    may begin.  first: interval of its confirmation.  answer: of what is held ready, in the last interval.
+    may begin.  first: interval of its confirmation.
     ending: how it is over since over_s, and whether it was taken back late.  full_s: when its car was full.
     curtailed_kwh: what a grid operator took off it; counted_kwh: what its connector has counted; both by interval.
     metered_share: of its connector's meter.  taken_kwh, power_kw: of a session so far, and now.  settled: intervals that are.
     approved_kwh: the most that its approver would have let it be.
+    answers: of what is held ready; calls: how often what is sold by the call was handed over; both by interval.
     """
 
     item: Item
@@ -149,7 +154,8 @@ class Deal:
     taken_kwh: float = 0.0
     power_kw: float = 0.0
     reduction: Reduction | None = None
-    answer: Answer | None = None
+    answers: dict[int, Answer] = field(default_factory=dict)
+    calls: dict[int, int] = field(default_factory=dict)
     settled: set[int] = field(default_factory=set)
     approved_kwh: float | None = None
 
@@ -233,14 +239,16 @@ def signals_of(
         "idleMinutes": deal.idle_minutes() if over else ZERO,
         "deliveredMinutes": _decimal(delivered_s / 60),
         **_reduced(deal, interval),
-        **_reserved(deal, delivered_s),
+        **_reserved(deal, interval, delivered_s),
+        "calls": Decimal(deal.calls.get(interval.index, 0)),
+        "pricePerCall": _per_call(deal, calendar, interval),
     }
     return {name: told[name] for name in SIGNALS if name in used(deal.contract)}
 
 
-def _reserved(deal: Deal, delivered_s: int) -> dict[str, Decimal]:
+def _reserved(deal: Deal, interval: Interval, delivered_s: int) -> dict[str, Decimal]:
     """What is told of capacity that was held ready."""
-    answer = deal.answer
+    answer = deal.answers.get(interval.index)
     return {
         "heldKW": _decimal(deal.kw) if delivered_s else ZERO,
         "availability": ZERO if answer is None else _decimal(answer.availability),
@@ -258,6 +266,10 @@ def _reduced(deal: Deal, interval: Interval) -> dict[str, Decimal]:
 def _traded_kwh(deal: Deal) -> Decimal:
     settled_kwh = None if deal.record is None else deal.record.settled_kwh
     return ZERO if settled_kwh is None else settled_kwh
+
+
+def _per_call(deal: Deal, calendar: Calendar, interval: Interval) -> Decimal:
+    return ZERO if deal.item.press is None else deal.item.price(calendar, interval.start_s)
 
 
 def used(contract: Contract) -> frozenset[str]:
@@ -300,6 +312,8 @@ def quote(deal: Deal, calendar: Calendar) -> tuple[Posting, ...]:
             **_planned_reduction(deal, planned),
             "heldKW": _decimal(deal.kw),
             "availability": ONE,
+            "calls": first,
+            "pricePerCall": _per_call(deal, calendar, interval),
         }
         settlement.accrue(deal.contract, _planned(deal.contract, told))
     return settlement.post(0, deal.contract)

@@ -169,6 +169,17 @@ class Habits:
     valid_s: int | None = None
 
 
+def made(
+    topic: Topic, series: Series, habits: Habits, calendar: Calendar, now_s: int, rng: np.random.Generator
+) -> Forecast:
+    """A forecast of what a series is going to be from the next interval on, with the error of these habits."""
+    slots, first = DAY_S // calendar.interval_s, calendar.index_at(now_s) + 1
+    count = habits.horizon_s // calendar.interval_s
+    view = series.view(first, count, slots, additive=topic.variable == "TEMPERATURE")
+    values, *spread = habits.model.apply(view, habits.accuracy, rng)
+    return Forecast(topic.variable, topic.place, now_s, first, values, *spread)
+
+
 class PriceMemory:
     """What local prices lay above the tariff when the market last published some, by node and time of day.
 
@@ -277,16 +288,16 @@ class Forecaster(Participant):
 
     def forecast(self, topic: Topic, now_s: int) -> Forecast:
         """What is expected on a topic at a second, from the next interval on."""
+        rng = stream(self._seed, self.era, *topic, str(now_s))
+        series = self._prices(topic, now_s) if topic.variable == "PRICE" else self._series[topic]
+        return made(topic, series, self._habits, self._calendar, now_s, rng)
+
+    def _prices(self, topic: Topic, now_s: int) -> Series:
+        """What is expected of prices, a day back and as far ahead as is looked."""
         slots, first = DAY_S // self._calendar.interval_s, self._calendar.index_at(now_s) + 1
         count = self._habits.horizon_s // self._calendar.interval_s
-        rng = stream(self._seed, self.era, *topic, str(now_s))
-        if topic.variable == "PRICE":
-            expected = [self._memory.expected(topic.place, first + lead) for lead in range(-slots, count)]
-            view = View(expected[:slots], expected[slots:], slots, additive=False)
-        else:
-            view = self._series[topic].view(first, count, slots, additive=topic.variable == "TEMPERATURE")
-        values, *spread = self._habits.model.apply(view, self._habits.accuracy, rng)
-        return Forecast(topic.variable, topic.place, now_s, first, values, *spread)
+        expected = (self._memory.expected(topic.place, first + lead) for lead in range(-slots, count))
+        return Series(first - slots, tuple(expected))
 
     def _catalog(self, forecast: Forecast, topic: Topic, valid_s: int) -> Catalog:
         unit = UNITS[topic.variable].format(currency=self._currency)

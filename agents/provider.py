@@ -15,6 +15,7 @@ from agents.curtailment import curtail, curtailed_on_wire
 from agents.deal import ZERO, Deal, Ending, Item, amount_for, quote, taken_back
 from agents.deal_forms import approved_in, commitment_of, on_wire, payment_of, price_of, session_of, terms_on_wire
 from agents.diary import DIARY, Entry, alarms
+from agents.press import Press
 from agents.settling import LAST_S, SETTLE_AFTER_S, Settling
 from agents.shelf import COMMITMENT, Shelf
 from agents.till import Till
@@ -110,6 +111,8 @@ class Provider(Participant):
         self._clerk = LedgerClerk(self, ledger, "SELLER")
         self._asked: dict[str, tuple[Message, Deal]] = {}
         """Deals that wait for an approver, by the message that asked it: what is answered when it has answered."""
+        self._handed: dict[str, tuple[Deal, int]] = {}
+        """What was handed over and may still be refused, by message: the deal, and the interval that it counts for."""
         self._stopping: dict[str, Message] = {}
         self.ratings: list[float] = []
         self.reactions |= {
@@ -132,6 +135,7 @@ class Provider(Participant):
             "settle": self.on_settle,
             "close": self.on_settle,
             "expire": self.on_expiry,
+            "issue": self.on_issue,
             "begin": self.on_begin,
             "overdue": self.on_overdue,
             "call": self.on_call,
@@ -157,6 +161,10 @@ class Provider(Participant):
 
     def on_start(self, alarm: Alarm) -> Iterable[Event]:
         """Publish, and think of everything that is to be done by the clock."""
+        for number, item in enumerate(self._shelf.items.values()):
+            if item.press is not None:
+                item.press.issue(alarm.at_s)
+                yield from self._next_issue(0, number)
         yield self._publication()
         yield from alarms(self._diary, alarm.at_s)
         yield from (Alarm(at_s, "call", number) for number, (at_s, _) in enumerate(self._calling.times()))
@@ -167,6 +175,21 @@ class Provider(Participant):
     def _publication(self) -> Message:
         content = PublishContent(catalogs=(self._shelf.catalog(self.deals.values()),))
         return self.request("catalog/publish", self._catalogue, content, self.ids.fresh(), SETUP_TTL_S)
+
+    def on_issue(self, alarm: Alarm) -> Iterable[Event]:
+        """Make what is sold by the call anew, and publish that there is something new."""
+        self._press(alarm.index).issue(alarm.at_s)
+        yield from self._next_issue(alarm.at_s, alarm.index)
+        yield self._publication()
+
+    def _press(self, number: int) -> Press:
+        press = list(self._shelf.items.values())[number].press
+        assert press is not None
+        return press
+
+    def _next_issue(self, since_s: int, number: int) -> Iterable[Alarm]:
+        next_s = since_s + self._press(number).refresh_s
+        return (Alarm(next_s, "issue", number),) if next_s < self._calendar.duration_s else ()
 
     def on_discover(self, message: Message) -> Iterable[Event]:
         """What somebody who asks here finds of what is on offer."""
@@ -264,7 +287,14 @@ class Provider(Participant):
         return (self.answer(request, ContractContent(contract=on_wire(deal)), SETUP_TTL_S, error),)
 
     def on_nack(self, message: Message) -> Iterable[Event]:
-        """An approver has refused: so do we.  What the ledger does not take is not delivered."""
+        """An approver has refused: so do we.  What the ledger does not take is not delivered.
+
+        What was handed over and is refused is not counted.
+        """
+        if message.message_id in self._handed:
+            deal, index = self._handed.pop(message.message_id)
+            deal.calls[index] -= 1
+            return ()
         item = self._clerk.refusal_of(message)
         if item is not None:
             return self._not_recorded(item, message)
@@ -329,6 +359,8 @@ class Provider(Participant):
             yield self.answer(request, ContractContent(contract=self._beside(deal, contract)))
         if (delivered_by := self._calling.delivering(deal.item)) is not None:
             yield from self._call(delivered_by, now_s, deal)
+        if deal.item.press is not None:
+            yield self._hand_over(deal, self._tell("on_status", deal, self._called(deal, 0)), now_s)
         if deal.item.delivery == "session":
             yield Alarm(max(deal.start_s, now_s) + deal.item.grace_s, "overdue", self._number(deal))
         else:
@@ -446,6 +478,22 @@ class Provider(Participant):
 
     # delivering
 
+    def _hand_over(self, deal: Deal, message: Message, now_s: int) -> Message:
+        """Count a call that is answered by this message; whoever refuses it, refuses to pay for it."""
+        index = max(self._calendar.index_at(now_s), 0)
+        deal.calls[index] = deal.calls.get(index, 0) + 1
+        self._handed[message.message_id] = deal, index
+        return message
+
+    def _called(self, deal: Deal, number: int) -> Contract:
+        assert deal.item.press is not None
+        performance = Performance(
+            id=f"{deal.contract.id}/{number}",
+            status=Descriptor(code="COMPLETED"),
+            performanceAttributes=deal.item.press.issued(),
+        )
+        return on_wire(deal, window=self._window(deal), performance=(performance,))
+
     def on_begin(self, alarm: Alarm) -> Iterable[Event]:
         """The window of a deal has come: it is delivered by itself until its end."""
         deal = self._by_number(alarm.index)
@@ -510,8 +558,11 @@ class Provider(Participant):
         return on_wire(deal, window=self._window(deal), performance=(performance,))
 
     def on_status_asked(self, message: Message) -> Iterable[Event]:
-        """How a deal stands."""
+        """How a deal stands; of what is sold by the call, another one."""
         deal = self._deal(message)
+        if deal.item.press is not None and deal.is_open and deal.over_s is None:
+            called = self._called(deal, sum(deal.calls.values()))
+            return (self._hand_over(deal, self.answer(message, ContractContent(contract=called)), message.sent_s),)
         return (self.answer(message, ContractContent(contract=self._as_it_stands(deal, message.sent_s))),)
 
     def on_track(self, message: Message) -> Iterable[Event]:
@@ -562,7 +613,7 @@ class Provider(Participant):
                 continue
             if self._is_past(deal, interval):
                 self._end(deal, deal.end_s, "ended")
-            reserves.measure(deal)
+            reserves.measure(deal, interval)
         sessions.count(self.deals.values(), interval)
         self._settled_s = alarm.at_s
         return self._settled(alarm.at_s)

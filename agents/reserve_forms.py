@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec import UNSET, UnsetType
 
 from agents.deal import Deal
-from agents.twins.reserve import Answer, Follows
+from agents.twins.reserve import Follows
 from sim.clock import Calendar, Interval
 from sim.wire.bags import InputSignal, Telemetry, TelemetryMetric
 from sim.wire.bags.contracts import QualityMetric
@@ -50,7 +50,7 @@ def metrics_of(deal: Deal) -> tuple[QualityMetric, ...] | UnsetType:
 
 def heard(deal: Deal, calendar: Calendar, interval: Interval) -> tuple[InputSignal, ...]:
     """What was listened to in an interval: its mean and its extremes; empty where nothing was held."""
-    answer, reserve = deal.answer, deal.item.reserve
+    answer, reserve = deal.answers.get(interval.index), deal.item.reserve
     if answer is None or reserve is None:
         return ()
     follows = reserve.control.follows
@@ -67,8 +67,9 @@ def heard(deal: Deal, calendar: Calendar, interval: Interval) -> tuple[InputSign
     )
 
 
-def state_of(answer: Answer | None, calendar: Calendar, interval: Interval) -> tuple[Telemetry, ...] | UnsetType:
-    """The state of charge at the end of an interval, in percent."""
+def state_of(deal: Deal, calendar: Calendar, interval: Interval) -> tuple[Telemetry, ...] | UnsetType:
+    """The state of charge of what is held ready at the end of an interval, in percent."""
+    answer = deal.answers.get(interval.index)
     if answer is None:
         return UNSET
     metric = TelemetryMetric(name="STATE_OF_CHARGE", value=round(100 * answer.soc, 6), unitCode="P1")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from agents.deal import Deal, Item
 from agents.twins.reserve import Setpoints
+from sim.clock import Interval
 from sim.contracts.contract import Status
 from sim.wire.bags import EnergyContract
 from sim.wire.codes import Code, Refusal
@@ -73,8 +74,9 @@ def ask(deal: Deal, message: Message) -> None:
     control.send(float(kw), message.sent_s)
 
 
-def measure(deal: Deal) -> None:
-    """Take down how a deal was answered in the interval that has just ended."""
+def measure(deal: Deal, interval: Interval) -> None:
+    """Take down how a deal was answered in the interval, which has just ended."""
     reserve = deal.item.reserve
     if reserve is not None and deal.began_s is not None:
-        deal.answer = reserve.answer(deal.kw, deal.began_s, deal.end_s)
+        answer = reserve.answer(deal.kw, deal.began_s, deal.end_s)
+        deal.answers |= {} if answer is None else {interval.index: answer}

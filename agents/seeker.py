@@ -13,7 +13,9 @@ from msgspec.structs import replace
 from agents.deal_forms import commitment_of
 from agents.diary import DIARY, Entry, alarms
 from agents.enrolling import Application, leaving, taking_back
+from agents.forecast import Forecast
 from agents.plan import Plan
+from agents.press import received
 from agents.respondent import Answer, Respondent
 from agents.trade_record import Customer, LedgerClerk, TradeRecord, as_order, moved_to, seller_in, with_buyer
 from sim.clock import Calendar
@@ -25,6 +27,7 @@ from sim.wire.bags import (
     ChargingSession,
     ContractRole,
     EnergyContract,
+    EnergyForecast,
     EnergyIntent,
     EnergyObjectives,
     EnergyOffer,
@@ -141,6 +144,7 @@ class Pursuit:
     session: str = ""
     balance: float = 0.0
     beside: float = 0.0
+    forecast: Forecast | None = None
 
 
 class Seeker(Participant):
@@ -401,7 +405,9 @@ class Seeker(Participant):
         if pursuit.record is not None and moved is not None:
             pursuit.record.item, pursuit.record.window = moved
             return (self._put(pursuit, pursuit.record),)
+        forecast = self._handed(pursuit, message)
         self._note(pursuit, message.contract)
+        pursuit.forecast = forecast or pursuit.forecast
         return ()
 
     def _is_utility(self, message: Message) -> bool:
@@ -412,6 +418,15 @@ class Seeker(Participant):
     def _told(self, message: Message) -> Iterable[Event]:
         self.billed.append(message.contract)
         return ()
+
+    def _handed(self, pursuit: Pursuit, message: Message) -> Forecast | None:
+        """The forecast that a message hands over, if it does.  Raises ``Refusal`` for one that is of no use."""
+        listed = None if pursuit.chosen is None else pursuit.chosen.resource.resourceAttributes
+        for number, performance in enumerate(message.contract.performance or ()):
+            told, where = performance.performanceAttributes, f"/message/contract/performance/{number}"
+            if isinstance(told, EnergyForecast):
+                return received(told, listed, self._calendar, message.sent_s, f"{where}/performanceAttributes")
+        return None
 
     def _note(self, pursuit: Pursuit, contract: Contract) -> None:
         if contract.id != pursuit.contract_id:  # of a side contract, which is settled like the deal itself

@@ -57,6 +57,8 @@ class Shelf:
 
     def _resource(self, item: Item, deals: Iterable[Deal]) -> Resource:
         listed, left_kwh = item.listed, _left_kwh(item, deals)
+        if item.press is not None:
+            listed = replace(listed, resourceAttributes=item.press.listed())
         attributes = listed.resourceAttributes
         if (
             left_kwh is not None

@@ -42,7 +42,8 @@ TURNS = {"ended": Turn.FULFIL, "cancelled": Turn.CANCEL, "withdrawn": Turn.DEFAU
 Quality = Literal["ACTUAL", "ESTIMATED", "MISSING"]
 Energy = tuple[Decimal, Decimal]
 """What the taker's meter has drawn and the provider's has injected, kWh ≥ 0."""
-QUIET = frozenset({"pricePerKWh", "quotedAmount", "prepaidAmount", "level"})
+PRICES = ("pricePerKWh", "pricePerCall")
+QUIET = frozenset({"pricePerKWh", "pricePerCall", "quotedAmount", "prepaidAmount", "level"})
 """Signals that are there in every interval; one in which nothing else is has nothing to tell."""
 
 
@@ -131,7 +132,7 @@ class Till:
     ) -> Message:
         window = window_of(self._calendar, interval.index)
         told = tuple(
-            InputSignal(signalId=name, signalType="PRICE" if name == "pricePerKWh" else "STATE", value=float(value))
+            InputSignal(signalId=name, signalType="PRICE" if name in PRICES else "STATE", value=float(value))
             for name, value in signals.items()
         )
         if quality == "ESTIMATED":
@@ -140,7 +141,7 @@ class Till:
             deal,
             window=window,
             signals=(*told, *heard(deal, self._calendar, interval)) or UNSET,
-            performance=tuple(self._performance(deal, interval, energy_kwh, quality)),
+            performance=tuple(self._performance(deal, interval, energy_kwh, quality)) or UNSET,
             settlements=tuple(self._settlements(deal, interval, postings, window)) if settled else UNSET,
             consideration=UNSET if deal.is_open else price_of(deal, self._bill(deal), self._currency, "FINAL") or UNSET,
         )
@@ -163,6 +164,8 @@ class Till:
             yield delivery_of(deal.contract.id, deal.record)
             return
         taker, own = deal.meter or deal.item.meter, deal.item.meter or deal.meter
+        if not taker:  # it is about no energy
+            return
         consumed, produced = map(float, energy_kwh)
         metered = {taker: (consumed, produced)} if taker == own else {taker: (consumed, 0.0), own: (0.0, produced)}
         status: Literal["COMPLETED", "IN_PROGRESS"] = "IN_PROGRESS" if deal.is_open else "COMPLETED"
@@ -182,7 +185,7 @@ class Till:
                     deliveryStatus=status,
                     meterId=meter,
                     meterReadings=(reading,),
-                    telemetry=state_of(deal.answer, self._calendar, interval),
+                    telemetry=state_of(deal, self._calendar, interval),
                 ),
             )
 

@@ -22,7 +22,9 @@ from agents.deal import SIGNALS, Item
 from agents.diary import Entry
 from agents.distributor import Distributor, TradedMeter
 from agents.enrolling import Application
+from agents.forecaster import ERROR_MODELS, Accuracy, Habits
 from agents.plan import Plan
+from agents.press import Press
 from agents.provider import Provider
 from agents.respondent import Answer
 from agents.seeker import Errand, Seeker, Vehicle
@@ -56,9 +58,11 @@ from scenarios.parties import (
     ReserveSpec,
     SearchSpec,
     SeekerSpec,
+    SoldForecastSpec,
     YieldingSpec,
 )
 from scenarios.spec import Scenario
+from scenarios.weather import AIR, Truth, customer, sky, weather_of
 from sim.clock import DAY_S, Calendar
 from sim.contracts.contract import Role, Template, Term
 from sim.contracts.formula import compile_formula
@@ -311,6 +315,7 @@ class _Settlement:
     ) -> Item | None:
         made = self._template(spec, where, templates)
         device = None if spec.device is None else self._placed(spec.device, spec.name, provider.name, f"{where}.device")
+        press = None if spec.forecast is None else self._press(provider.name, spec.forecast, f"{where}.forecast")
         resource = self._tried(f"{where}.lists", functools.partial(_resource, spec))
         prices = self._tried(f"{where}.tariff", functools.partial(prices_by_minute, self._tariff(spec)))
         offer = self._tried(
@@ -342,6 +347,7 @@ class _Settlement:
             device=device,
             meter=spec.meter or (spec.name if device is not None or spec.name in served else ""),
             quantity_kwh=spec.quantity_kwh,
+            press=press,
             quantity_kw=spec.device.kw if isinstance(spec.device, ReserveSpec) else 0.0,
             prepaid=spec.prepaid,
             grace_s=round(spec.grace_min * 60),
@@ -353,6 +359,20 @@ class _Settlement:
             call=self._call(provider, spec, f"{where}.call"),
             seller=seller,
         )
+
+    def _press(self, era: str, spec: SoldForecastSpec, where: str) -> Press | None:
+        scenario, calendar, horizon_s = self._scenario, self._calendar, spec.horizon_h * 3600
+        topic = {"PV": sky, "LOAD": customer}.get(spec.variable, lambda _: AIR)(spec.column)
+        weather_of(scenario, calendar)  # which says what is wrong with the times of a scenario
+        try:
+            series = Truth(scenario, calendar, horizon_s).series(topic)
+        except IndexError:
+            self._faults.append(Fault(f"{where}.column", f"the profiles have no column {spec.column}"))
+            return None
+        valid_s = None if spec.valid_h is None else round(spec.valid_h * 3600)
+        accuracy = Accuracy(spec.sd, spec.correlation, spec.bias)
+        habits = Habits(ERROR_MODELS[spec.model], accuracy, spec.refresh_h * 3600, horizon_s, 0, valid_s)
+        return Press(era, topic, series, habits, scenario.seed, calendar)
 
     def _tariff(self, spec: ItemSpec) -> Tariff:
         steps = spec.tariff or (PriceStep.model_validate({"price": spec.price or 0.0}),)
@@ -664,7 +684,7 @@ def _name_faults(scenario: Scenario) -> Iterator[Fault]:
 
 
 def _resource(spec: ItemSpec) -> Resource:
-    bag: Any = msgspec.convert({"@context": ENERGY, **spec.lists}, ResourceBag)
+    bag: Any = UNSET if spec.forecast else msgspec.convert({"@context": ENERGY, **(spec.lists or {})}, ResourceBag)
     place = GeoJSONGeometry(type="Point", coordinates=spec.at) if spec.at is not None else None
     return Resource(
         id=spec.name,
@@ -692,9 +712,9 @@ def _offer(provider: str, spec: ItemSpec, currency: str, tariff: Tariff) -> Offe
             ENERGY,
             templateId=spec.contract,
             openRole=spec.open_role,
-            pricingModel="PER_KWH",
+            pricingModel="FIXED" if spec.forecast else "PER_KWH",
             currency=currency,
-            pricePerKWh=spec.price or 0.0,
+            pricePerKWh=UNSET if spec.forecast else spec.price or 0.0,
             credentials=UNSET
             if spec.admission is None
             else EnergyCredentials(ENERGY, required=spec.admission.credentials or UNSET),
@@ -708,7 +728,13 @@ def _offer(provider: str, spec: ItemSpec, currency: str, tariff: Tariff) -> Offe
         resourceIds=(spec.name,),
         considerations=UNSET
         if price is None
-        else (Consideration(id="per-kwh", status=Descriptor(code="OFFERED"), considerationAttributes=price),),
+        else (
+            Consideration(
+                id="per-call" if spec.forecast else "per-kwh",
+                status=Descriptor(code="OFFERED"),
+                considerationAttributes=price,
+            ),
+        ),
         offerAttributes=attributes,
     )
 

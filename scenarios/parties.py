@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from agents.forecaster import ERROR_MODELS
 from scenarios.fields import Finite, Model, Name, NonNegative, Positive, Share, TimeOfDay, unless
+from sim.errors import nearest
 
 Role = Literal["BUYER", "SELLER", "PROSUMER", "AGGREGATOR", "MARKET_CLEARING_AGENT", "GRID_OPERATOR", "GOVERNMENT"]
 Moment = TimeOfDay | datetime
@@ -178,10 +180,35 @@ class HoursSpec(Model):
     end: TimeOfDay = Field(alias="to")
 
 
+class SoldForecastSpec(Model):
+    """A forecast that is sold by the call: what of (a column of the profiles), how good, and how often it is made anew.
+
+    model: a name from ``degsim list forecasts``.  sd, correlation, bias: of its error, as ``agents.forecaster.Accuracy`` says.
+    valid_h: for how long one holds, default until the next.
+    """
+
+    variable: Literal["PV", "LOAD", "TEMPERATURE"]
+    column: Annotated[int, Field(ge=0)] = 0
+    model: str = "noise"
+    sd: Annotated[float, Field(ge=0, le=10)] = 0.1
+    correlation: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    bias: Annotated[float, Field(gt=-1, le=1000)] = 0.0
+    refresh_h: Annotated[int, Field(ge=1)] = 6
+    horizon_h: Annotated[int, Field(ge=1, le=168)] = 24
+    valid_h: Positive | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.model not in ERROR_MODELS:
+            raise ValueError(f"model: no error model {self.model}, {nearest(self.model, ERROR_MODELS)}")
+        return self
+
+
 class ItemSpec(Model):
     """Something that a provider offers.
 
-    lists, offers: the bags of resource and offer as they are published (``@type`` and fields of ``degsim schema``).  at: where.
+    lists, offers: the bags of resource and offer as they are published (``@type`` and fields of ``degsim schema``); or a
+    forecast, which is listed without its values, at a price per call.  at: where.
     open: when a delivery may begin, default always.
     price, tariff: per kWh, one of them.  contract, inputs, parties: under which template, with which constants, and who fills
     the roles that neither side of the deal has.  open_role: what whoever takes it becomes.  delivery: a ``session`` begins and
@@ -194,7 +221,8 @@ class ItemSpec(Model):
     """
 
     name: Name
-    lists: dict[str, Any]
+    lists: dict[str, Any] | None = None
+    forecast: SoldForecastSpec | None = unless(None)
     offers: dict[str, Any] | None = None
     at: Position | None = None
     open: HoursSpec | None = unless(None)
@@ -219,6 +247,8 @@ class ItemSpec(Model):
 
     @model_validator(mode="after")
     def _one_price(self) -> Self:
+        if (self.forecast is None) == (self.lists is None):
+            raise ValueError(f"{self.name}: give either lists or a forecast")
         if (self.price is None) == (not self.tariff):
             raise ValueError(f"{self.name}: give either a price or a tariff")
         return self

@@ -132,7 +132,7 @@ ContractBag = (
     | EnergyTradeOrder
     | EnergyTradeOrderInterUtility
 )
-PerformanceBag = EnergyDelivery | EnergyTradeDelivery | ChargingSession | EnergyEnrollment
+PerformanceBag = EnergyDelivery | EnergyTradeDelivery | ChargingSession | EnergyEnrollment | EnergyForecast
 ConsiderationBag = PriceSpecification
 SettlementBag = EnergySettlement | Payment
 TrackingBag = ChargingSession | EnergyDelivery

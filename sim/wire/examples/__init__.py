@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from sim.wire.examples import charging, forecasts, ledger, market, programmes, trade, wires
+from sim.wire.examples import charging, forecasts, ledger, market, programmes, reserves, trade, wires
 from sim.wire.examples.frame import example_bytes
 from sim.wire.messages import ACTIONS, Message
 
@@ -20,6 +20,7 @@ CONVERSATIONS: Mapping[str, tuple[Message, ...]] = MappingProxyType(
         "market": market.MESSAGES,
         "programmes": programmes.MESSAGES,
         "forecasts": forecasts.MESSAGES,
+        "reserves": reserves.MESSAGES,
         "wires": wires.MESSAGES,
         "ledger": ledger.MESSAGES,
     }

@@ -6,7 +6,15 @@ import hashlib
 from typing import Final
 
 from sim.rng import identifier
-from sim.wire.bags import ENERGY, EnergyCredentials, EnergyForecast, EnergyOffer, ForecastValue, Quantiles
+from sim.wire.bags import (
+    ENERGY,
+    EnergyContract,
+    EnergyCredentials,
+    EnergyForecast,
+    EnergyOffer,
+    ForecastValue,
+    Quantiles,
+)
 from sim.wire.core import (
     Audience,
     Catalog,
@@ -16,6 +24,7 @@ from sim.wire.core import (
     MasterReference,
     Offer,
     Pagination,
+    Performance,
     Provider,
     PublishDirectives,
     PublishResult,
@@ -28,7 +37,7 @@ from sim.wire.core import (
     SubscriptionRequest,
     TimePeriod,
 )
-from sim.wire.examples.frame import DAY, Talk, clock, reply, window
+from sim.wire.examples.frame import DAY, Talk, about, asked, become, clock, commitment, draft, reply, window
 from sim.wire.messages import (
     CatalogsContent,
     DiscoverContent,
@@ -43,6 +52,7 @@ from sim.wire.messages import (
 
 PUBLISH: Final = Talk("forecast: publish", "forecaster", "exchange")
 SEARCH: Final = Talk("forecast: search", "household-4", "exchange")
+CALLS: Final = Talk("forecast: by call", "household-4", "forecaster")
 FEED: Final = Talk("forecast: feed", "household-4", "exchange")
 NETWORK: Final = "degsim/street"
 
@@ -131,6 +141,17 @@ SUBSCRIBED = Subscription(
     createdAt=clock("11:00:02"),
 )
 
+BOUGHT = draft(
+    CALLS,
+    commitment("price", "forecaster/by-call", 0.0),
+    contractAttributes=EnergyContract(ENERGY, templateId="forecast-by-call", status="ACTIVE"),
+)
+HANDED = become(
+    BOUGHT,
+    "ACTIVE",
+    performance=(Performance(id="price/1", status=Descriptor(code="COMPLETED"), performanceAttributes=PRICES),),
+)
+
 publish = PUBLISH.ask("12:00:00", "catalog/publish", PublishContent(catalogs=(CATALOG,)))
 search = SEARCH.ask("12:10:00", "discover", DiscoverContent(intent=SearchIntent(textSearch="EnergyForecast")))
 subscribe = FEED.ask("11:00:00", "catalog/subscription", SubscribeContent(subscription=WISH))
@@ -152,6 +173,7 @@ kinds = FEED.ask(
         filters=CatalogFilters(schemaTypes=("EnergyForecast",)), pagination=Pagination(limit=20, offset=0)
     ),
 )
+call = CALLS.ask("12:40:00", "status", asked(CALLS, BOUGHT))
 
 MESSAGES = (
     # Tell me of every new forecast.
@@ -187,4 +209,7 @@ MESSAGES = (
     # Which kinds of resources are there?
     kinds,
     reply(kinds, CatalogsContent(catalogs=(MASTER,))),
+    # One that is paid for by the call: asked for, and handed over.
+    call,
+    reply(call, about(HANDED)),
 )
