@@ -18,6 +18,8 @@ from sim.wire.messages import Alarm, ContractContent, Event, Message, NackConten
 
 REPEATS = 3
 """Times that a report to somebody who settles is sent again where it came too late."""
+AGAIN_S = 3600
+"""Simulated seconds after which a report for those who deal one to one is sent again where all that was in vain."""
 REPORTS_KEPT = 24
 """Intervals for which such reports are remembered."""
 
@@ -56,6 +58,8 @@ class MeterOperator(Participant):
         self._transaction = ids.fresh()
         self._sent: dict[str, tuple[int, int, Message | None]] = {}
         self._services: dict[str, tuple[str, tuple[Commitment, ...]]] = {}
+        self._read_s = 0
+        self._unheard: list[tuple[int, Message, int]] = []
         self.reactions |= {"read": self.on_read}
 
     def on_start(self, _: Alarm) -> Iterable[Event]:
@@ -64,17 +68,15 @@ class MeterOperator(Participant):
 
     def on_read(self, alarm: Alarm) -> Iterable[Event]:
         """Read and report one interval."""
-        interval = self._calendar.interval(alarm.index)
+        interval, self._read_s = self._calendar.interval(alarm.index), alarm.at_s
+        yield from self._once_more(alarm.at_s)
         sites = {era: energy_wh / 1000 for era, energy_wh in self._meters.energy_wh.items()}
         for era, energy_kwh in sites.items():
             if era not in self._apart:
                 yield self._report(era, {era: energy_kwh}, alarm.index)
-        for reader, meters in self._read_by.items():
-            yield self._report(reader, {meter: sites[meter] for meter in meters}, alarm.index)
-        if self._market:
-            for report in self._market_reports(sites, alarm.index):
-                self._remember(report, REPEATS, alarm.index)
-                yield report
+        for report in self._reports_to_settle_by(sites, alarm.index):
+            self._remember(report, REPEATS, alarm.index)
+            yield report
         if alarm.index + 1 < self._calendar.count:
             yield Alarm(interval.end_s + self._calendar.interval_s, "read", alarm.index + 1)
 
@@ -86,12 +88,31 @@ class MeterOperator(Participant):
         """A report on which money depends came too late to be believed: it is sent again, as a new message."""
         left, index, report = self._sent.pop(message.message_id, (0, 0, None))
         assert isinstance(message.content, NackContent)
-        if report is None or not left or message.content.error.errorCode != Code.NET_TIMEOUT:
+        if report is None or message.content.error.errorCode != Code.NET_TIMEOUT:
             return ()
+        if left:
+            return (self._again(report, left - 1, index),)
+        if report.recipient in self._read_by:
+            self._unheard.append((self._read_s + AGAIN_S, report, index))
+        return ()
+
+    def _once_more(self, now_s: int) -> Iterable[Message]:
+        """What could not be delivered an hour ago is tried again."""
+        due = [(report, index) for at_s, report, index in self._unheard if at_s <= now_s]
+        self._unheard = [entry for entry in self._unheard if entry[0] > now_s]
+        return [self._again(report, REPEATS, index) for report, index in due]
+
+    def _again(self, report: Message, left: int, index: int) -> Message:
         ids = self._transaction, self.ids.fresh()
         again = Message("on_status", self.era, report.recipient, *ids, report.content)
-        self._remember(again, left - 1, index)
-        return (again,)
+        self._remember(again, left, index)
+        return again
+
+    def _reports_to_settle_by(self, sites: Mapping[str, float], index: int) -> Iterable[Message]:
+        for reader, meters in self._read_by.items():
+            yield self._report(reader, {meter: sites[meter] for meter in meters}, index)
+        if self._market:
+            yield from self._market_reports(sites, index)
 
     def _market_reports(self, sites: Mapping[str, float], index: int) -> Iterable[Message]:
         for host, eras in self._hosts.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import Decimal
 
 from msgspec import UNSET
@@ -12,7 +12,7 @@ from agents import reserves, sessions
 from agents.admissions import Admissions, shows, with_enrolment
 from agents.calling import Calling
 from agents.curtailment import curtail, curtailed_on_wire
-from agents.deal import ZERO, Deal, Ending, Item, amount_for, quote, taken_back
+from agents.deal import ZERO, Deal, Ending, Item, amount_for, quote, taken_back, used
 from agents.deal_forms import approved_in, commitment_of, on_wire, payment_of, price_of, session_of, terms_on_wire
 from agents.diary import DIARY, Entry, alarms
 from agents.press import Press
@@ -59,7 +59,7 @@ from sim.wire.messages import (
     TrackContent,
     uri,
 )
-from sim.wire.need import bag, needed
+from sim.wire.need import ATTRIBUTES, bag, needed
 from sim.wire.search import Asker, found
 
 TERMS_HOLD_S = 900
@@ -71,9 +71,9 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 class Provider(Participant):
     """Offers items to whoever takes them.
 
-    listed: what the catalogue says of it.  support: where help is to be had.  diary: what it does unasked: ``interrupt`` and
-    ``resume`` a session, ``withdraw`` from a deal, ``publish`` its items anew, ``extend`` an event.  admissions: of items that
-    ask for one.  ledger: where deals on items of its customers are recorded.
+    listed: what the catalogue says of it.  meters: those that it can read.  support: where help is to be had.  diary: what it
+    does unasked: ``interrupt`` and ``resume`` a session, ``withdraw`` from a deal, ``publish`` its items anew, ``extend`` an
+    event.  admissions: of items that ask for one.  ledger: where deals on items of its customers are recorded.
     """
 
     kind = "provider"
@@ -90,6 +90,7 @@ class Provider(Participant):
         calendar: Calendar,
         currency: str,
         till: Callable[[Participant], Till],
+        meters: Collection[str] = (),
         support: SupportInfo | None = None,
         diary: tuple[Entry, ...] = (),
         admissions: Admissions | None = None,
@@ -102,6 +103,7 @@ class Provider(Participant):
         self._calendar = calendar
         self._currency = currency
         self._till = till(self)
+        self._meters = meters
         self._support = support
         self._diary = diary
         self._admissions = admissions
@@ -236,6 +238,7 @@ class Provider(Participant):
     def on_init(self, message: Message) -> Iterable[Event]:
         """Draw up the contract; ask whoever has to approve it, in the taker's lineage."""
         deal = self._shelf.drawn_up(message, needed(message.contract.id, "/message/contract/id"), self.deals.values())
+        self._check_meter(deal)
         if deal.contract.id in self.deals:
             raise Refusal(Code.PRC_CONFLICT, "/message/contract/id", "there is a deal of this id already")
         self._calling.prepare(deal)
@@ -251,6 +254,15 @@ class Provider(Participant):
         if deal.item.approver:
             return (expiry, self._ask_approver("init", message, deal))
         return (expiry, *self._agreed_terms(message, deal))
+
+    def _check_meter(self, deal: Deal) -> None:
+        """What a contract counts has to be metered where we can read it, or where an approver does."""
+        if not deal.meter and not deal.item.meter and "consumedKWh" in used(deal.contract):
+            what = f"{deal.item.name} is billed by a meter: expected targetMeterId in the inputs of a role, got none"
+            raise Refusal(Code.SCH_REQUIRED_FIELD_MISSING, f"{ATTRIBUTES}/roles", what)
+        if deal.meter and not deal.item.approver and deal.meter not in self._meters:
+            what = f"{self.era} cannot read a meter {deal.meter!r}"
+            raise Refusal(Code.NET_ENTITY_NOT_FOUND, f"{ATTRIBUTES}/roles", what)
 
     def _ask_approver(self, action: str, message: Message, deal: Deal) -> Message:
         contract = terms_on_wire(deal, self._window(deal), (), self.era)

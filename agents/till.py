@@ -43,6 +43,8 @@ Quality = Literal["ACTUAL", "ESTIMATED", "MISSING"]
 Energy = tuple[Decimal, Decimal]
 """What the taker's meter has drawn and the provider's has injected, kWh ≥ 0."""
 PRICES = ("pricePerKWh", "pricePerCall")
+ESTIMATED = "estimated"
+"""The signal that says how many intervals of a deal are settled by an estimate, where this one is, or the bill has some."""
 QUIET = frozenset({"pricePerKWh", "pricePerCall", "quotedAmount", "prepaidAmount", "level"})
 """Signals that are there in every interval; one in which nothing else is has nothing to tell."""
 
@@ -135,8 +137,9 @@ class Till:
             InputSignal(signalId=name, signalType="PRICE" if name in PRICES else "STATE", value=float(value))
             for name, value in signals.items()
         )
-        if quality == "ESTIMATED":
-            told += (InputSignal(signalId="estimated", signalType="STATE", value=1.0),)
+        estimates = len(self.estimates(deal))
+        if quality == "ESTIMATED" or (estimates and not deal.is_open):
+            told += (InputSignal(signalId=ESTIMATED, signalType="STATE", value=float(estimates)),)
         contract = on_wire(
             deal,
             window=window,

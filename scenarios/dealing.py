@@ -267,6 +267,7 @@ class _Settlement:
             calendar=self._calendar,
             currency=self._scenario.currency,
             till=self._till(),
+            meters=_meters_of(spec),
             support=support,
             diary=diary,
             admissions=self._admissions(spec),
@@ -614,8 +615,7 @@ class _Settlement:
         known = {placed.device.era for placed in self._devices}
         found: dict[str, list[str]] = {}
         for k, provider in enumerate(self._scenario.providers):
-            own = [item.name for item in provider.items if item.device is not None]
-            found[provider.name] = [*own, *provider.reads]
+            found[provider.name] = _meters_of(provider)
             self._unknown_meters(f"providers[{k}].reads", provider.reads, known)
         for k, distributor in enumerate(self._scenario.distributors):
             found[distributor.name] = [meter.name for meter in distributor.meters]
@@ -681,6 +681,11 @@ def _name_faults(scenario: Scenario) -> Iterator[Fault]:
             if item.approved_by is not None and item.approved_by not in approvers:
                 where = f"providers[{k}].items[{n}].approved_by"
                 yield Fault(where, f"no distributor {item.approved_by}", nearest(item.approved_by, approvers))
+
+
+def _meters_of(spec: ProviderSpec) -> list[str]:
+    """The meters that a provider can read: of its own devices, and those of others that it may."""
+    return [*(item.name for item in spec.items if item.device is not None), *spec.reads]
 
 
 def _resource(spec: ItemSpec) -> Resource:
