@@ -312,12 +312,15 @@ class Aggregator(Resource):
     # money
 
     def on_status(self, message: Message) -> Iterable[Event]:
-        """Readings of all members: settle with each, and with the grid operator for what none of them has."""
+        """Readings of all members: settle with each, and with the grid operator for what none of them has.
+
+        Where they are not valid, what was agreed waits for those that are.
+        """
         index, readings = self.accounts.deliveries(message)
         self._dark = cut_off = undelivered_in(message)
-        taken = self._taken.pop(index, None)
         interval = self.calendar.interval(index)
         if readings is not None:
+            taken = self._taken.pop(index, None)
             minute = self.calendar.minute_of_day(interval.start_s)
             prices = (self.tariffs["IMPORT"][minute], self.tariffs["EXPORT"][minute])
             if taken is not None and self.era not in cut_off:

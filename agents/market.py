@@ -127,7 +127,7 @@ class Market(Participant):
         self._outcomes: dict[int, Message] = {}
         self._awards: dict[int, dict[str, Award]] = {}
         self._unheard: dict[int, set[str]] = {}
-        self._retail_prices = (0.0, 0.0)
+        self._quoted: dict[int, tuple[float, float]] = {}
         self.reactions |= {
             "update": self.accounts.on_update,
             "deadline": self.accounts.on_deadline,
@@ -188,6 +188,9 @@ class Market(Participant):
             problem = problem_of(self._offers[index], limits, self.rules, self._supplier, index)
         except MarketError as error:
             raise Refusal(Code.PRC_CONFLICT, "/message/catalogs", str(error)) from error
+        quoted = slack_prices(problem)
+        if quoted is not None:
+            self._quoted[index] = quoted
         interval = self._calendar.interval(index)
         commands = {node.nodeId: offset_of(node, interval, self._calendar) for node in nodes}
         del self._closing[message.message_id], self._offers[index]
@@ -348,7 +351,6 @@ class Market(Participant):
         index, readings = self.accounts.deliveries(message)
         interval = self._calendar.interval(index)
         done = self.rounds.get(index, Round(Stage.FAILED))
-        self._retail_prices = (done.problem and slack_prices(done.problem)) or self._retail_prices
         if readings is None:
             self.held += [index] if index not in self.held else []
         else:
@@ -361,12 +363,13 @@ class Market(Participant):
                 self._settle_surplus(interval, done.clearing, cut_off)
                 self._settle_uplift(interval, done, cut_off)
             delivered = {era: award for era, award in awards.items() if era not in cut_off}
-            yield from self.accounts.close(interval, self.membership.members, readings, delivered, self._retail_prices)
+            yield from self.accounts.close(
+                interval, self.membership.members, readings, delivered, self.retail_prices(index)
+            )
             self._obligations.count(self.membership.members, readings)
         yield from self.accounts.part(self.membership.members, index)
         if index == self._calendar.count - 1:
             self._obligations.finish(index)
-            self.held = [k for k in range(self._calendar.count) if not self.accounts.is_settled(k)]
             yield from self.accounts.finish(self.membership.members)
             for uplift in self._uplifts.values():
                 self._chronicle.ended(uplift, Turn.FULFIL)
@@ -416,10 +419,9 @@ class Market(Participant):
     def _passes_rent_on(self) -> bool:
         return self.rules.policy.pricing == "PAY_AS_CLEAR"
 
-    @property
-    def retail_prices(self) -> tuple[float, float]:
-        """The retailer's import and export price per kWh in the interval last settled, as its own curve said."""
-        return self._retail_prices
+    def retail_prices(self, index: int) -> tuple[float, float]:
+        """The retailer's import and export price per kWh in an interval, as its own curve said: the last one until then."""
+        return next((self._quoted[k] for k in range(index, -1, -1) if k in self._quoted), (0.0, 0.0))
 
 
 def _culprit(error: ErrorBody, eras: Sequence[str]) -> str | None:

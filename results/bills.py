@@ -26,10 +26,11 @@ INTERVAL = "interval"
 class _Evidence:
     """What the journal tells, by contract or meter and interval.
 
-    held: intervals without a valid power flow.  cut_off: meters without supply; what was agreed with them could not happen.
+    read: by host, the intervals of which it was sent valid readings in time, in that order: those it settles.
+    cut_off: meters without supply; what was agreed with them could not happen.
     cycles: of deals, which are told the signals themselves: interval, signals, and whether they were settled then.
-    parties: who has been told a contract; what a meter read before then is not of it.  until: of contracts that were ended
-    early, the first interval that they no longer cover.
+    hosts: who offered a contract, and settles it.  parties: who has been told one; what a meter read before then is not of it.
+    until: of contracts that were ended early, the first interval that they no longer cover.
     """
 
     contracts: dict[str, tuple[str, Contract]] = field(default_factory=dict)
@@ -38,9 +39,10 @@ class _Evidence:
     awards: dict[tuple[str, int], tuple[float, float | None]] = field(default_factory=dict)
     readings: dict[tuple[str, int], int] = field(default_factory=dict)
     meters: set[str] = field(default_factory=set)
-    held: set[int] = field(default_factory=set)
+    read: dict[str, dict[int, None]] = field(default_factory=dict)
     cut_off: set[tuple[str, int]] = field(default_factory=set)
     cycles: dict[str, list[tuple[int, Mapping[str, Decimal], bool]]] = field(default_factory=dict)
+    hosts: dict[str, str] = field(default_factory=dict)
     parties: set[str] = field(default_factory=set)
     until: dict[str, int] = field(default_factory=dict)
 
@@ -126,10 +128,11 @@ def _case(run: Run, evidence: _Evidence, contract_id: str) -> tuple[Record, Reco
 def _signals(
     run: Run, evidence: _Evidence, party: str, contract_id: str
 ) -> Iterator[tuple[int, Mapping[str, Decimal]]]:
-    """What one contract was computed from, by interval; without those that were held."""
-    for interval, retail_prices in evidence.retail_prices.items():
-        if interval in evidence.held or interval >= evidence.until.get(contract_id, run.manifest["count"]):
+    """What one contract was computed from, by interval, in the order in which its host could settle them."""
+    for interval in evidence.read.get(evidence.hosts[contract_id], ()):
+        if interval >= evidence.until.get(contract_id, run.manifest["count"]):
             continue
+        retail_prices = evidence.retail_prices[interval]
         agreed = (party, interval) not in evidence.cut_off
         cleared_kw, price = evidence.awards.get((contract_id, interval), (None, None)) if agreed else (None, None)
         energy_wh = evidence.readings.get((party, interval), 0) if party in evidence.meters else None
@@ -160,6 +163,7 @@ def _gather(run: Run) -> _Evidence:
             case "on_init" if "revenueFlows" in attributes:
                 found.contracts[contract["id"]] = (context["bapId"], _contract(contract["id"], attributes, run))
                 found.terms[contract["id"]] = attributes
+                found.hosts[contract["id"]] = context["bppId"]
                 found.parties.add(context["bapId"])
             case "on_confirm" if "inputSignals" in attributes:
                 signal = attributes["inputSignals"][0]
@@ -190,20 +194,23 @@ def _contract(contract_id: str, attributes: Record, run: Run) -> Contract:
 
 
 def _read(found: _Evidence, run: Run, recipient: str, contract: Record) -> None:
-    """A meter's own reading, as its owner was told it."""
-    for performance in contract.get("performance", ()):
-        delivery = performance["performanceAttributes"]
-        reading = delivery["meterReadings"][0]
+    """Readings as a meter's owner was told them, or a host where they did not reach their owner in time."""
+    deliveries = [performance["performanceAttributes"] for performance in contract.get("performance", ())]
+    if any(delivery["meterReadings"][0]["quality"] != "ACTUAL" for delivery in deliveries):
+        return
+    for delivery in deliveries:
+        reading, meter = delivery["meterReadings"][0], delivery["meterId"]
         interval = _interval(run, reading["timeWindow"])
-        if reading["quality"] != "ACTUAL":
-            found.held.add(interval)
-        if delivery["meterId"] == recipient and recipient in found.parties:
-            if delivery["deliveryStatus"] == "FAILED" and reading["quality"] == "ACTUAL":
-                found.cut_off.add((recipient, interval))
-                continue
-            found.meters.add(recipient)
-            energy_kwh = reading["producedEnergy"] - reading["consumedEnergy"]
-            found.readings[recipient, interval] = round(energy_kwh * 1000)
+        found.read.setdefault(recipient, {})[interval] = None
+        told = (meter, interval) in found.readings or (meter, interval) in found.cut_off
+        if meter not in found.parties or (told and meter != recipient):
+            continue
+        if delivery["deliveryStatus"] == "FAILED":
+            found.cut_off.add((meter, interval))
+            continue
+        found.meters.add(meter)
+        energy_kwh = reading["producedEnergy"] - reading["consumedEnergy"]
+        found.readings[meter, interval] = round(energy_kwh * 1000)
 
 
 def _interval(run: Run, window: Record) -> int:

@@ -111,8 +111,8 @@ class _Log:
                 self._signer(where, line)
             case "postings":
                 self._posted += [
-                    _Row(p["contract"], str(line.interval), p["term"], p["from"], p["to"], p["amount"], p["currency"])
-                    for p in line.postings
+                    _Row(p["contract"], str(index), p["term"], p["from"], p["to"], p["amount"], p["currency"])
+                    for p, index in ((p, p.get("interval", line.interval)) for p in line.postings)
                 ]
             case "event":
                 self._event(where, bytes(line.event))

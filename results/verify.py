@@ -362,7 +362,7 @@ def _kept(era: str, postings: tuple[Posting, ...]) -> tuple[Decimal, Decimal]:
     """What a market held at most beside its fee after any interval, and how much of it rounding can explain.
 
     Settlement rounds the running sum of each term of each contract, so each is at most half a minor unit away from what
-    is exactly due.  Postings stand in the order of their intervals.
+    is exactly due.  The postings of an interval stand together, those of one that was read late after those of later ones.
     """
     own = [posting for posting in postings if era in (posting.payer, posting.payee) and posting.term != FEE]
     accounts = {(posting.contract, posting.term): ledger.minor_unit(posting.currency) for posting in own}
@@ -376,10 +376,10 @@ def _kept(era: str, postings: tuple[Posting, ...]) -> tuple[Decimal, Decimal]:
 def _posting_differences(run: Run) -> Iterator[Fault]:
     """Where the postings of the journal and of the table part."""
     told = (
-        Posting(record["interval"], p["contract"], p["term"], p["from"], p["to"], Decimal(p["amount"]), p["currency"])
+        Posting(interval, p["contract"], p["term"], p["from"], p["to"], Decimal(p["amount"]), p["currency"])
         for record in run.journal()
         if record["kind"] == "postings"
-        for p in record["postings"]
+        for p, interval in ((p, p.get("interval", record["interval"])) for p in record["postings"])
     )
     for number, (in_journal, in_table) in enumerate(itertools.zip_longest(told, run.ledger)):
         if in_journal != in_table:

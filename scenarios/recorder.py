@@ -81,7 +81,7 @@ class Recorder:
     def _interval(self, interval: Interval, flow: Flow, done: Round) -> None:
         clearing, certificate = done.clearing, done.certificate
         market = self._built.market
-        prices = (math.nan, math.nan) if market is None else market.retail_prices
+        prices = (math.nan, math.nan) if market is None else market.retail_prices(interval.index)
         surplus, losses = self._surplus_per_h(done)
         self._add(
             "intervals",

@@ -118,6 +118,7 @@ def unsettled(built: Built) -> list[str]:
 def manifest(built: Built, durations: Mapping[str, float]) -> dict[str, Any]:
     """Everything that is needed to understand the run, and to do it again."""
     scenario, world, market = built.scenario, built.world, built.market
+    intervals = range(world.calendar.count)
     actions: dict[str, dict[str, int]] = {}
     for (action, verdict), count in sorted(world.bus.counts.items()):
         actions.setdefault(action, {"ack": 0, "nack": 0})[verdict.lower()] = count
@@ -134,7 +135,7 @@ def manifest(built: Built, durations: Mapping[str, float]) -> dict[str, Any]:
         "journalHead": world.journal.head,
         "journalBytes": world.journal.size,
         "contractLog": msgspec.to_builtins(world.witness.seals[-1].head),
-        "heldIntervals": [] if market is None else market.held,
+        "heldIntervals": [] if market is None else [k for k in intervals if not market.accounts.is_settled(k)],
         "policyStopped": {} if market is None else {str(index): why for index, why in market.stopped.items()},
         "unsettledContracts": unsettled(built),
         "physics": {

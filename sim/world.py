@@ -156,7 +156,7 @@ class World(mesa.Model):
         self.journal.record("grid", change=change.text, unsupplied=self.feeder.unsupplied)
 
     def _close(self, interval: Interval, observe: Observer, progress: Callable[[int], None]) -> None:
-        postings = [_posting_record(posting) for posting in self.ledger.since(self._posted)]
+        postings = [_posting_record(posting, interval.index) for posting in self.ledger.since(self._posted)]
         self._posted = len(self.ledger)
         self.journal.record("postings", interval=interval.index, postings=postings)
         self._seal(interval.index)
@@ -201,8 +201,10 @@ def _flow_record(flow: Flow, names: Sequence[str]) -> Mapping[str, Any]:
     }
 
 
-def _posting_record(posting: Posting) -> Mapping[str, str]:
+def _posting_record(posting: Posting, index: int) -> Mapping[str, str | int]:
+    """A posting as it is made when an interval closes; of another interval, which was read late, it says which."""
     return {
+        **({} if posting.interval == index else {"interval": posting.interval}),
         "contract": posting.contract,
         "term": posting.term,
         "from": posting.payer,

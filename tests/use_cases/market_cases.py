@@ -17,6 +17,7 @@ from scenarios.build import Built, build
 from scenarios.reader import read
 from scenarios.runner import execute
 from scenarios.timing import Stopwatch
+from sim.wire.messages import Message
 
 USE_CASES = Path(__file__).parents[2] / "scenarios" / "use_cases"
 
@@ -117,3 +118,21 @@ class Live:
     def ledger(self, *eras: str) -> Iterator[Any]:
         """Postings between or with these, or all."""
         return (p for p in self.built.world.ledger if not eras or p.payer in eras or p.payee in eras)
+
+
+def unread(live: Live, index: int, again_after_s: int) -> None:
+    """The readings of one interval are missing at first, and come after some seconds."""
+    metering, meters = live.agent("metering"), live.built.world.meters
+    read = metering.reactions["read"]
+
+    def at_first_missing(alarm: Any) -> list[Any]:
+        meters.valid = alarm.index != index
+        events = list(read(alarm))
+        meters.valid = True
+        if alarm.index == index:
+            reports = [event for event in read(alarm) if isinstance(event, Message)]
+            later = live.built.world.second + again_after_s
+            live.built.world.bus.at(later, lambda _: live.built.world.bus.post("metering", reports))
+        return events
+
+    metering.reactions["read"] = at_first_missing

@@ -178,6 +178,18 @@ def test_roofs_that_gave_less_or_more_than_they_sold_settle_it_with_the_grid_ope
 # --- what goes wrong ------------------------------------------------------------------------------------------------
 
 
+def test_readings_of_the_last_dear_half_hour_that_come_in_the_cheap_hour_are_settled_at_the_dear_tariff(
+    run_morning: Cases,
+) -> None:
+    punctual = run_morning()
+    run = run_morning(
+        "wire.delays=[{from: metering, action: on_status, by_s: 2000, since: '2016-05-17T09:59:00', until: '2016-05-17T10:01:00'}]"
+    )
+    assert list(run.intervals.import_price) == list(punctual.intervals.import_price) == [0.4, 0.4, 0.3, 0.3]
+    assert {era: approx(owed, abs=Decimal("0.01")) for era, owed in balances(punctual).items()} == balances(run)
+    assert verify(run).findings == 0
+
+
 def test_a_car_that_wants_more_than_it_can_charge_does_its_best_and_is_reported_short(run_morning: Cases) -> None:
     """45 kWh in two hours at 11 kW: it asks for all it can at any price, and lacks 45 − 19.8 kWh."""
     run = run_morning("populations.car.distance_km=250")

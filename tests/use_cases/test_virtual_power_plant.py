@@ -18,7 +18,7 @@ from results.run import Run
 from results.verify import render, verify
 from sim.curves import OfferCurve
 from sim.market.problem import Offer, Problem
-from tests.use_cases.market_cases import Cases, balance, cases, price, said
+from tests.use_cases.market_cases import Cases, Live, balance, balances, cases, price, said, unread
 
 LEVELS = {"north": "west", "south": "west", "mill": "east", "quay": "east", "west": "market", "east": "market"}
 POPULATIONS = {"north-roof": 3, "south-roof": 2, "mill-roof": 2, "quay-roof": 1, "south-car": 1, "quay-car": 3}
@@ -306,3 +306,21 @@ def test_an_award_that_is_late_by_less_than_there_is_time_changes_nothing(run_pl
     sound, run = run_plant(), run_plant(late("west", 30))
     assert awards(run).equals(awards(sound))
     assert list(run.ledger) == list(sound.ledger)
+
+
+def test_levels_settle_what_was_read_late_as_they_settle_what_was_read_in_time(run_plant: Cases) -> None:
+    sound = run_plant()
+    run = run_plant("wire.delays=[{from: metering, action: on_status, by_s: 2000, until: '2016-05-17T11:16:00'}]")
+    assert balances(run) == balances(sound)
+    assert verify(run).findings == 0
+
+
+def test_readings_that_are_missing_at_first_are_settled_at_every_level_when_they_come() -> None:
+    live, punctual = Live("virtual-power-plant"), Live("virtual-power-plant")
+    unread(live, 1, 600)
+    live.to_the_end()
+    punctual.to_the_end()
+    owed, due = [
+        {(p.payer, p.payee, p.term, p.amount) for p in one.ledger() if p.interval == 1} for one in (live, punctual)
+    ]
+    assert owed == due != set()
