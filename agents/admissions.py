@@ -190,10 +190,13 @@ class Admissions:
     def changed(self, deal: Deal, message: Message) -> bool:
         """Take back a consent, or the enrolment.  Whether the deal is to end with it.
 
-        Raises ``Refusal`` for a consent that does not stand.
+        Raises ``Refusal`` for a consent that does not stand, and for an enrolment that has ended.
         """
         enrolled, told = self._enrolled[deal.contract.id], shown_in(message)
         now_s = message.sent_s
+        if not enrolled.active:
+            what = f"{enrolled.enrolment_id} has ended"
+            raise Refusal(Code.PRC_INVALID_TRANSITION, "/message/contract/status", what)
         if needed(told.updateType, f"{SHOWN}/updateType") == "CONSENT_REVOCATION":
             self._take_back(enrolled, needed(told.consentRevocation, f"{SHOWN}/consentRevocation"), now_s)
             return False

@@ -340,15 +340,14 @@ class Provider(Participant):
 
     def on_confirm(self, message: Message) -> Iterable[Event]:
         """The taker is bound; so are we, unless an approver has to lock it first."""
-        deal = self._deal(message, None if self._is_called(message) else Status.PENDING)
-        if deal.item.call is not None:
-            kwh = self._calling.check_answer(deal, message)
-            deal = self._deal(message, Status.PENDING)
-            deal.kwh = kwh
-        if deal.item.admission is not None:
-            self._admission.consented(deal, message)
+        deal = self._deal(message)
+        kwh = deal.kwh if deal.item.call is None else self._calling.check_answer(deal, message)
+        deal = self._deal(message, Status.PENDING)
         if self._is_before_approver(deal):
             raise Refusal(Code.PRC_INVALID_TRANSITION, "/message/contract/status", f"{deal.item.approver} is asked")
+        if deal.item.admission is not None:
+            self._admission.consented(deal, message)
+        deal.kwh = kwh
         self._till.chronicle.confirmed(deal.contract, quoted=str(deal.quoted))
         if deal.item.approver:
             return (self._ask_approver("confirm", message, deal),)
@@ -390,10 +389,6 @@ class Provider(Participant):
 
     def _may_be_called(self, deal: Deal) -> bool:
         return self._admissions is None or self._admissions.may_be_called(deal)
-
-    def _is_called(self, message: Message) -> bool:
-        deal = self.deals.get(str(message.contract.id))
-        return deal is not None and deal.item.call is not None
 
     def on_call(self, alarm: Alarm) -> Iterable[Event]:
         """The time of an event has come: call everybody who may be."""

@@ -17,6 +17,7 @@ from sim.wire.bags import CurvePoint, EnergyContract
 from sim.wire.codes import Code, Refusal
 from sim.wire.messages import Message
 from tests.agents.ledgers import NORTH, Desk, put, record
+from tests.agents.programmes import Programme
 from tests.agents.test_protocol import Street, lock, sent, with_contract
 from tests.test_bus import Network, answer, ask
 from tests.trust.test_seals import Signing
@@ -138,6 +139,13 @@ def expensive(message: Message) -> Message:
     return with_contract(message, replace(message.contract, contractAttributes=replace(attributes, roles=roles)))
 
 
+def answered_too_late() -> str:
+    """Somebody who was called to an event answers when nobody waits any longer."""
+    programme = Programme()
+    invitation = programme.call()
+    return refused(lambda: programme.answer(invitation, programme.deadline_s + 1))
+
+
 PROVOCATIONS: dict[Code, Callable[[], str]] = {
     Code.AUT_SIGNATURE_MISSING: lambda: Signing().network.transmit(ask("x"))[1],
     Code.AUT_SIGNATURE_INVALID: lambda: signed(key=derive(2, "a")),
@@ -169,6 +177,7 @@ PROVOCATIONS: dict[Code, Callable[[], str]] = {
     Code.POL_CURVE_NOT_MONOTONE: lambda: given(lambda d: curve(d)["curve"][1].update(powerKW=-12)),
     Code.BIZ_GATE_CLOSED: lambda: at_the_gate(lambda message: sent(message, -119)),
     Code.BIZ_CAP_EXCEEDED: more_than_approved,
+    Code.BIZ_DEADLINE_PASSED: answered_too_late,
     Code.BIZ_ENROLLMENT_CONFLICT: two_programmes,
     Code.SEC_CREDENTIAL_VERIFICATION_FAILED: unproven_credential,
 }
