@@ -251,6 +251,8 @@ class ItemSpec(Model):
             raise ValueError(f"{self.name}: give either lists or a forecast")
         if (self.price is None) == (not self.tariff):
             raise ValueError(f"{self.name}: give either a price or a tariff")
+        if self.delivery == "session" and (self.forecast is not None or isinstance(self.device, ReserveSpec)):
+            raise ValueError(f"{self.name}: delivery: a window; capacity and forecasts are not plugged in")
         return self
 
 
@@ -381,6 +383,12 @@ class ErrandSpec(Model):
     vehicle: VehicleSpec | None = None
     enrol: EnrolSpec | None = unless(None)
     diary: tuple[DiarySpec, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_quantity(self) -> Self:
+        if self.kwh is not None and self.kw is not None:
+            raise ValueError("kwh, kw: give one of them, energy or capacity")
+        return self
 
 
 class SeekerSpec(Model):

@@ -214,6 +214,8 @@ def test_two_book_the_same_battery_one_after_the_other_but_not_at_once() -> None
         ("frequency=null", "add frequency"),
         ("frequency.events.0.at='19:30'", "not within the run"),
         ("frequency.step_s=7", "do not divide a minute"),
+        ("seekers.grid-operator.errands.0.kwh=10", "energy or capacity"),
+        ("providers.reserves.items.primary-1.delivery=session", "capacity and forecasts are not plugged in"),
     ],
 )
 def test_what_contradicts_itself_is_said_before_anything_runs(override: str, words: str) -> None:
