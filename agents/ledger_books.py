@@ -105,6 +105,8 @@ class LedgerBooks:
         self._sides: dict[str, tuple[Contract, str]] = {}
         self._readings: dict[str, dict[int, tuple[Decimal, Decimal]]] = {}
         self._asked: dict[str, Callable[[Sequence[LedgerRow]], Iterable[Event]]] = {}
+        self._heard_s = 0
+        """A second that has not passed yet when the ledger's last answer is read."""
         self.statements: list[Statement] = []
         self.desk = LedgerDesk(
             owner, calendar, rules.ledger, metered=self.metered, settled=self.on_statement, **rules.desk
@@ -157,6 +159,7 @@ class LedgerBooks:
 
     def on_rows(self, message: Message) -> Iterable[Event]:
         """Rows that we, or our desk, asked for."""
+        self._heard_s = message.sent_s + message.ttl_s
         then = self._asked.pop(message.message_id, None)
         if then is None:
             return self.desk.on_rows(message)
@@ -257,9 +260,9 @@ class LedgerBooks:
     # settling
 
     def on_statement(self, statement: Statement) -> Iterator[Event]:
-        """A window is settled: tell the platforms what each trade was given, and bill the rest at its hour."""
+        """A window is settled: tell the platforms what each trade was given; bill the rest at its hour."""
         self.statements.append(statement)
-        due_s = self._schedule.due_s(Stage.BILLED, statement.end_s)
+        due_s = max(self._schedule.due_s(Stage.BILLED, statement.end_s), self._heard_s)
         if due_s <= self._calendar.duration_s:
             yield Alarm(due_s, BILLED, len(self.statements) - 1)
         window = LdTimePeriod(
