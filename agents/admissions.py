@@ -69,7 +69,7 @@ class Admissions:
         """
         admission = _admission(deal)
         shown = shown_in(message)
-        meter = needed(shown.meters, f"{SHOWN}/meters")[0].meterId
+        meter = meter_in(message)
         now_s = message.sent_s
         checked = list(self._checked(shown, admission, meter, message.sender, now_s))
         standing = self._office.enrolled(meter, now_s)
@@ -82,7 +82,6 @@ class Admissions:
         if standing is not None:
             what = f"{meter} is enrolled in {standing.programId} already, as {standing.enrollmentId}"
             return told, _error(Code.BIZ_ENROLLMENT_CONFLICT, what, f"{SHOWN}/meters/0")
-        deal.meter = meter
         enrolment_id = f"{admission.programme}/{meter}/{deal.contract.id[:8]}"
         credential_id = f"https://{self._issuer.name}.degsim.example/credentials/{enrolment_id}"
         self._enrolled[deal.contract.id] = Enrolled(meter, enrolment_id, credential_id, said=told)
@@ -262,6 +261,11 @@ def shown_in(message: Message) -> EnergyEnrollment:
     """The enrolment that a message shows.  Raises ``Refusal`` where there is none."""
     performance = needed(message.contract.performance, PERFORMANCE)
     return bag(performance[0].performanceAttributes, EnergyEnrollment, SHOWN)
+
+
+def meter_in(message: Message) -> str:
+    """The meter that a message asks to be enrolled.  Raises ``Refusal`` where there is none."""
+    return needed(shown_in(message).meters, f"{SHOWN}/meters")[0].meterId
 
 
 def shows(contract: Contract) -> bool:

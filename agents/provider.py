@@ -9,7 +9,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from agents import reserves, sessions
-from agents.admissions import Admissions, shows, with_enrolment
+from agents.admissions import Admissions, meter_in, shows, with_enrolment
 from agents.calling import Calling
 from agents.curtailment import curtail, curtailed_on_wire
 from agents.deal import ZERO, Deal, Ending, Item, amount_for, quote, taken_back, used
@@ -238,6 +238,8 @@ class Provider(Participant):
     def on_init(self, message: Message) -> Iterable[Event]:
         """Draw up the contract; ask whoever has to approve it, in the taker's lineage."""
         deal = self._shelf.drawn_up(message, needed(message.contract.id, "/message/contract/id"), self.deals.values())
+        if deal.item.admission is not None:
+            deal.meter = meter_in(message)
         self._check_meter(deal)
         if deal.contract.id in self.deals:
             raise Refusal(Code.PRC_CONFLICT, "/message/contract/id", "there is a deal of this id already")

@@ -121,6 +121,7 @@ class Programme:
             calendar=CALENDAR,
             currency="INR",
             till=lambda owner: Till(owner, CALENDAR, "INR", self.ledger, log),
+            meters=("factory",),
         )
         self._ids = Ids(1, "factory")
         self.join()
