@@ -428,9 +428,13 @@ class Run:
 
     @cached_property
     def calendar(self) -> Calendar:
-        """The run's intervals and their local times."""
-        start = datetime.fromisoformat(self.manifest["start"]).astimezone(ZoneInfo(self.manifest["timeZone"]))
-        return Calendar(start, self.manifest["intervalS"], self.manifest["count"])
+        """The run's intervals and their local times.  Raises ``RunError`` where the manifest does not tell them."""
+        try:
+            start = datetime.fromisoformat(self.manifest["start"]).astimezone(ZoneInfo(self.manifest["timeZone"]))
+            return Calendar(start, int(self.manifest["intervalS"]), int(self.manifest["count"]))
+        except (LookupError, TypeError, ValueError, OSError) as error:
+            what = f"start, timeZone, intervalS and count do not tell when the run was: {error!r}"
+            raise RunError(str(self.path), (Fault(MANIFEST, what),)) from error
 
     @cached_property
     def ledger(self) -> tuple[Posting, ...]:
@@ -467,6 +471,8 @@ class Run:
                 record = decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise RunError(str(self.path), (Fault(f"{JOURNAL}:{number}", f"is not a record: {error}"),)) from error
+            if "kind" not in record:
+                raise RunError(str(self.path), (Fault(f"{JOURNAL}:{number}", "is not a record: it has no kind"),))
             yield record
 
     def journal_lines(self) -> Iterator[bytes]:
@@ -481,7 +487,7 @@ class Run:
     def messages(self, action: str | None = None) -> Iterator[Record]:
         """The journal's records of kind ``message``; with an action, only those of that action."""
         for record in self.journal():
-            if record["kind"] == "message" and action in (None, record["action"]):
+            if record["kind"] == "message" and action in (None, record.get("action")):
                 yield record
 
     def aggregates(self) -> Iterator[tuple[Record, Record]]:

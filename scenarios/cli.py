@@ -426,11 +426,10 @@ def _sequence(options: argparse.Namespace) -> int:
     from scenarios.exchange import write  # noqa: PLC0415
 
     run = Run(options.run)
-    begin, end = (
-        None if text is None else sequence.second_of(run.calendar, text, option)
-        for text, option in ((options.begin, "--from"), (options.end, "--to"))
-    )
+    begin, end = sequence.span_of(run.calendar, options.begin, options.end)
     told = sequence.select(str(run.path), sequence.steps(run), options.transaction, options.participant, begin, end)
+    if not told:
+        _say("degsim: no message is of this transaction, participant and time")
     drawn = sequence.outline(told, run.kinds, options.all, options.participant)
     text = (sequence.mermaid if options.format == "mermaid" else sequence.as_text)(run, drawn)
     if options.out is None:

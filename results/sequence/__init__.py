@@ -10,7 +10,7 @@ from results.sequence.fields import brief, found_at, value_at
 from results.sequence.mermaid import mermaid
 from results.sequence.outline import Arrow, Loop, Outline, outline, repeated
 from results.sequence.plain import as_text
-from results.sequence.steps import Step, second_of, select, steps
+from results.sequence.steps import Step, second_of, select, span_of, steps
 
 __all__ = [
     "Arrow",
@@ -25,6 +25,7 @@ __all__ = [
     "repeated",
     "second_of",
     "select",
+    "span_of",
     "steps",
     "value_at",
 ]

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from results.run import Record, Run
+from results.run import JOURNAL, Record, Run
 from results.sequence.fields import brief
 from sim.clock import Calendar
 from sim.errors import Fault, RunError, nearest
@@ -72,8 +72,12 @@ class Step:
 def steps(run: Run) -> Iterator[Step]:
     """Every message of a run in the order of its journal.  Raises ``RunError`` where the journal cannot be read."""
     depths: dict[Thread, int] = {}
-    for record in run.messages():
-        step = _step(record, depths)
+    for number, record in enumerate(run.messages(), start=1):
+        try:
+            step = _step(record, depths)
+        except (LookupError, TypeError, ValueError) as error:
+            what = f"message {number} is damaged: {error!r}"
+            raise RunError(str(run.path), (Fault(JOURNAL, what),)) from error
         depths.setdefault((step.transaction, step.message), step.depth)
         yield step
 
@@ -89,8 +93,8 @@ def _step(record: Record, depths: dict[Thread, int]) -> Step:
     # The answer of a leg that does not repeat the lineage still belongs to the leg.
     known = depths.get(thread, 0)
     return Step(
-        seq=record["seq"],
-        second=record["t"],
+        seq=int(record["seq"]),
+        second=int(record["t"]),
         sender=sender,
         receiver=receiver,
         action=action,
@@ -119,6 +123,26 @@ def _body(record: Record) -> Record:
         except (ValueError, RecursionError):
             return {}
     return _object(body)
+
+
+def span_of(calendar: Calendar, begin: str | None, end: str | None) -> tuple[int | None, int | None]:
+    """The simulated seconds of ``--from`` and ``--to``; None for what is not given.
+
+    Raises ``RunError`` for each that is no time, and for a span without a second in it.
+    """
+    found: list[int | None] = []
+    faults: list[Fault] = []
+    for option, text in (("--from", begin), ("--to", end)):
+        try:
+            found.append(None if text is None else second_of(calendar, text, option))
+        except RunError as error:
+            faults += error.faults
+    if faults:
+        raise RunError(faults[0].where, tuple(faults))
+    from_s, to_s = found
+    if from_s is not None and to_s is not None and not from_s < to_s:
+        raise RunError("--from", f"{begin} must be before --to, which is {end}")
+    return from_s, to_s
 
 
 def second_of(calendar: Calendar, text: str, option: str) -> int:

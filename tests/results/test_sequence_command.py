@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ def test_one_participant_within_a_span_of_time(day: Run, capsys: Capture) -> Non
         (["--participant", "ev-11"], "ev-11: no message is from or to it; did you mean ev-1?"),
         (["--transaction", "nonsense"], "nonsense: no such transaction, the nearest is "),
         (["--from", "noon"], "--from: noon is no time"),
+        (["--from", "12:00", "--to", "11:00"], "--from: 12:00 must be before --to, which is 11:00"),
     ],
 )
 def test_what_is_not_there_is_told_in_one_line(day: Run, capsys: Capture, arguments: list[str], what: str) -> None:
@@ -46,6 +48,48 @@ def test_what_is_not_there_is_told_in_one_line(day: Run, capsys: Capture, argume
     shown = capsys.readouterr()
     assert shown.out == ""
     assert what in shown.err
+    assert shown.err.count("\n") == 1
+
+
+def test_both_ends_of_a_span_are_told_at_once(day: Run, capsys: Capture) -> None:
+    assert main(["sequence", str(day.path), "--from", "noon", "--to", "night"]) == 2
+    said = capsys.readouterr().err
+    assert "--from: noon is no time" in said
+    assert "--to: night is no time" in said
+
+
+def test_where_nothing_was_said_that_is_said(day: Run, capsys: Capture) -> None:
+    assert main(["sequence", str(day.path), "--from", "2038-01-01"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.strip() == ""
+    assert shown.err == "degsim: no message is of this transaction, participant and time\n"
+
+
+@pytest.mark.parametrize(
+    ("record", "what"),
+    [
+        ("{}", "is not a record: it has no kind"),
+        ('{"kind":"message"}', " is damaged: KeyError('body')"),
+        ('{"kind":"message","body":{},"action":"init","seq":"x"}', " is damaged: ValueError"),
+    ],
+)
+def test_a_damaged_record_is_told_and_not_shown(folder: Path, capsys: Capture, record: str, what: str) -> None:
+    with (folder / "journal.jsonl").open("a") as journal:
+        journal.write(f"{record}\n")
+    assert main(["sequence", str(folder)]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert what in shown.err
+    assert shown.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("change", [{"timeZone": "Mars/Olympus"}, {"start": "yesterday"}, {"count": None}])
+def test_a_manifest_without_a_calendar_is_told(folder: Path, capsys: Capture, change: dict[str, object]) -> None:
+    manifest = json.loads((folder / "run.json").read_bytes())
+    (folder / "run.json").write_text(json.dumps(manifest | change))
+    assert main(["sequence", str(folder), "--from", "11:00"]) == 2
+    shown = capsys.readouterr()
+    assert "run.json: start, timeZone, intervalS and count do not tell when the run was" in shown.err
     assert shown.err.count("\n") == 1
 
 
