@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Literal, cast
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from agents.deal import Deal
 from agents.member import CORE_STATUS
@@ -33,6 +34,7 @@ from sim.wire.bags import (
     Role,
     RoleInputs,
     SignalSource,
+    Tariff,
     Telemetry,
     TelemetryMetric,
     TelemetrySource,
@@ -155,7 +157,17 @@ def terms_on_wire(deal: Deal, window: TimeWindow, price: tuple[Consideration, ..
         consideration=price,
         contractAttributes=attributes,
     )
+    terms = with_tariff(deal, terms)
     return terms if deal.record is None else with_both(terms, deal.record)
+
+
+def with_tariff(deal: Deal, contract: Contract) -> Contract:
+    """A contract with the tariff that it is agreed under written out; what is offered later does not change it."""
+    tariff = deal.item.offer.offerAttributes
+    if not isinstance(tariff, Tariff):
+        return contract
+    frozen = tuple(replace(c, offer=replace(c.offer, offerAttributes=tariff)) for c in contract.commitments)
+    return replace(contract, commitments=frozen)
 
 
 def approved_in(contract: Contract) -> float | None:

@@ -35,9 +35,12 @@ class Entry:
         return range(first, first + every * self.times, every)
 
 
-def alarms(entries: tuple[Entry, ...], now_s: int, offset: int = 0) -> Iterator[Alarm]:
-    """An alarm for every time an entry is due from now on; its index is the entry's number, from ``offset`` on."""
+def alarms(entries: tuple[Entry, ...], now_s: int, offset: int = 0, latest_s: int | None = None) -> Iterator[Alarm]:
+    """An alarm for every time an entry is due from now on; its index is the entry's number, from ``offset`` on.
+
+    latest_s: the second that it may be in the meantime; what is due before is due then.
+    """
     for number, entry in enumerate(entries, offset):
         for second in entry.seconds(now_s):
             if second >= now_s:
-                yield Alarm(second, DIARY, number)
+                yield Alarm(max(second, now_s if latest_s is None else latest_s), DIARY, number)

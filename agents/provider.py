@@ -13,7 +13,16 @@ from agents.admissions import Admissions, meter_in, shows, with_enrolment
 from agents.calling import Calling
 from agents.curtailment import curtail, curtailed_on_wire
 from agents.deal import ZERO, Deal, Ending, Item, amount_for, quote, taken_back, used
-from agents.deal_forms import approved_in, commitment_of, on_wire, payment_of, price_of, session_of, terms_on_wire
+from agents.deal_forms import (
+    approved_in,
+    commitment_of,
+    on_wire,
+    payment_of,
+    price_of,
+    session_of,
+    terms_on_wire,
+    with_tariff,
+)
 from agents.diary import DIARY, Entry, alarms
 from agents.press import Press
 from agents.settling import LAST_S, SETTLE_AFTER_S, Settling
@@ -353,15 +362,14 @@ class Provider(Participant):
         self._till.chronicle.confirmed(deal.contract, quoted=str(deal.quoted))
         if deal.item.approver:
             return (self._ask_approver("confirm", message, deal),)
-        return self._bound(message, deal)
+        return self._bound(message, deal, message.sent_s)
 
     def on_lock(self, message: Message) -> Iterable[Event]:
         """The approver has locked it."""
         request, deal = self._answered(message)
-        return self._bound(request, deal)
+        return self._bound(request, deal, message.sent_s)
 
-    def _bound(self, request: Message, deal: Deal) -> Iterable[Event]:
-        now_s = request.sent_s
+    def _bound(self, request: Message, deal: Deal, now_s: int) -> Iterable[Event]:
         deal.status = transition(deal.contract.id, deal.status, Turn.CONFIRM)
         deal.first = max(self._calendar.index_at(now_s), 0)
         self._till.chronicle.activated(deal.contract)
@@ -369,15 +377,17 @@ class Provider(Participant):
             yield from self._recorded(request, deal, deal.record)
         else:
             contract = self._as_it_stands(deal, now_s) if deal.reduction is None else self._calling.agreed(deal)
-            yield self.answer(request, ContractContent(contract=self._beside(deal, contract)))
+            yield self.answer(request, ContractContent(contract=self._beside(deal, with_tariff(deal, contract))))
         if (delivered_by := self._calling.delivering(deal.item)) is not None:
             yield from self._call(delivered_by, now_s, deal)
         if deal.item.press is not None:
             yield self._hand_over(deal, self._tell("on_status", deal, self._called(deal, 0)), now_s)
         if deal.item.delivery == "session":
             yield Alarm(max(deal.start_s, now_s) + deal.item.grace_s, "overdue", self._number(deal))
-        else:
-            yield Alarm(max(deal.start_s, now_s + 1), "begin", self._number(deal))
+        elif deal.start_s > now_s + SETUP_TTL_S:
+            yield Alarm(deal.start_s, "begin", self._number(deal))
+        else:  # what we answer may be on its way for so long that its beginning has passed
+            self._begin(deal, max(deal.start_s, now_s + 1))
 
     # admission, and calls
 
@@ -506,12 +516,14 @@ class Provider(Participant):
     def on_begin(self, alarm: Alarm) -> Iterable[Event]:
         """The window of a deal has come: it is delivered by itself until its end."""
         deal = self._by_number(alarm.index)
-        if deal.start_s > alarm.at_s:
-            return ()  # it was moved meanwhile
-        deal.began_s = alarm.at_s
-        if deal.over_s is None:
-            reserves.begin(deal, alarm.at_s)
+        if deal.start_s <= alarm.at_s:  # else it was moved meanwhile
+            self._begin(deal, alarm.at_s)
         return ()
+
+    def _begin(self, deal: Deal, at_s: int) -> None:
+        deal.began_s = at_s
+        if deal.over_s is None:
+            reserves.begin(deal, at_s)
 
     def on_overdue(self, alarm: Alarm) -> Iterable[Event]:
         """Nobody has come to a session in time: the deal is off, at the taker's cost."""

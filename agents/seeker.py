@@ -360,7 +360,7 @@ class Seeker(Participant):
         self._note(pursuit, message.contract)
         number = self.pursuits.index(pursuit)
         offset = sum(len(earlier.errand.diary) for earlier in self.pursuits[:number])
-        due = tuple(alarms(pursuit.errand.diary, message.sent_s, offset))
+        due = tuple(alarms(pursuit.errand.diary, message.sent_s, offset, message.sent_s + message.ttl_s))
         return (*self._recorded(pursuit, message.contract), *due)
 
     # deals in a ledger
