@@ -149,6 +149,7 @@ class Calling:
     def invitation(self, deal: Deal) -> Contract:
         """The contract of an event in full, with what is asked for, until when, and the baseline that will count."""
         assert deal.reduction is not None
+        assert deal.item.call is not None
         contract = terms_on_wire(deal, self._window(deal), self._estimate(deal, "QUOTED"), self._era)
         attributes = contract.contractAttributes
         assert isinstance(attributes, EnergyContract)
@@ -168,7 +169,13 @@ class Calling:
             else role
             for role in attributes.roles or ()
         )
-        return replace(contract, contractAttributes=replace(attributes, roles=roles, inputSignals=signals))
+        method = deal.item.call.method
+        agreed = f"mean of {method.x} of {method.y} like days, adjusted by {method.cap:.0%} at most"
+        metrics = (QualityMetric(metricId="baseline", formula=agreed, unit="KW", value=round(baseline_kw, 6)),)
+        return replace(
+            contract,
+            contractAttributes=replace(attributes, roles=roles, inputSignals=signals, qualityMetrics=metrics),
+        )
 
     def agreed(self, deal: Deal) -> Contract:
         """A deal as it was answered, with what it will come to if it is kept."""

@@ -109,7 +109,8 @@ class Respondent:
         return () if reaction is None else reaction(event, called)
 
     def _of(self, message: Message) -> Called | None:
-        return next((called for called in self.calls if called.transaction_id == message.transaction_id), None)
+        mine = (one for one in self.calls if one.transaction_id == message.transaction_id)
+        return next((one for one in mine if one.by == message.sender), None)
 
     def _invited(self, message: Message) -> Iterable[Event]:
         """A call: think about it, if one of the rules fits.  Raises ``Refusal`` for one of strangers."""

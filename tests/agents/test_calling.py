@@ -51,6 +51,8 @@ def test_a_call_says_what_is_asked_until_when_and_against_which_baseline() -> No
     assert told["answerBy"] == CALENDAR.timestamp(Programme.deadline_s)
     (role,) = [role for role in attributes(contract).roles or () if role.role == "PROSUMER"]
     assert role.roleInputs.baselineKW == approx(-400)  # type: ignore[union-attr]
+    (baseline,) = attributes(contract).qualityMetrics or ()
+    assert baseline.formula == "mean of 3 of 5 like days, adjusted by 0% at most"
 
 
 def test_a_commitment_of_120_kw_is_estimated_at_1800() -> None:
