@@ -119,6 +119,8 @@ class Distributor(Participant):
         super().__init__(registry, era, ids)
         self.meters = dict(meters)
         self.trades: dict[str, Trade] = {}
+        self._signed: dict[str, list[str]] = {}
+        """Meters of ours whose trades we were not asked for before, by their items in a ledger."""
         self._wheeling_per_kwh = wheeling_per_kwh
         self._calendar = calendar
         self._currency = currency
@@ -371,12 +373,26 @@ class Distributor(Participant):
             return ()
         return self.books.relieve(now_s, entry, self._released)
 
-    def _released(self, contract_id: str, kwh: Decimal) -> None:
+    def admits(self, item: str, meter: str, kwh: float) -> bool:
+        """Whether a meter may trade so much more under an item of a ledger; locked then, unless it was asked for before."""
+        signed = self._signed.setdefault(item, [])
+        if item in self.trades or meter in signed:
+            return True
+        if meter not in self.meters or kwh > self.meters[meter].left_kwh + 1e-9:
+            return False
+        signed.append(meter)
+        self.meters[meter].traded_kwh += kwh
+        return True
+
+    def _released(self, item: str, kwh: Decimal) -> None:
         """What is not carried may be traded again."""
-        trade = self.trades.get(contract_id)
+        trade = self.trades.get(item)
         if trade is not None:
             trade.curtailed_kwh += float(kwh)
             self._release(trade, float(kwh))
+        else:
+            for meter in self._signed.get(item, ()):
+                self.meters[meter].traded_kwh -= float(kwh)
 
     # curtailment
 

@@ -7,6 +7,7 @@ the hour of BILLED for every window in which the customer traded.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -54,12 +55,16 @@ from sim.wire.trade_ledger import LedgerGet, LedgerRecord, LedgerRow, LedgerRows
 
 BILLED, SIGN = "ledger billed", "ledger sign"
 MOVED = "trade-in-another-window"
+REFUSED = "CANCELLED_POL_VIOLATION"
 ZERO = Decimal(0)
 
 Elsewhere = Callable[[str, int, int], Decimal]
 """What of a meter between two seconds is traded outside the ledger [kWh, + sold, − bought]."""
 
 
+Admits = Callable[[str, str, float], bool]
+"""Whether a trade, by its item in the ledger, of a meter may be of so many kWh; they are locked then."""
+Then = Callable[[UtilityRole, Sequence[LedgerRow]], Iterable[Event]]
 Released = Callable[[str, Decimal], None]
 """Told what of a trade, by its item in the ledger, is not delivered any more [kWh]."""
 
@@ -78,7 +83,11 @@ class Rules:
 
 
 class LedgerBooks:
-    """The books of one utility.  customers: by their meters.  elsewhere: energy that is not there for trades of the ledger."""
+    """The books of one utility.
+
+    customers: by their meters.  elsewhere: energy that is not there for trades of the ledger.  admits: asked for every trade
+    that is to be signed.
+    """
 
     def __init__(
         self,
@@ -87,6 +96,7 @@ class LedgerBooks:
         *,
         customers: Sequence[str],
         elsewhere: Elsewhere,
+        admits: Admits,
         calendar: Calendar,
         currency: str,
         money: Ledger,
@@ -96,6 +106,7 @@ class LedgerBooks:
         self._rules = rules
         self._customers = tuple(customers)
         self._elsewhere = elsewhere
+        self._admits = admits
         self._calendar = calendar
         self._currency = currency
         self._money = money
@@ -146,15 +157,15 @@ class LedgerBooks:
 
     # the ledger
 
-    def _ask(self, then: Callable[[Sequence[LedgerRow]], Iterable[Event]], now_s: int) -> Iterator[Event]:
-        """Ask for the rows of our customers that are still to be delivered."""
-        for side in SIDES.values():
+    def _ask(self, then: Then, now_s: int) -> Iterator[Event]:
+        """Ask for the rows of our customers that are still to be delivered, those that they sold and those that they bought."""
+        for role, side in SIDES.items():
             about: dict[str, Any] = {side.utility: self._owner.era}
             asked = LedgerGet(
                 deliveryEndFrom=self._calendar.timestamp(now_s + 1), sort="tradeTime", sortOrder="asc", **about
             )
             message = self._owner.request("ledger/get", self._rules.ledger, asked, self._owner.ids.fresh())
-            self._asked[message.message_id] = then
+            self._asked[message.message_id] = functools.partial(then, cast(UtilityRole, role))
             yield message
 
     def on_rows(self, message: Message) -> Iterable[Event]:
@@ -166,26 +177,24 @@ class LedgerBooks:
         assert isinstance(message.content, LedgerRows)
         return then(message.content.records)
 
-    def _ours(self, rows: Sequence[LedgerRow]) -> Iterator[tuple[LedgerRow, UtilityRole, str]]:
-        """Each row with the role that we have in it, and our customer."""
-        for row in rows:
-            if row.discomIdSeller == self._owner.era:
-                yield row, "SELLER_DISCOM", row.sellerId
-            if row.discomIdBuyer == self._owner.era:
-                yield row, "BUYER_DISCOM", row.buyerId
-
     def on_sign(self, alarm: Alarm) -> Iterable[Event]:
         """An interval has begun: confirm what both platforms have put meanwhile."""
         if alarm.index + 1 < self._calendar.count:
             yield Alarm(self._calendar.interval(alarm.index + 1).start_s + 1, SIGN, alarm.index + 1)
         yield from self._ask(self._sign, alarm.at_s)
 
-    def _sign(self, rows: Sequence[LedgerRow]) -> Iterator[Event]:
-        for row, role, customer in self._ours(rows):
-            status = SIDES[role].status
-            if getattr(row, status) == "PENDING" and customer in self._customers:
-                said = LedgerRecord(role=role, recordId=row.recordId, **{status: "CONFIRMED"})  # type: ignore[arg-type]
-                yield self._owner.request("ledger/record", self._rules.ledger, said, self._owner.ids.fresh())
+    def _sign(self, role: UtilityRole, rows: Sequence[LedgerRow]) -> Iterator[Event]:
+        """Confirm what our customer may trade, and say no to the rest."""
+        status = SIDES[role].status
+        for row in rows:
+            if getattr(row, status) != "PENDING":
+                continue
+            verdict = "CONFIRMED" if self._admits(_origin(row), _customer(row, role), _traded_kwh(row)) else REFUSED
+            said = LedgerRecord(role=role, recordId=row.recordId, **{status: verdict})  # type: ignore[arg-type]
+            yield self._owner.request("ledger/record", self._rules.ledger, said, self._owner.ids.fresh())
+            if verdict == REFUSED:
+                body = EnergyTradeDelivery(ENERGY, deliveryStatus="FAILED", curtailmentReason="OTHER")
+                yield self._to_platform("on_update", row, body)
 
     # outages
 
@@ -199,10 +208,10 @@ class LedgerBooks:
         left_kwh = Decimal(repr(entry.say["kwh"])) if relief is Relief.CURTAIL else None
         later_s = round(entry.say["minutes"] * 60) if relief is Relief.RESCHEDULE else 0
 
-        def relieved(rows: Sequence[LedgerRow]) -> Iterator[Event]:
-            for row, role, customer in self._ours(rows):
-                open_ = getattr(row, SIDES[role].status) not in (*CANCELLED, "COMPLETED")
-                if open_ and entry.about in ("", customer):
+        def relieved(role: UtilityRole, rows: Sequence[LedgerRow]) -> Iterator[Event]:
+            for row in rows:
+                is_open = getattr(row, SIDES[role].status) not in (*CANCELLED, "COMPLETED")
+                if is_open and entry.about in ("", _customer(row, role)):
                     yield from self._relieved(row, role, relief, left_kwh, later_s, released)
 
         return self._ask(relieved, now_s)
@@ -222,7 +231,7 @@ class LedgerBooks:
         except ContractError:
             return  # it is less than what would be left
         if not later_s:
-            released(row.orderItemId, found.restored_kwh)
+            released(_origin(row), found.restored_kwh)
         yield told
         body = EnergyTradeDelivery(
             ENERGY,
@@ -248,9 +257,8 @@ class LedgerBooks:
             status=Descriptor(code=str(body.deliveryStatus)),
             performanceAttributes=body,
         )
-        quantity = sum(detail.tradeQty for detail in row.tradeDetails or ())
         contract = WireContract(
-            commitments=(commitment_of(row.orderItemId, row.recordId, quantity),),
+            commitments=(commitment_of(row.orderItemId, row.recordId, _traded_kwh(row)),),
             performance=(performance,),
             contractAttributes=attributes,
         )
@@ -377,6 +385,19 @@ class LedgerBooks:
         )
         settlement = WireSettlement(id=f"{contract.id}/{index}", status="COMPLETE", settlementAttributes=settled)
         return self._to_customer("on_update", customer, contract, attributes, settlements=(settlement,))
+
+
+def _customer(row: LedgerRow, role: UtilityRole) -> str:
+    return row.sellerId if role == "SELLER_DISCOM" else row.buyerId
+
+
+def _origin(row: LedgerRow) -> str:
+    """The item under which a trade was put first: where it was moved, it bears that and how many minutes it was moved by."""
+    return row.orderItemId.partition("/")[0]
+
+
+def _traded_kwh(row: LedgerRow) -> float:
+    return sum(detail.tradeQty for detail in row.tradeDetails or ())
 
 
 def _metric_kwh(row: LedgerRow, metrics: str) -> float:

@@ -86,6 +86,7 @@ def books_of(foundation: Foundation, spec: DistributorSpec) -> Callable[[Distrib
         rules,
         customers=[meter.name for meter in spec.meters],
         elsewhere=owner.traded_here,
+        admits=owner.admits,
         calendar=foundation.calendar,
         currency=scenario.currency,
         money=world.ledger,

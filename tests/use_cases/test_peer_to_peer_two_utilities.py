@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from agents.trade_record import LedgerClerk
@@ -141,6 +143,27 @@ def test_both_utilities_are_paid_for_carrying_what_was_traded(trades: Cases) -> 
     assert [balance(run, utility, "wheeling") for utility in ("north", "south")] == [Decimal("50.25")] * 2
 
 
+@settings(max_examples=6)
+@given(powers=st.lists(st.integers(0, 40), min_size=4, max_size=4), rule=st.sampled_from(["PRO_RATA", "FIFO"]))
+def test_whatever_meters_say_no_kwh_is_settled_twice_and_money_sums_to_zero(powers: list[int], rule: str) -> None:
+    r1, r2, h1, h2 = powers
+    meters = {"r1": r1, "r2": r2, "h1": -h1, "h2": -h2}
+    live = Live(
+        NAME, f"ledgers.trades.rule={rule}", *(f"seekers.{m}.device.power=[{{kw: {kw}}}]" for m, kw in meters.items())
+    )
+    live.to_the_end()
+    deals = live.agent("seller-app").deals.values()
+    for window in {deal.start_s for deal in deals}:
+        for meter, kw in meters.items():
+            there = [
+                d.record
+                for d in deals
+                if d.start_s == window and meter in (d.record.seller.meter, d.record.buyer.meter)
+            ]
+            assert sum(record.settled_kwh for record in there) <= abs(kw)
+    assert set(net_by_currency(positions(live.built.world.ledger)).values()) <= {0}
+
+
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     "as it is": (),
     "first come": ("ledgers.trades.rule=FIFO",),
@@ -225,6 +248,16 @@ def test_where_the_ledger_blocks_both_utilities_sign_every_trade_before_it_is_de
         told = [body["message"].get(status) for body in said(run, "ledger/record", utility)]
         assert told == ["CONFIRMED"] * 5 + ["COMPLETED"] * 5
     assert balances(run) == balances(trades())
+
+
+def test_a_utility_signs_no_more_than_its_customer_may_buy() -> None:
+    """Of the 130 kWh that a home asks for 121 may be traded at it: the last ten are off, and never delivered."""
+    live = Live(NAME, "ledgers.trades.blocking=true", "distributors.south.meters.h1.cap_kwh=121")
+    live.to_the_end()
+    assert statuses(live) == [DONE, DONE, DONE, ("CONFIRMED", "CANCELLED_POL_VIOLATION"), DONE]
+    assert [deal.status for deal in live.agent("seller-app").deals.values()].count(Status.TERMINATED) == 1
+    assert live.agent("south").meters["h1"].traded_kwh == 120
+    assert live.agent("north").meters["r2"].traded_kwh == 0
 
 
 # --- what goes wrong ------------------------------------------------------------------------------------------------
