@@ -187,7 +187,7 @@ class Admissions:
         )
 
     def changed(self, deal: Deal, message: Message) -> bool:
-        """Take back a consent, or the enrolment.  Whether the deal is to end with it.
+        """Take back a consent; or say that the deal is to end, and the enrolment with it.
 
         Raises ``Refusal`` for a consent that does not stand, and for an enrolment that has ended.
         """
@@ -199,6 +199,13 @@ class Admissions:
         if needed(told.updateType, f"{SHOWN}/updateType") == "CONSENT_REVOCATION":
             self._take_back(enrolled, needed(told.consentRevocation, f"{SHOWN}/consentRevocation"), now_s)
             return False
+        return True
+
+    def left(self, deal: Deal, now_s: int) -> None:
+        """A deal is over, and with it the enrolment, if there was one: its meter is free, and its credential revoked."""
+        enrolled = self._enrolled.get(deal.contract.id)
+        if enrolled is None or not enrolled.active:
+            return
         self._office.strike(enrolled.meter, now_s)
         self._office.revoke(enrolled.credential_id, "unenrolled", now_s)
         enrolled.active = False
@@ -216,7 +223,6 @@ class Admissions:
                 ),
             ),
         )
-        return True
 
     def _take_back(self, enrolled: Enrolled, asked: ConsentRevocation, now_s: int) -> None:
         consent = str(needed(asked.consentType, f"{SHOWN}/consentRevocation/consentType"))

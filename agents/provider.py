@@ -663,6 +663,8 @@ class Provider(Participant):
 
     def _end(self, deal: Deal, at_s: int, how: Ending, *, late: bool = False) -> None:
         deal.over_s, deal.ending, deal.late = at_s, how, late
+        if self._admissions is not None:
+            self._admissions.left(deal, at_s)
 
     def _tell(self, action: str, deal: Deal, contract: Contract) -> Message:
         ids = (deal.transaction_id, self.ids.fresh())
@@ -684,7 +686,7 @@ class Provider(Participant):
         settlements = payment_of(refund, self._currency, "REFUNDED") if deal.item.prepaid else UNSET
         follows = () if message.tried else tuple(self._off(deal, message.sent_s, "cancelled", late=late))
         contract = on_wire(deal, consideration=consideration or UNSET, settlements=settlements)
-        return (self.answer(message, ContractContent(contract=contract)), *follows)
+        return (self.answer(message, ContractContent(contract=self._beside(deal, contract))), *follows)
 
     def _off(self, deal: Deal, at_s: int, how: Ending, *, late: bool = False) -> Iterable[Event]:
         """A deal of which nothing was delivered is over at once: what is due is settled, and what was locked is free."""
@@ -698,7 +700,7 @@ class Provider(Participant):
             what = f"{deal.item.approver} is asked"
         elif deal.status not in (Status.PENDING, Status.ACTIVE) or deal.over_s is not None:
             what = f"the deal is {deal.status}" + (", and cancelled already" if deal.ending == "cancelled" else "")
-        elif deal.began_s is not None:
+        elif deal.began_s is not None and deal.item.admission is None:
             what = "delivery has begun; stop it by an update"
         if what:
             raise Refusal(Code.PRC_INVALID_TRANSITION, "/message/contract/status", what)

@@ -68,6 +68,12 @@ class Door:
         self.admissions.consented(deal, self.says(deal, application.agreement()))
         return deal
 
+    def leaves(self, deal: Deal, at_s: int = NOON_S + 60) -> bool:
+        """Somebody leaves; whether their deal is over then."""
+        over = self.admissions.changed(deal, self.says(deal, leaving("moves"), at_s))
+        self.admissions.left(deal, at_s)
+        return over
+
 
 def _commitment() -> Any:
     return commitment_of("membership", "utility/membership", 0.0)
@@ -151,7 +157,7 @@ def test_a_meter_is_enrolled_once_and_again_when_it_has_left() -> None:
     _, error = door.applied(door.deal("factory"), door.application())
     assert error is not None
     assert error.errorCode == "BIZ_ENROLLMENT_CONFLICT"
-    assert door.admissions.changed(first, door.says(first, leaving("moves"), NOON_S + 60))
+    assert door.leaves(first)
     again = door.deal("factory")
     _, error = door.admissions.applied(again, door.says(again, door.application().application(), NOON_S + 120))
     assert error is None
@@ -187,7 +193,7 @@ def test_an_enrolment_is_a_credential_that_can_be_checked_until_it_ends() -> Non
     document = msgspec.json.decode(str(told(door, deal).credential.credentialData))  # type: ignore[union-attr]
     office = door.registry.office
     assert office.findings(document, "factory", NOON_S) == ()
-    door.admissions.changed(deal, door.says(deal, leaving("moves"), NOON_S + 60))
+    door.leaves(deal)
     assert [str(one.check) for one in office.findings(document, "factory", NOON_S + 60)] == ["STATUS"]
     assert told(door, deal).status == "CANCELLED"
 
@@ -207,7 +213,7 @@ def test_a_consent_can_be_taken_back_once() -> None:
 def test_who_has_left_cannot_leave_again() -> None:
     door = Door()
     deal = door.enrolled()
-    door.admissions.changed(deal, door.says(deal, leaving("moves")))
+    door.leaves(deal)
     with pytest.raises(Refusal) as refusal:
         door.admissions.changed(deal, door.says(deal, leaving("moves")))
     assert refusal.value.code == "PRC_INVALID_TRANSITION"

@@ -200,6 +200,23 @@ def test_who_takes_a_consent_back_is_called_no_more(run_programme: Cases) -> Non
     assert [one["updateType"] for one in told if "updateType" in one] == ["CONSENT_REVOCATION", "UNENROLLMENT"]
 
 
+def test_who_cancels_their_subscription_has_left_the_programme() -> None:
+    """wire.md, section 5(d), step 6; the bonus for joining stays theirs, and the meter can be enrolled again."""
+    shown = f"enrol: {{credentials: [{{{OWNERSHIP}}}], consents: [{BOTH}]}}"
+    errands = (
+        f"{FACTORY}.errands=[{{at: '08:00', search: {{type: EnergyResource}}, {shown}, "
+        "diary: [{at: '09:00', do: cancel}]}, "
+        f"{{at: '10:00', search: {{type: EnergyResource}}, {shown}}}]"
+    )
+    live = Live("demand-response", errands, "duration_h=24")
+    live.to_the_end()
+    (body,) = live.said("on_cancel", "factory")
+    left = body["message"]["contract"]["performance"][0]["performanceAttributes"]
+    assert (left["status"], left["unenrollment"]["cancelledAt"]) == ("CANCELLED", "2016-05-11T09:00:00+05:30")
+    assert [posting.amount for posting in live.ledger("factory")] == [100, 100]
+    assert not any("error" in body for body in live.said("on_init", "factory"))
+
+
 # failure paths of events
 
 
