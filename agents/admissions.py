@@ -43,11 +43,12 @@ SHOWN = f"{PERFORMANCE}/0/performanceAttributes"
 
 @dataclass(slots=True)
 class Enrolled:
-    """The enrolment of one deal.  consents: those that stand.  said: what was last told of it."""
+    """The enrolment of one deal.  shown: its credentials.  consents: those that stand.  said: what was last told of it."""
 
     meter: str
     enrolment_id: str
     credential_id: str
+    shown: tuple[Mapping[str, Any], ...]
     consents: list[str] = field(default_factory=list)
     active: bool = False
     said: EnergyEnrollment | None = None
@@ -84,7 +85,9 @@ class Admissions:
             return told, _error(Code.BIZ_ENROLLMENT_CONFLICT, what, f"{SHOWN}/meters/0")
         enrolment_id = f"{admission.programme}/{meter}/{deal.contract.id[:8]}"
         credential_id = f"https://{self._issuer.name}.degsim.example/credentials/{enrolment_id}"
-        self._enrolled[deal.contract.id] = Enrolled(meter, enrolment_id, credential_id, said=told)
+        self._enrolled[deal.contract.id] = Enrolled(
+            meter, enrolment_id, credential_id, tuple(map(_document, shown.credentials or ())), said=told
+        )
         return told, None
 
     def _checked(
@@ -240,12 +243,17 @@ class Admissions:
             ),
         )
 
-    def may_be_called(self, deal: Deal) -> bool:
-        """Whether everything that its item asks consent to is still allowed; of an item that asks nothing, always."""
-        if deal.item.admission is None:
+    def may_be_called(self, deal: Deal, at_s: int) -> bool:
+        """Whether all that its item asks for still stands: consents, and credentials, which are checked anew.
+
+        Of an item that asks for nothing, always; while the registry cannot be asked, not.
+        """
+        admission, enrolled = deal.item.admission, self._enrolled.get(deal.contract.id)
+        if admission is None:
             return True
-        enrolled = self._enrolled.get(deal.contract.id)
-        return enrolled is not None and enrolled.active and set(deal.item.admission.consents) <= set(enrolled.consents)
+        if enrolled is None or not enrolled.active or not set(admission.consents) <= set(enrolled.consents):
+            return False
+        return not any(self._office.findings(one, deal.taker, at_s) for one in enrolled.shown)
 
     def beside(self, deal: Deal, contract: Contract) -> Contract:
         """A contract with what was last told of the enrolment beside it, if there is any."""

@@ -36,7 +36,7 @@ class Calling:
     """The events of one provider.
 
     era, ids: of the provider.  items: all of its items.  consumed_kwh: what a meter drew in an interval, as the provider has
-    read it.  may_be_called: which holders of a deal.
+    read it.  may_be_called: which holders of a deal, at which second.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Calling:
         calendar: Calendar,
         currency: str,
         consumed_kwh: Callable[[str, int], Decimal | None],
-        may_be_called: Callable[[Deal], bool],
+        may_be_called: Callable[[Deal, int], bool],
     ) -> None:
         self._calls = {item.name: (item, item.call) for item in items if item.call is not None}
         self._era = era
@@ -83,7 +83,7 @@ class Calling:
         item, call = self._calls[name]
         start_s, end_s = (call.start_s, call.end_s) if served is None else (served.start_s, served.end_s)
         baselines = [(holder, self._baseline(holder.meter, call, (start_s, end_s), deals, now_s))
-                     for holder in deals if self._is_called(holder, call)]  # fmt: skip
+                     for holder in deals if self._is_called(holder, call, now_s)]  # fmt: skip
         known = [(holder, baseline) for holder, baseline in baselines if baseline]
         whole = sum(sum(baseline.values()) for _, baseline in known)
         made = []
@@ -98,9 +98,9 @@ class Calling:
             self._members[served.contract.id] = made
         return made
 
-    def _is_called(self, holder: Deal, call: Call) -> bool:
+    def _is_called(self, holder: Deal, call: Call, now_s: int) -> bool:
         running = holder.item.name == call.holders_of and holder.is_open and holder.over_s is None
-        return running and bool(holder.meter) and self._may_be_called(holder)
+        return running and bool(holder.meter) and self._may_be_called(holder, now_s)
 
     def _called(
         self,

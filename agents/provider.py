@@ -399,8 +399,8 @@ class Provider(Participant):
     def _beside(self, deal: Deal, contract: Contract) -> Contract:
         return contract if self._admissions is None else self._admissions.beside(deal, contract)
 
-    def _may_be_called(self, deal: Deal) -> bool:
-        return self._admissions is None or self._admissions.may_be_called(deal)
+    def _may_be_called(self, deal: Deal, at_s: int) -> bool:
+        return self._admissions is None or self._admissions.may_be_called(deal, at_s)
 
     def on_call(self, alarm: Alarm) -> Iterable[Event]:
         """The time of an event has come: call everybody who may be."""

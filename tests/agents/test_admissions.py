@@ -173,7 +173,7 @@ def test_of_two_who_apply_for_one_meter_the_first_to_confirm_has_it() -> None:
     with pytest.raises(Refusal) as refusal:
         door.admissions.consented(deals[1], door.says(deals[1], agreement))
     assert refusal.value.code == "BIZ_ENROLLMENT_CONFLICT"
-    assert [door.admissions.may_be_called(deal) for deal in deals] == [True, False]
+    assert [door.admissions.may_be_called(deal, NOON_S) for deal in deals] == [True, False]
 
 
 def test_who_does_not_consent_is_not_enrolled() -> None:
@@ -201,13 +201,26 @@ def test_an_enrolment_is_a_credential_that_can_be_checked_until_it_ends() -> Non
 def test_a_consent_can_be_taken_back_once() -> None:
     door = Door()
     deal = door.enrolled()
-    assert door.admissions.may_be_called(deal)
+    assert door.admissions.may_be_called(deal, NOON_S)
     taken = door.says(deal, taking_back("DER_CONTROL", "the door was open"))
     assert not door.admissions.changed(deal, taken)
-    assert not door.admissions.may_be_called(deal)
+    assert not door.admissions.may_be_called(deal, NOON_S)
     with pytest.raises(Refusal) as refusal:
         door.admissions.changed(deal, taken)
     assert refusal.value.code == "NET_ENTITY_NOT_FOUND"
+
+
+@pytest.mark.parametrize("change", ["revoked", "until"])
+def test_a_credential_that_holds_no_longer_keeps_its_holder_from_being_called(change: str) -> None:
+    """wire.md, section 8, row 11."""
+    door = Door()
+    deal = door.deal("factory")
+    spec = OWNERSHIP.model_copy(update={change: datetime(2016, 5, 11, 13)})
+    application = door.application("factory", spec)
+    assert door.applied(deal, application)[1] is None
+    door.admissions.consented(deal, door.says(deal, application.agreement()))
+    assert door.admissions.may_be_called(deal, NOON_S + 3599)
+    assert not door.admissions.may_be_called(deal, NOON_S + 3600)
 
 
 def test_who_has_left_cannot_leave_again() -> None:
@@ -223,4 +236,4 @@ def test_an_item_that_asks_for_nothing_lets_everybody_be_called() -> None:
     door = Door()
     plain = item("plain", 0.0, template("plain", bonus="confirmed * pricePerKWh * contractedKWh"))
     deal = Deal(plain, "factory", plain.contract(door.deal("factory").contract.id, "INR", "factory"), "t", 0.0, 0, 1)
-    assert door.admissions.may_be_called(deal)
+    assert door.admissions.may_be_called(deal, NOON_S)

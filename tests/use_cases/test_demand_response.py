@@ -200,6 +200,16 @@ def test_who_takes_a_consent_back_is_called_no_more(run_programme: Cases) -> Non
     assert [one["updateType"] for one in told if "updateType" in one] == ["CONSENT_REVOCATION", "UNENROLLMENT"]
 
 
+def test_a_credential_that_is_revoked_in_mid_run_ends_the_calls_but_not_what_was_earned(run_programme: Cases) -> None:
+    """wire.md, section 8, row 11: between the afternoon's event and the evening's."""
+    answers = "seekers.factory.answers=[{levels: [ADVISORY], kw: 120, after_min: 90}]"
+    revoked = CREDENTIAL % (f"{{{OWNERSHIP}, revoked: 2016-05-18T18:00:00}}", BOTH)
+    run = run_programme(revoked, answers)
+    calls = said(run, "on_init", recipient="factory")
+    assert [len(about(calls, item)) for item in ("afternoon", "evening")] == [1, 0]
+    assert balance(run, "factory", "incentive") == 1680
+
+
 def test_who_cancels_their_subscription_has_left_the_programme() -> None:
     """wire.md, section 5(d), step 6; the bonus for joining stays theirs, and the meter can be enrolled again."""
     shown = f"enrol: {{credentials: [{{{OWNERSHIP}}}], consents: [{BOTH}]}}"
