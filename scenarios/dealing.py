@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -35,11 +34,12 @@ from agents.twins.course import CourseTwin
 from agents.twins.ev import EVTwin, Session
 from agents.twins.reserve import Control, Droop, ReserveTwin, Setpoints
 from agents.twins.yielding import YieldingTwin
+from scenarios.deal_checks import deal_faults
 from scenarios.enrolments import Enrolments
 from scenarios.foundation import Foundation
 from scenarios.frequency import frequency_of
 from scenarios.ledgers import books_of, customer_of, ledger_faults, ledgers_of
-from scenarios.names import CATALOGUE, EVERYWHERE, RESERVED
+from scenarios.names import CATALOGUE
 from scenarios.parties import (
     CarSpec,
     ConnectorSpec,
@@ -164,7 +164,7 @@ class _Settlement:
     def parties(self) -> Parties:
         """Everybody, or every fault."""
         scenario = self._scenario
-        self._faults += [*_name_faults(scenario), *ledger_faults(scenario)]
+        self._faults += [*deal_faults(scenario), *ledger_faults(scenario)]
         templates = self._templates()
         providers = [self._provider(spec, f"providers[{k}]", templates) for k, spec in enumerate(scenario.providers)]
         seekers = [self._seeker(spec, f"seekers[{k}]") for k, spec in enumerate(scenario.seekers)]
@@ -202,8 +202,8 @@ class _Settlement:
         try:
             return make()
         except (DegsimError, msgspec.ValidationError, ValueError) as error:
-            what = error.faults[0].what if isinstance(error, DegsimError) else str(error)
-            self._faults.append(Fault(where, what))
+            told = error.faults if isinstance(error, DegsimError) else (Fault("", str(error)),)
+            self._faults += [Fault(where, _within(fault), fault.remedy) for fault in told]
             return None
 
     def _template(
@@ -216,6 +216,10 @@ class _Settlement:
         spec, terms = templates[item.contract]
         values = {**spec.inputs, **item.inputs}
         named = dict.fromkeys(name for term in terms for name in term.formula.names)
+        for name in item.inputs:
+            if name not in named:
+                what = f"{name} is no input of {spec.name}"
+                self._faults.append(Fault(f"{where}.inputs", what, nearest(name, spec.inputs)))
         unknown = [name for name in named if name not in values and name not in SIGNALS]
         for name in unknown:
             known = nearest(name, [*values, *SIGNALS])
@@ -616,16 +620,20 @@ class _Settlement:
         found: dict[str, list[str]] = {}
         for k, provider in enumerate(self._scenario.providers):
             found[provider.name] = _meters_of(provider)
-            self._unknown_meters(f"providers[{k}].reads", provider.reads, known)
+            for n, meter in enumerate(provider.reads):
+                self._known_meter(f"providers[{k}].reads[{n}]", meter, known)
+            for n, item in enumerate(provider.items):
+                if item.meter is not None:
+                    self._known_meter(f"providers[{k}].items[{n}].meter", item.meter, known)
         for k, distributor in enumerate(self._scenario.distributors):
             found[distributor.name] = [meter.name for meter in distributor.meters]
-            self._unknown_meters(f"distributors[{k}].meters", found[distributor.name], known)
+            for n, meter in enumerate(found[distributor.name]):
+                self._known_meter(f"distributors[{k}].meters[{n}].name", meter, known)
         return {reader: meters for reader, meters in found.items() if meters}
 
-    def _unknown_meters(self, where: str, meters: Iterable[str], known: set[str]) -> None:
-        for meter in meters:
-            if meter not in known:
-                self._faults.append(Fault(where, f"no device has a meter {meter}", nearest(meter, known)))
+    def _known_meter(self, where: str, meter: str, known: Iterable[str]) -> None:
+        if meter not in known:
+            self._faults.append(Fault(where, f"no device has a meter {meter}", nearest(meter, known)))
 
     def _diary(self, entries: Sequence[DiarySpec], where: str, verbs: Sequence[str]) -> tuple[Entry, ...]:
         made = []
@@ -661,26 +669,9 @@ def second_of(moment: Moment, calendar: Calendar) -> int:
     return seconds if seconds >= 0 else seconds + DAY_S
 
 
-def _name_faults(scenario: Scenario) -> Iterator[Fault]:
-    taken = RESERVED if scenario.has_market else EVERYWHERE
-    names = Counter([*taken, *(a.name for a in scenario.aggregators)])
-    names.update(one.name for one in scenario.providers)
-    names.update(one.name for one in scenario.seekers)
-    names.update(one.name for one in scenario.distributors)
-    names.update(one.name for one in scenario.ledgers)
-    names.update(item.name for one in scenario.providers for item in one.items if item.device is not None)
-    for name, count in names.items():
-        if count > 1:
-            yield Fault("providers", f"{count} participants or meters are called {name}", "give each a name of its own")
-    for name, count in Counter(contract.name for contract in scenario.contracts).items():
-        if count > 1:
-            yield Fault("contracts", f"{count} contracts are called {name}")
-    approvers = [one.name for one in scenario.distributors]
-    for k, provider in enumerate(scenario.providers):
-        for n, item in enumerate(provider.items):
-            if item.approved_by is not None and item.approved_by not in approvers:
-                where = f"providers[{k}].items[{n}].approved_by"
-                yield Fault(where, f"no distributor {item.approved_by}", nearest(item.approved_by, approvers))
+def _within(fault: Fault) -> str:
+    """What is wrong, and with which part: a term of a contract, a point of a formula."""
+    return f"{fault.where}: {fault.what}" if fault.where else fault.what
 
 
 def _meters_of(spec: ProviderSpec) -> list[str]:
