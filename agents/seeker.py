@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from agents.deal_forms import commitment_of
 from agents.diary import DIARY, Entry, alarms
-from agents.enrolling import Application, leaving, taking_back
+from agents.enrolling import leaving, taking_back
+from agents.errands import Candidate, Errand, Pursuit, Vehicle, best_of, candidates_in, settled_in, total_of
 from agents.forecast import Forecast
 from agents.plan import Plan
 from agents.press import received
 from agents.respondent import Answer, Respondent
-from agents.trade_record import Customer, LedgerClerk, TradeRecord, as_order, moved_to, seller_in, with_buyer
+from agents.trade_record import LedgerClerk, TradeRecord, as_order, moved_to, seller_in, with_buyer
 from sim.clock import Calendar
 from sim.device import Device
 from sim.participant import Ids, Participant, Registry
@@ -28,32 +27,23 @@ from sim.wire.bags import (
     ContractRole,
     EnergyContract,
     EnergyForecast,
-    EnergyIntent,
     EnergyObjectives,
     EnergyOffer,
     EnergyOrderItem,
-    EnergySettlement,
-    GeoJSONGeometry,
     InputSignal,
-    PriceSpecification,
-    Role,
     RoleInputs,
     Tariff,
     TimeWindow,
 )
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import (
-    Catalog,
     Contract,
     ContractStatus,
     KnownContract,
-    Offer,
     Performance,
     RatingInput,
     RatingRange,
     RatingTarget,
-    Resource,
-    SearchIntent,
     Support,
     Tracking,
 )
@@ -76,75 +66,6 @@ from sim.wire.need import ATTRIBUTES, needed
 
 ANSWER_TTL_S = 900
 """How long the answer to a stop may take: it comes with the bill, when the meter has been read."""
-"""Seconds that a candidate may take to quote before the others are compared without it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One thing that was found: who offers it, the item, its offer, and what a kWh costs (0 where the offer does not say)."""
-
-    provider: str
-    resource: Resource
-    offer: Offer
-    price_per_kwh: float
-
-
-@dataclass(frozen=True, slots=True)
-class Vehicle:
-    """The car that is brought: what it needs at the grid side, and with how much power it takes that."""
-
-    need_kwh: float
-    kw: float
-    make: str = ""
-    model: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """Something to be had.
-
-    at_s: when it is looked for.  ask: whom.  intent: what for.  choose: by the price of a kWh, by how near it is to
-    ``place``, or the first found.  wish: a request for a service; whoever may serve it is asked for a quote, and the cheapest
-    that can is taken.  kwh: how much; or kw: how much capacity is to be held ready.  window: of delivery, in
-    simulated seconds.  role: that the seeker plays where the offer does not say.
-    application: what is shown and allowed where an admission is asked for.
-    customer: for whom, where deals are recorded in a trade ledger.
-    """
-
-    at_s: int
-    ask: str
-    intent: SearchIntent
-    choose: Literal["first", "cheapest", "nearest"]
-    quote: bool
-    kwh: float
-    window: tuple[int, int] | None = None
-    meter: str = ""
-    place: tuple[float, float] | None = None
-    wish: EnergyIntent | None = None
-    vehicle: Vehicle | None = None
-    diary: tuple[Entry, ...] = ()
-    role: Role = "BUYER"
-    application: Application | None = None
-    customer: Customer | None = None
-    kw: float = 0.0
-
-
-@dataclass(slots=True)
-class Pursuit:
-    """How far an errand is, and what it and side contracts have brought (+ received).  Its seeker alone changes it."""
-
-    errand: Errand
-    transaction_id: str
-    chosen: Candidate | None = None
-    contract_id: str = ""
-    quotes: dict[str, float | None] = field(default_factory=dict)
-    asked: dict[str, Candidate] = field(default_factory=dict)
-    record: TradeRecord | None = None
-    status: str = ""
-    session: str = ""
-    balance: float = 0.0
-    beside: float = 0.0
-    forecast: Forecast | None = None
 
 
 class Seeker(Participant):
@@ -244,7 +165,7 @@ class Seeker(Participant):
         """Choose among what was found; ask for quotes, or apply at once."""
         assert isinstance(message.content, CatalogsContent)
         pursuit = self._pursuit(message)
-        found = _candidates(message.content.catalogs)
+        found = candidates_in(message.content.catalogs)
         if pursuit.chosen is not None or not found:
             return
         errand = pursuit.errand
@@ -253,7 +174,7 @@ class Seeker(Participant):
                 yield self._select(pursuit, candidate)
             yield Alarm(message.sent_s + SETUP_TTL_S, "decide", self.pursuits.index(pursuit))
             return
-        chosen = _best(found, errand)
+        chosen = best_of(found, errand)
         yield self._select(pursuit, chosen) if errand.quote else self._apply(pursuit, chosen)
 
     def _select(self, pursuit: Pursuit, candidate: Candidate) -> Message:
@@ -268,7 +189,7 @@ class Seeker(Participant):
         candidate = pursuit.asked.get(message.message_id)
         if candidate is None:
             raise Refusal(Code.PRC_INVALID_TRANSITION, "/context/messageId", "quotes nothing that was asked for")
-        pursuit.quotes[message.message_id] = _total(message.contract)
+        pursuit.quotes[message.message_id] = total_of(message.contract)
         return self._decided(pursuit) if len(pursuit.quotes) == len(pursuit.asked) else ()
 
     def on_decide(self, alarm: Alarm) -> Iterable[Event]:
@@ -430,7 +351,7 @@ class Seeker(Participant):
 
     def _note(self, pursuit: Pursuit, contract: Contract) -> None:
         if contract.id != pursuit.contract_id:  # of a side contract, which is settled like the deal itself
-            pursuit.beside += _settled(contract)
+            pursuit.beside += settled_in(contract)
             return
         attributes = contract.contractAttributes
         if isinstance(attributes, EnergyContract):
@@ -439,7 +360,7 @@ class Seeker(Participant):
             told = performance.performanceAttributes
             if isinstance(told, ChargingSession) and told.sessionStatus is not UNSET:
                 pursuit.session = told.sessionStatus
-        pursuit.balance += _settled(contract)
+        pursuit.balance += settled_in(contract)
 
     def _pursuit(self, message: Message) -> Pursuit:
         for pursuit in self.pursuits:
@@ -560,68 +481,6 @@ def _is_nack(event: Event) -> bool:
     return event.name == NACK
 
 
-def _settled(contract: Contract) -> float:
-    """What a message settles for its recipient, + received."""
-    bodies = (settlement.settlementAttributes for settlement in contract.settlements or ())
-    return sum(body.amount for body in bodies if isinstance(body, EnergySettlement))
-
-
 def _noted(_: Message) -> Iterable[Event]:
     """Taken note of; nothing follows."""
     return ()
-
-
-def _candidates(catalogs: Iterable[Catalog]) -> list[Candidate]:
-    """Every offer on every resource that was found, in the order in which they were."""
-    return [
-        Candidate(str(catalog.bppId or catalog.provider.id), resource, offer, _price(offer))
-        for catalog in catalogs
-        for resource in catalog.resources or ()
-        for offer in catalog.offers or ()
-        if resource.id in (offer.resourceIds or ())
-    ]
-
-
-def _price(offer: Offer) -> float:
-    """Per kWh as the offer says it, of a tariff the lowest."""
-    attributes = offer.offerAttributes
-    if isinstance(attributes, EnergyOffer) and attributes.pricePerKWh is not UNSET:
-        return attributes.pricePerKWh
-    if isinstance(attributes, Tariff):
-        return min(prices_by_minute(attributes))
-    for consideration in offer.considerations or ():
-        body = consideration.considerationAttributes
-        if isinstance(body, PriceSpecification) and body.value is not UNSET:
-            return body.value
-    return 0.0
-
-
-def _best(found: Sequence[Candidate], errand: Errand) -> Candidate:
-    match errand.choose:
-        case "cheapest":
-            return min(found, key=lambda candidate: candidate.price_per_kwh)
-        case "nearest":
-            return min(found, key=functools.partial(_distance, errand.place))
-        case _:
-            return found[0]
-
-
-def _distance(place: tuple[float, float] | None, candidate: Candidate) -> float:
-    """In degrees, which is enough to say what is nearer; infinite where either does not say where it is."""
-    for location in candidate.resource.availableAt or ():
-        if place is not None and location.geo.type == "Point":
-            return _degrees(place, location.geo)
-    return float("inf")
-
-
-def _degrees(place: tuple[float, float], geo: GeoJSONGeometry) -> float:
-    longitude, latitude = (geo.coordinates or ())[:2]
-    return float((longitude - place[0]) ** 2 + (latitude - place[1]) ** 2)
-
-
-def _total(contract: Contract) -> float | None:
-    for consideration in contract.consideration or ():
-        body = consideration.considerationAttributes
-        if isinstance(body, PriceSpecification) and body.value is not UNSET:
-            return body.value
-    return None

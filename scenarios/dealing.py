@@ -21,12 +21,13 @@ from agents.deal import SIGNALS, Item
 from agents.diary import Entry
 from agents.distributor import Distributor, TradedMeter
 from agents.enrolling import Application
+from agents.errands import Errand, Vehicle
 from agents.forecaster import ERROR_MODELS, Accuracy, Habits
 from agents.plan import Plan
 from agents.press import Press
 from agents.provider import Provider
 from agents.respondent import Answer
-from agents.seeker import Errand, Seeker, Vehicle
+from agents.seeker import Seeker
 from agents.till import Till
 from agents.twins.battery import BatteryTwin
 from agents.twins.connector import ConnectorTwin
