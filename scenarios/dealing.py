@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import UNSET
@@ -41,6 +41,7 @@ from scenarios.foundation import Foundation
 from scenarios.frequency import frequency_of
 from scenarios.ledgers import books_of, customer_of, ledger_faults, ledgers_of
 from scenarios.names import CATALOGUE
+from scenarios.offering import course_kw, intent_of, offer_of, resource_of
 from scenarios.parties import (
     CarSpec,
     ConnectorSpec,
@@ -51,13 +52,11 @@ from scenarios.parties import (
     DistributorSpec,
     EnrolSpec,
     ErrandSpec,
-    HoursSpec,
     ItemSpec,
     Moment,
     PriceStep,
     ProviderSpec,
     ReserveSpec,
-    SearchSpec,
     SeekerSpec,
     SoldForecastSpec,
     YieldingSpec,
@@ -73,17 +72,9 @@ from sim.participant import Participant
 from sim.tariff import prices_by_minute
 from sim.wire.bags import (
     ENERGY,
-    EnergyCredentials,
     EnergyIntent,
-    EnergyOffer,
-    GeoJSONGeometry,
-    LdTimePeriod,
-    Location,
-    OfferBag,
     Position,
     PriceComponent,
-    PriceSpecification,
-    ResourceBag,
     Route,
     ServicePreferences,
     ServiceRequestData,
@@ -91,9 +82,8 @@ from sim.wire.bags import (
     Tariff,
     TariffElement,
     TariffRestrictions,
-    UnitQuantity,
 )
-from sim.wire.core import Consideration, Descriptor, Filters, Offer, Resource, SearchIntent, SpatialConstraint
+from sim.wire.core import Descriptor, Offer, Resource
 from sim.wire.core import Provider as WireProvider
 from sim.wire.search.service_request import compiled
 
@@ -322,11 +312,11 @@ class _Settlement:
         made = self._template(spec, where, templates)
         device = None if spec.device is None else self._placed(spec.device, spec.name, provider.name, f"{where}.device")
         press = None if spec.forecast is None else self._press(provider.name, spec.forecast, f"{where}.forecast")
-        resource = self._tried(f"{where}.lists", functools.partial(_resource, spec))
+        resource = self._tried(f"{where}.lists", functools.partial(resource_of, spec))
         prices = self._tried(f"{where}.tariff", functools.partial(prices_by_minute, self._tariff(spec)))
         offer = self._tried(
             f"{where}.offers",
-            functools.partial(_offer, provider.name, spec, self._scenario.currency, self._tariff(spec)),
+            functools.partial(offer_of, provider.name, spec, self._scenario.currency, self._tariff(spec)),
         )
         if made is None or resource is None or prices is None or offer is None:
             return None
@@ -418,7 +408,7 @@ class _Settlement:
             case ConnectorSpec():
                 return ConnectorTwin(spec.kw)
             case CourseSpec():
-                return CourseTwin([_course_kw(spec, self._calendar, i.start_s) for i in self._calendar.intervals()])
+                return CourseTwin([course_kw(spec, self._calendar, i.start_s) for i in self._calendar.intervals()])
             case CarSpec():
                 comes_s, leaves_s = self._second(spec.comes), self._second(spec.leaves)
                 session = Session(comes_s, leaves_s if leaves_s > comes_s else leaves_s + DAY_S, spec.need_kwh)
@@ -435,7 +425,7 @@ class _Settlement:
         course, first = CourseSpec(kind="course", bus=spec.bus, power=spec.power), self._calendar.local(0).date()
         shares = dict(enumerate(spec.days))
         return [
-            _course_kw(course, self._calendar, i.start_s)
+            course_kw(course, self._calendar, i.start_s)
             * shares.get((self._calendar.local(i.start_s).date() - first).days, 1.0)
             for i in self._calendar.intervals()
         ]
@@ -510,7 +500,7 @@ class _Settlement:
         return Errand(
             at_s=at_s,
             ask=spec.ask or CATALOGUE,
-            intent=_intent(spec.search) if wish is None else compiled(wish, self._calendar.timestamp(at_s)),
+            intent=intent_of(spec.search) if wish is None else compiled(wish, self._calendar.timestamp(at_s)),
             choose=spec.choose,
             quote=spec.quote,
             kwh=spec.kwh or 0.0,
@@ -678,98 +668,3 @@ def _within(fault: Fault) -> str:
 def _meters_of(spec: ProviderSpec) -> list[str]:
     """The meters that a provider can read: of its own devices, and those of others that it may."""
     return [*(item.name for item in spec.items if item.device is not None), *spec.reads]
-
-
-def _resource(spec: ItemSpec) -> Resource:
-    bag: Any = UNSET if spec.forecast else msgspec.convert({"@context": ENERGY, **(spec.lists or {})}, ResourceBag)
-    place = GeoJSONGeometry(type="Point", coordinates=spec.at) if spec.at is not None else None
-    return Resource(
-        id=spec.name,
-        descriptor=Descriptor(name=spec.name),
-        resourceAttributes=bag,
-        availableAt=UNSET if place is None else (Location(geo=place),),
-        availabilityWindow=UNSET if spec.open is None else (_hours(spec.open),),
-        networkIds=spec.networks or UNSET,
-    )
-
-
-def _hours(spec: HoursSpec) -> LdTimePeriod:
-    end = "00:00" if spec.end == "24:00" else spec.end
-    return LdTimePeriod(kind="TimePeriod", startTime=f"{spec.start}:00", endTime=f"{end}:00")
-
-
-def _offer(provider: str, spec: ItemSpec, currency: str, tariff: Tariff) -> Offer:
-    attributes: Any
-    if spec.offers is not None:
-        attributes = msgspec.convert({"@context": ENERGY, **spec.offers}, OfferBag)
-    elif spec.tariff:
-        attributes = tariff
-    else:
-        attributes = EnergyOffer(
-            ENERGY,
-            templateId=spec.contract,
-            openRole=spec.open_role,
-            pricingModel="FIXED" if spec.forecast else "PER_KWH",
-            currency=currency,
-            pricePerKWh=UNSET if spec.forecast else spec.price or 0.0,
-            credentials=UNSET
-            if spec.admission is None
-            else EnergyCredentials(ENERGY, required=spec.admission.credentials or UNSET),
-        )
-    price = None
-    if spec.price is not None:
-        per_kwh = UnitQuantity(unitCode="KWH", unitQuantity=1)
-        price = PriceSpecification(ENERGY, currency=currency, value=spec.price, applicableQuantity=per_kwh)
-    return Offer(
-        id=f"{provider}/{spec.name}",
-        resourceIds=(spec.name,),
-        considerations=UNSET
-        if price is None
-        else (
-            Consideration(
-                id="per-call" if spec.forecast else "per-kwh",
-                status=Descriptor(code="OFFERED"),
-                considerationAttributes=price,
-            ),
-        ),
-        offerAttributes=attributes,
-    )
-
-
-def _support(spec: ProviderSpec) -> SupportInfo:
-    return msgspec.convert({"@context": ENERGY, "@type": "SupportInfo", **spec.support}, SupportInfo)
-
-
-def _intent(search: SearchSpec) -> SearchIntent:
-    geometry = None
-    if search.near is not None:
-        geometry = GeoJSONGeometry(type="Point", coordinates=search.near)
-    elif search.along:
-        geometry = GeoJSONGeometry(type="LineString", coordinates=search.along)
-    spatial = None
-    if geometry is not None:
-        spatial = SpatialConstraint(
-            op="S_DWITHIN",
-            targets="$['availableAt'][*]['geo']",
-            geometry=geometry,
-            distanceMeters=search.within_m or 0.0,
-        )
-    return SearchIntent(
-        textSearch=UNSET if search.type is None else search.type,
-        filters=UNSET if search.filter is None else Filters(type="jsonpath", expression=search.filter),
-        spatial=UNSET if spatial is None else (spatial,),
-    )
-
-
-def _course_kw(spec: CourseSpec, calendar: Calendar, seconds: int) -> float:
-    minute = calendar.minute_of_day(seconds)
-    for step in spec.power:
-        start, end = _minutes(step.start), _minutes(step.end)
-        if start <= minute < end or (start >= end and (minute >= start or minute < end)):
-            return step.kw
-    return 0.0
-
-
-def _minutes(text: str) -> int:
-    hours, minutes = text.split(":")
-    return int(hours) * 60 + int(minutes)
