@@ -64,6 +64,11 @@ def recomputed(run: Run) -> Iterator[tuple[str, tuple[Posting, ...]]]:
         yield contract.id, tuple(postings)
 
 
+def contracts_told(run: Run) -> tuple[Contract, ...]:
+    """Every contract whose terms a member was told."""
+    return tuple(contract for _, contract in _gather(run).contracts.values())
+
+
 def _is_deal(evidence: _Evidence, contract_id: str) -> bool:
     """Whether a contract is told its signals by interval, and does not follow from awards and readings."""
     declared = evidence.terms[contract_id].get("inputSignals", ())

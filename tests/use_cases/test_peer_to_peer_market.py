@@ -438,3 +438,11 @@ def test_readings_that_come_after_the_contracts_have_ended_are_refused() -> None
     assert live.market.held == [1]
     assert {r["error"]["errorCode"] for r in live.nacks("on_status")} == {"PRC_INVALID_TRANSITION"}
     assert 1 not in {p.interval for p in live.ledger("consumer-01")}
+
+
+def test_a_market_keeps_what_half_a_cent_of_every_roof_rounds_to(run_market: Cases) -> None:
+    """A tenth of a kilowatt each: no roof ever earns a cent, and the consumer's five stay where the curves met."""
+    run = run_market("populations.consumer.points=[[-1,-50],[0.07,0]]")
+    assert balance(run, "market", "energy") == Decimal("0.05")
+    assert "energy" not in set(run.postings[run.postings.payee.str.startswith("roof")].term)
+    assert verify(run).findings == 0
