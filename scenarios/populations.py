@@ -109,7 +109,7 @@ class PopulationSpec(Model):
     kind: str
     name: Name | None = None
     count: Annotated[int, Field(ge=0)] | None = None
-    sites: tuple[str, ...] | None = None
+    sites: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     host: Name | None = None
     connection_kw: Positive = 43.6
     phases: Literal[1, 3] | None = None

@@ -17,7 +17,16 @@ from sim.errors import Fault, ScenarioError, nearest
 
 M = TypeVar("M", bound=BaseModel)
 
-WORDS = {"tuple_type": "expected a list", "dict_type": "expected a mapping of keys"}
+MAPPING = "expected a mapping of keys"
+WORDS = {
+    "tuple_type": "expected a list",
+    "dict_type": MAPPING,
+    "model_type": MAPPING,
+    "model_attributes_type": MAPPING,
+    "float_type": "expected a number",
+    "string_type": "expected a text",
+    "too_short": "expected {min_length} or more",
+}
 """What pydantic calls by names of Python."""
 
 PATTERNS = {
@@ -121,9 +130,15 @@ def _element(place: list[Any], key: str) -> Any:
 
 def _faults(model: type[BaseModel], error: ValidationError, document: Mapping[str, Any]) -> Iterator[Fault]:
     problems = [(problem, _location(problem, document)) for problem in error.errors(include_url=False)]
+    told: set[str] = set()
     for problem, location in problems:
-        if not (problem["type"] in WRONG_SHAPE and _told_better(location, problems)):
-            yield _fault(model, problem, location)
+        shape = problem["type"] in WRONG_SHAPE
+        if shape and (location in told or _told_better(location, problems)):
+            continue
+        if problem["type"] == "too_short" and any(other.startswith(f"{location}[") for _, other in problems):
+            continue  # it is too short without those elements that are wrong
+        told |= {location} if shape else set()
+        yield _fault(model, problem, location)
 
 
 WRONG_SHAPE = ("model_type", "model_attributes_type", "dict_type", "float_type", "int_type")
@@ -149,7 +164,8 @@ def _fault(model: type[BaseModel], problem: Any, location: str) -> Fault:
         case "union_tag_not_found" | "union_tag_invalid":
             return _tag_fault(problem["ctx"], location)
         case _:
-            return Fault(location, f"{WORDS.get(problem['type'], problem['msg'])}, got {problem['input']!r}")
+            words = WORDS.get(problem["type"], "").format(**problem.get("ctx", {}))
+            return Fault(location, f"{words or problem['msg']}, got {problem['input']!r}")
 
 
 def _own(text: str, location: str) -> Fault:

@@ -122,6 +122,13 @@ def test_all_problems_of_a_file_are_named_at_once(tmp_path: Path, capsys: pytest
     [
         ("populations.battery.capacity_kwh=-3", "populations[3].capacity_kwh: Input should be greater than 0, got -3"),
         ("populations.pv.peak_kw.low=-4", "populations[1].peak_kw: low -4.0 must be above 0"),
+        ("populations.pv.peak_kw=null", "populations[1].peak_kw: expected a number, got None"),
+        ("populations.pv.sites=[]", "populations[1].sites: expected 1 or more, got []"),
+        (
+            "tariffs.export=[{price: dear}]",
+            "tariffs.export[0].price: Input should be a valid number, unable to parse string as a number, got 'dear'",
+        ),
+        ("market=5", "market: expected a mapping of keys, got 5"),
         (
             "feeder.limits.import_share=-1",
             "feeder.limits.import_share: Input should be greater than or equal to 0, got -1",
