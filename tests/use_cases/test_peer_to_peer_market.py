@@ -253,7 +253,7 @@ def test_without_a_crossing_everybody_is_told_zero_and_no_price(run_market: Case
     [
         ("populations.roof.points=[[0.05,0],[0.06,-5]]", "falls from 0 kW at 0.05 to -5 kW at 0.06"),
         ("populations.roof.points=[[0.08,10],[0.06,5]]", "price 0.06 comes after price 0.08"),
-        ("populations.roof.points=[]", "at least 1 item"),
+        ("populations.roof.points=[]", "expected 1 or more"),
     ],
 )
 def test_a_curve_that_is_none_is_told_with_its_place(run_market: Cases, override: str, what: str) -> None:
