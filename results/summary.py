@@ -48,7 +48,7 @@ def render(summary: Summary) -> str:
         ("physics", _physics_lines(summary)),
         ("vehicles", _vehicle_lines(summary.vehicles)),
         ("voltage", _voltage_lines(summary.voltages)),
-        (f"money {summary.header.currency}", _money_lines(summary.money)),
+        (f"money {summary.header.currency}", _money_lines(summary.money, cleared=bool(summary.header.policy))),
         ("messages", _message_lines(summary)),
         ("time", _time_lines(summary.seconds)),
     )
@@ -178,7 +178,7 @@ def _voltage_lines(voltages: Voltages) -> Iterator[str]:
     yield f"{voltages.outside_bus_min:,.0f} bus-minutes outside {low:g} to {high:g} pu"
 
 
-def _money_lines(money: Money) -> Iterator[str]:
+def _money_lines(money: Money, *, cleared: bool) -> Iterator[str]:
     if not money.postings:
         yield "no postings"
         return
@@ -187,7 +187,8 @@ def _money_lines(money: Money) -> Iterator[str]:
     turnover = [f"{term} {amount:,.2f}" for (term, _), amount in money.turnover.items()]
     yield from _listed("by term    ", turnover)
     sums = ", ".join(f"{net:.2f} {currency}" for currency, net in money.net.items())
-    yield f"{money.postings:,} postings sum to {sums} · congestion rent of the clearings {_cents(money.rent)}"
+    rent = f" · congestion rent of the clearings {_cents(money.rent)}" if cleared else ""
+    yield f"{money.postings:,} postings sum to {sums}{rent}"
     if money.unsettled:
         yield f"{money.unsettled} contracts are not settled: disputed, held, or before the arbitrator"
 

@@ -150,3 +150,12 @@ def test_a_meter_that_nobody_knows_is_refused_before_anything_is_agreed(library:
     run = library.run_of(NAME, "seekers.car.errands.0.meter=cellar")
     assert refused(run) == [("car", "utility-retail", "init", "NET_ENTITY_NOT_FOUND")]
     assert len(run.postings) == 0
+
+
+def test_the_summary_of_a_run_without_a_market_speaks_of_none(run: Run) -> None:
+    told = render(summarise(run))
+    assert "home-charging: no market, seed 1" in told
+    assert "44 postings sum to 0.00 EUR" in told
+    assert "1 sessions, 1 finished · served 36.0 of 36.0 kWh" in told
+    for word in ("prices", "congestion rent", "clearing"):
+        assert word not in told
