@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from pytest import approx
 
+from agents.agreeing import TERMS_HOLD_S
 from agents.deal import Deal, Item
 from agents.deal_forms import approved_in, terms_on_wire
 from agents.distributor import Distributor, TradedMeter
 from agents.errands import Errand
-from agents.provider import TERMS_HOLD_S, Provider
+from agents.provider import Provider
 from agents.seeker import Seeker
 from agents.sessions import count, wait_s
 from agents.settling import SETTLE_AFTER_S
