@@ -15,7 +15,7 @@ from scenarios.frequency import FrequencySpec
 from scenarios.parties import ContractSpec, DistributorSpec, LedgerSpec, ProviderSpec, SeekerSpec
 from scenarios.populations import Population
 from sim.contracts import policies
-from sim.errors import nearest
+from sim.errors import Fault, ScenarioError, nearest
 from sim.market.policies.iterated import PER_PERCENT
 from sim.market.problem import Sharing
 from sim.wire.messages import ACTIONS
@@ -660,12 +660,16 @@ class Scenario(Model):
 
     @property
     def market(self) -> MarketSpec:
-        """The market, of a scenario that has one."""
-        assert self.stated_market is not None
+        """The market.  Raises ``ScenarioError`` where there is none, for whatever needs one."""
+        if self.stated_market is None:
+            raise ScenarioError(
+                self.name, (Fault("market", "this scenario has none", "only one with a market will do"),)
+            )
         return self.stated_market
 
     @property
     def tariffs(self) -> TariffsSpec:
-        """The retailer's prices, of a scenario with a market."""
+        """The retailer's prices, of a scenario with a market.  Raises ``ScenarioError`` as ``market`` does."""
+        self.market  # noqa: B018  which raises
         assert self.stated_tariffs is not None
         return self.stated_tariffs
