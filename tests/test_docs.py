@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.deal import SIGNALS
 from scenarios.cli import main
 from sim.market.policies import POLICIES
 from sim.market.policies.peers import PEERS
@@ -61,3 +62,8 @@ def test_every_policy_of_the_literature_is_in_the_table_with_what_it_promises() 
 def test_every_file_that_a_page_links_exists(page: Path) -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")) if "://" not in link]
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_page_of_deals_tells_every_signal_as_the_code_does() -> None:
+    page = (ROOT / "docs" / "deals.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \| (.*) \|$", page, re.MULTILINE) == list(SIGNALS.items())

@@ -13,6 +13,7 @@ import pytest
 from scenarios import catalog, cli
 from scenarios.build import build
 from scenarios.reader import read
+from scenarios.runner import execute
 from scenarios.timing import Stopwatch
 from sim.market.certificate import certify
 from sim.market.problem import Problem
@@ -82,3 +83,14 @@ def test_the_messages_section_prints_what_it_shows(
     printed = (notes + capsys.readouterr().out).splitlines()
     missing = [s for s in shown if not any(re.fullmatch(re.escape(s).replace("…", ".*"), p) for p in printed)]
     assert missing == []
+
+
+def test_the_sequence_that_is_shown_is_what_the_command_writes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = [line for line in block("", "$ degsim sequence").splitlines() if line and line[0] not in "$…"]
+    run = execute(read(Path(__file__).parents[1] / "scenarios" / "use_cases" / "peer-to-peer.yaml"), tmp_path / "run")
+    capsys.readouterr()
+    assert cli.main(["sequence", str(run)]) == 0
+    written = iter(line.rstrip() for line in capsys.readouterr().out.splitlines())
+    assert [line for line in shown if line not in written] == []

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results.run import Run
+from results.sequence.fields import value_at
 from results.sequence.outline import Arrow, Loop
 from results.text import short
 from sim.clock import DAY_S, Calendar
@@ -37,11 +38,17 @@ def fields(arrow: Arrow) -> tuple[str, ...]:
     for step in arrow.steps:
         mine: dict[str, list[Any]] = {}
         for path, value in step.brief.items():
-            mine.setdefault(_name(path), []).append(value)
+            mine.setdefault(_signal(step.content, path) or _name(path), []).append(value)
         for name, found in mine.items():
             values.setdefault(name, []).append(found)
     said = dict.fromkeys(_said(name, found) for name, found in values.items())
     return tuple(filter(None, said))[:MOST_FIELDS]
+
+
+def _signal(content: Mapping[str, Any], path: str) -> str:
+    """The name of the signal whose value stands at a path; empty where it is no signal's."""
+    holder, _, last = path.rpartition(".")
+    return str(value_at(content, holder).get("signalId", "")) if last == "value" and holder else ""
 
 
 def _name(path: str) -> str:
