@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from agents import sessions
 from agents.admissions import meter_in, with_enrolment
 from agents.deal import ZERO, Deal, amount_for, quote, taken_back, used
-from agents.deal_forms import approved_in, on_wire, payment_of, price_of, terms_on_wire
+from agents.deal_forms import approved_in, on_wire, payment_of, price_of, returned, terms_on_wire
 from agents.dealings import Dealings
 from agents.shelf import COMMITMENT, Shelf
 from sim.contracts.contract import Status, Turn, transition
@@ -130,6 +130,8 @@ class Agreeing:
         dealings = self._dealings
         price = price_of(deal, quote(deal, dealings.calendar), dealings.currency, "QUOTED")
         terms = dealings.beside(deal, terms_on_wire(deal, dealings.window(deal), price, self._owner.era))
+        if deal.item.prepaid:
+            terms = replace(terms, settlements=payment_of(deal.quoted, dealings.currency, "INITIATED"))
         yield self._owner.answer(message, ContractContent(contract=terms), SETUP_TTL_S)
         if deal.item.prepaid:
             paid = on_wire(deal, settlements=payment_of(deal.quoted, dealings.currency, "COMPLETED"))
@@ -209,12 +211,13 @@ class Agreeing:
         self._check_cancel(deal)
         if deal.status is Status.PENDING:
             dropped = () if message.tried else tuple(dealings.dropped(deal, Turn.CANCEL))
-            return (self._owner.answer(message, ContractContent(contract=on_wire(deal))), *dropped)
+            refund = returned(deal, deal.prepaid, dealings.currency) if deal.item.prepaid else UNSET
+            return (self._owner.answer(message, ContractContent(contract=on_wire(deal, settlements=refund))), *dropped)
         late = deal.start_s - message.sent_s < deal.item.free_s
         bill = taken_back(deal, dealings.calendar, late=late)
         consideration = price_of(deal, bill, dealings.currency, "CANCELLATION")
-        refund = deal.prepaid + amount_for(deal.customer, bill)
-        settlements = payment_of(refund, dealings.currency, "REFUNDED") if deal.item.prepaid else UNSET
+        back = deal.prepaid + amount_for(deal.customer, bill)
+        settlements = returned(deal, back, dealings.currency) if deal.item.prepaid else UNSET
         follows = () if message.tried else tuple(dealings.off(deal, message.sent_s, "cancelled", late=late))
         contract = on_wire(deal, consideration=consideration or UNSET, settlements=settlements)
         return (self._owner.answer(message, ContractContent(contract=dealings.beside(deal, contract))), *follows)

@@ -11,7 +11,7 @@ from agents.deal import Deal
 from agents.dealings import Dealings
 from agents.diary import Entry
 from sim.participant import Reaction
-from sim.wire.messages import Alarm, Event
+from sim.wire.messages import Alarm, Event, Lineage, Message
 
 
 class Convening:
@@ -34,17 +34,20 @@ class Convening:
         """The time of an event has come: call everybody who may be."""
         return self._call(self._dealings.calling.times()[alarm.index][1], alarm.at_s)
 
-    def serving(self, deal: Deal, now_s: int) -> Iterable[Event]:
-        """Call those who are to deliver what a deal is about, if it is such a one."""
+    def serving(self, request: Message, deal: Deal, now_s: int) -> Iterable[Event]:
+        """Call those who are to deliver what a deal is about, if it is such a one, in the lineage of its confirmation."""
         name = self._dealings.calling.delivering(deal.item)
-        return () if name is None else self._call(name, now_s, deal)
+        lineage = Lineage(transactionId=request.transaction_id, messageId=request.message_id)
+        return () if name is None else self._call(name, now_s, deal, lineage)
 
-    def _call(self, name: str, now_s: int, served: Deal | None = None) -> Iterable[Event]:
+    def _call(
+        self, name: str, now_s: int, served: Deal | None = None, lineage: Lineage | None = None
+    ) -> Iterable[Event]:
         dealings = self._dealings
         for deal in dealings.calling.drawn_up(name, tuple(dealings.deals.values()), now_s, served):
             assert deal.reduction is not None
             dealings.made(deal)
-            yield dealings.tell("on_init", deal, dealings.calling.invitation(deal))
+            yield dealings.tell("on_init", deal, dealings.calling.invitation(deal), lineage)
             yield Alarm(deal.reduction.answer_by_s + 1, "deadline", dealings.number(deal))
 
     def extend(self, now_s: int, entry: Entry) -> Iterable[Event]:

@@ -195,7 +195,10 @@ def _inputs(deal: Deal, role: str) -> RoleInputs | UnsetType:
 
 
 def price_of(deal: Deal, postings: Iterable[Posting], currency: str, code: str) -> tuple[Consideration, ...]:
-    """What a deal costs its taker in all, with its parts: of a quote, or of a bill; empty where it costs nothing."""
+    """What a deal costs its taker in all, with its parts: of a quote, or of a bill.
+
+    Empty where it costs nothing; but whoever takes a deal back is told that too.
+    """
     parts: list[PricePart] = []
     total = Decimal(0)
     roles = {era: role for role, era in deal.contract.roles.items()}
@@ -208,9 +211,9 @@ def price_of(deal: Deal, postings: Iterable[Posting], currency: str, code: str) 
             parts.append(
                 PricePart(type=_kind(amount, other, first=not parts), value=float(amount), description=posting.term)
             )
-    if not parts:
+    if not parts and code != "CANCELLATION":
         return ()
-    body = PriceSpecification(ENERGY, currency=currency, value=float(total), components=tuple(parts))
+    body = PriceSpecification(ENERGY, currency=currency, value=float(total), components=tuple(parts) or UNSET)
     return (Consideration(id="total", status=Descriptor(code=code), considerationAttributes=body),)
 
 
@@ -232,6 +235,14 @@ def payment_of(amount: Decimal, currency: str, status: PaymentStatus) -> tuple[S
     return (Settlement(id="payment", status="COMMITTED", settlementAttributes=paid),)
 
 
+def returned(deal: Deal, back: Decimal, currency: str) -> tuple[Settlement, ...]:
+    """What comes back of a payment that was made beforehand: all, or some; what is still to be paid where it is below 0."""
+    status: PaymentStatus = "COMPLETED" if back <= 0 else "PARTIALLY_REFUNDED"
+    if back == deal.prepaid:
+        status = "REFUNDED"
+    return payment_of(abs(back), currency, status)
+
+
 def session_of(deal: Deal, calendar: Calendar, now_s: int) -> ChargingSession:
     """How the session of a deal stands: energy so far, power now."""
     began_s = deal.began_s
@@ -249,5 +260,6 @@ def session_of(deal: Deal, calendar: Calendar, now_s: int) -> ChargingSession:
         meteredDurationMinutes=(over_s - began_s) / 60 if running and began_s is not None else UNSET,
         chargingTelemetry=(Telemetry(eventTime=calendar.timestamp(now_s), metrics=measured),) if running else UNSET,
         reservationId=deal.contract.id,
+        gracePeriodMinutes=deal.item.grace_s / 60 if deal.session == "PENDING" else UNSET,
         lastUpdated=calendar.timestamp(now_s),
     )

@@ -12,7 +12,7 @@ from agents import sessions
 from agents.admissions import Admissions
 from agents.calling import Calling
 from agents.deal import ZERO, Deal, Ending, Item
-from agents.deal_forms import commitment_of, on_wire, payment_of, session_of
+from agents.deal_forms import commitment_of, on_wire, returned, session_of
 from agents.settling import Settling
 from agents.till import Till
 from sim.clock import Calendar
@@ -21,7 +21,7 @@ from sim.participant import Participant
 from sim.wire.bags import TimeWindow
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import Contract, Descriptor, KnownContract, Performance
-from sim.wire.messages import SETUP_TTL_S, ContractContent, Event, KnownContractContent, Message
+from sim.wire.messages import SETUP_TTL_S, ContractContent, Event, KnownContractContent, Lineage, Message
 
 
 class Dealings:
@@ -110,7 +110,7 @@ class Dealings:
     def withdrawn(self, deal: Deal, now_s: int, why: str) -> Iterable[Event]:
         """We take a deal back: its taker is told why, and gets back what it has paid."""
         follows = tuple(self.off(deal, now_s, "withdrawn"))
-        refund = payment_of(deal.quoted, self.currency, "REFUNDED") if deal.item.prepaid else UNSET
+        refund = returned(deal, deal.prepaid, self.currency) if deal.item.prepaid else UNSET
         contract = replace(on_wire(deal, settlements=refund), descriptor=Descriptor(shortDesc=why))
         yield self.tell("on_cancel", deal, contract)
         yield from follows
@@ -125,10 +125,10 @@ class Dealings:
 
     # what is told
 
-    def tell(self, action: str, deal: Deal, contract: Contract) -> Message:
-        """News of a deal for its taker, unasked."""
+    def tell(self, action: str, deal: Deal, contract: Contract, lineage: Lineage | None = None) -> Message:
+        """News of a deal for its taker, unasked; lineage: of what somebody else has asked for, and it follows from."""
         ids = (deal.transaction_id, self.owner.ids.fresh())
-        return Message(action, self.owner.era, deal.taker, *ids, ContractContent(contract=contract))
+        return Message(action, self.owner.era, deal.taker, *ids, ContractContent(contract=contract), lineage=lineage)
 
     def window(self, deal: Deal) -> TimeWindow:
         """The window of a deal as it stands on the wire."""

@@ -72,7 +72,7 @@ class Delivering:
         else:
             contract = dealings.stands(deal, now_s) if deal.reduction is None else dealings.calling.agreed(deal)
             yield self._answer(request, dealings.beside(deal, with_tariff(deal, contract)))
-        yield from self._convening.serving(deal, now_s)
+        yield from self._convening.serving(request, deal, now_s)
         if deal.item.press is not None:
             yield self._hand_over(deal, dealings.tell("on_status", deal, self._issued(deal, 0)), now_s)
         if deal.item.delivery == "session":

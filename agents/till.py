@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from agents.chronicle import Chronicle
 from agents.deal import ZERO, Deal, amount_for, signals_of
-from agents.deal_forms import on_wire, payment_of, price_of, session_of
+from agents.deal_forms import on_wire, price_of, returned, session_of
 from agents.reserve_forms import heard, state_of
 from agents.trade_record import delivery_of
 from sim.clock import Calendar, Interval
@@ -32,7 +32,6 @@ from sim.wire.bags import (
     SettlementLine,
     TimeWindow,
 )
-from sim.wire.bags.tariff import PaymentStatus
 from sim.wire.core import Descriptor, Performance
 from sim.wire.core import Settlement as WireSettlement
 from sim.wire.messages import ContractContent, Message
@@ -213,11 +212,7 @@ class Till:
         """What an interval came to; in the end also what comes back of a payment, or is still to be paid."""
         yield self._settled(deal, interval, postings, window)
         if not deal.is_open and deal.prepaid:
-            back = deal.prepaid + self.balance(deal, deal.customer)
-            status: PaymentStatus = "COMPLETED" if back <= 0 else "PARTIALLY_REFUNDED"
-            if back == deal.prepaid:
-                status = "REFUNDED"
-            yield from payment_of(abs(back), self._currency, status)
+            yield from returned(deal, deal.prepaid + self.balance(deal, deal.customer), self._currency)
 
     def _settled(
         self, deal: Deal, interval: Interval, postings: tuple[Posting, ...], window: TimeWindow | UnsetType

@@ -248,14 +248,14 @@ def test_readings_that_come_late_delay_the_bill_and_change_no_amount(run_program
 def test_a_reading_that_never_comes_leaves_the_event_open_and_unpaid(run_programme: Cases) -> None:
     live = Live("demand-response")
     utility = live.agent("utility")
-    read_settled = utility._settling.read
+    read_settled = utility._dealings.settling.read
 
     def forget(message: Any) -> None:
         reading = message.contract.performance[0].performanceAttributes.meterReadings[0]
         if reading.timeWindow.start != "2016-05-18T15:00:00+05:30":
             read_settled(message)
 
-    utility._settling.read = forget
+    utility._dealings.settling.read = forget
     live.to_the_end()
     assert not [p for p in live.ledger("factory") if p.term == "incentive" and p.interval == AFTERNOON[-1]]
     (deal,) = [d for d in utility.deals.values() if d.item.name == "afternoon" and d.taker == "factory"]
@@ -305,6 +305,19 @@ def test_a_utility_buys_what_an_aggregator_has_its_consumers_deliver(run_aggrega
     delivered = sum(metrics(run, "event", era)["reduced"] for era in ("mall", "offices"))
     assert metrics(run, "pool", "utility")["reduced"] == approx(delivered)
     assert balance(run, "utility", "energy") == approx(Decimal(-delivered * 8), abs=Decimal("0.01"))
+
+
+def test_consumers_are_called_in_the_lineage_of_what_the_utility_has_confirmed(run_aggregator: Cases) -> None:
+    run = run_aggregator()
+    (confirmed,) = [body["context"] for body in said(run, "confirm", "utility")]
+    for era in ("mall", "offices", "laundry"):
+        (call,) = [
+            body["context"]
+            for body in said(run, "on_init", recipient=era)
+            if body["message"]["contract"]["commitments"][0]["resources"][0]["id"] == "event"
+        ]
+        assert call["lineage"] == {name: confirmed[name] for name in ("transactionId", "messageId")}
+        assert call["transactionId"] != confirmed["transactionId"]
 
 
 def test_an_aggregator_answers_for_those_who_decline(run_aggregator: Cases) -> None:

@@ -7,7 +7,11 @@ from decimal import Decimal
 import pytest
 from pytest import approx
 
+from agents.deal_forms import commitment_of
 from results.run import Run
+from sim.clock import Interval
+from sim.wire.core import KnownContract
+from sim.wire.messages import KnownContractContent, Message
 from tests.use_cases.deal_cases import (
     failures,
     heard,
@@ -22,7 +26,7 @@ from tests.use_cases.deal_cases import (
 )
 from tests.use_cases.deal_cases import session as session_in
 from tests.use_cases.library import Library, Told
-from tests.use_cases.market_cases import balance
+from tests.use_cases.market_cases import Live, balance
 
 NAME, MISHAPS, ROUTE = "destination-charging", "destination-charging-mishaps", "en-route-charging"
 LATE = "wire.delays=[{from: metering, action: on_status, by_s: %d, since: '2016-05-17T17:58:00', until: '%s'}]"
@@ -101,7 +105,56 @@ def test_the_feeder_has_seen_the_car(run: Run) -> None:
 def test_trying_to_cancel_tells_what_it_would_cost_and_changes_nothing(run: Run) -> None:
     tried, done = of_contract(heard(run, "driver-2", "on_cancel"))
     assert (tried["status"]["code"], done["status"]["code"]) == ("ACTIVE", "CANCELLED")
+    assert (price(tried), price(done)) == (0, 0)  # more than half an hour before
     assert "driver-2" not in {*run.postings.payer, *run.postings.payee}
+
+
+def test_a_late_cancel_that_is_tried_says_the_fee_and_the_refund_that_it_then_comes_to(library: Library) -> None:
+    """A tenth of 236, and the rest comes back; the reservation stands until it is meant."""
+    tries = "[{at: '18:18', do: cancel, say: {try: true}}, {at: '18:20', do: cancel}]"
+    run = library.run_of(MISHAPS, f"seekers.wavering.errands.0.diary={tries}")
+    told = list(of_contract(heard(run, "wavering", "on_cancel")))
+    assert [c["contractAttributes"]["status"] for c in told] == ["ACTIVE", "TERMINATED"]
+    assert [price(c) for c in told] == [23.6, 23.6]
+    assert [payment(c) for c in told] == [("PARTIALLY_REFUNDED", approx(212.4))] * 2
+    assert payment(list(of_contract(heard(run, "wavering", "on_update")))[-1]) == payment(told[-1])
+    assert balance(run, "wavering") == Decimal("-23.60")
+
+
+def test_terms_begin_a_payment_and_a_reservation_says_how_long_it_is_kept(run: Run) -> None:
+    (terms,) = of_contract(heard(run, "driver-1", "on_init"))
+    assert payment(terms) == ("INITIATED", 143.95)
+    (paid_for, *_) = of_contract(heard(run, "driver-1", "on_status"))
+    assert payment(paid_for) == ("COMPLETED", 143.95)
+    (agreed,) = of_contract(heard(run, "driver-1", "on_confirm"))
+    kept = session_in(agreed)
+    assert (kept["reservationId"], kept["connectorStatus"], kept["gracePeriodMinutes"]) == (
+        agreed["id"],
+        "PREPARING",
+        10,
+    )
+
+
+def test_who_takes_back_terms_that_were_never_confirmed_gets_all_back() -> None:
+    """The payment is made with the terms; the reservation would only be made with a confirmation, which is held up here."""
+    held_up = "{from: wavering, action: confirm, by_s: 600, since: '2016-05-17T17:40:00', until: '2016-05-17T17:50:00'}"
+    live = Live(MISHAPS, f"wire.delays=[{held_up}]")
+    operator, answers = live.agent("charge-north"), []
+
+    def take_back(interval: Interval, _: object) -> None:
+        if interval.index == 2:
+            (deal,) = [deal for deal in operator.deals.values() if deal.taker == "wavering"]
+            commitment = commitment_of(deal.item.name, deal.item.offer.id, deal.kwh)
+            content = KnownContractContent(contract=KnownContract(id=deal.contract.id, commitments=(commitment,)))
+            ids = (deal.transaction_id, operator.ids.fresh())
+            answers.extend(operator.handle(Message("cancel", "wavering", "charge-north", *ids, content)))
+
+    live.built.world.run(take_back)
+    (returned,) = answers[0].contract.settlements
+    assert returned.settlementAttributes.paymentStatus == "REFUNDED"
+    assert returned.settlementAttributes.amount.value == 236
+    assert answers[0].contract.contractAttributes.status == "TERMINATED"
+    assert not list(live.ledger("wavering"))
 
 
 def test_only_what_lies_within_the_radius_is_found(library: Library) -> None:
