@@ -30,7 +30,8 @@ from agents.transformer import Transformer
 from agents.utility import Connection, Utility
 from grid_models.powerflow import PandapowerFeeder
 from scenarios import catalog, foresight, money
-from scenarios.dealing import Placed, check_references, parties_of
+from scenarios.deal_devices import Placed
+from scenarios.dealing import parties_of
 from scenarios.feeder import allowed_loading, limits_kw, load
 from scenarios.foundation import Foundation, calendar_of, lay
 from scenarios.kinds import KINDS, Ground, Spot, phase_of
@@ -48,6 +49,7 @@ from sim.contracts.contract import settle
 from sim.contracts.cycles import Rules as ClosingRules
 from sim.contracts.settlement_moves import Missing
 from sim.device import Device
+from sim.errors import ScenarioError
 from sim.feeder import Branch
 from sim.market import adders
 from sim.market.policy import Policy
@@ -111,7 +113,8 @@ def _deals_alone(scenario: Scenario, sink: BinaryIO, stopwatch: Stopwatch) -> Bu
     """A world in which everybody deals one to one: a catalogue, a meter operator, and the parties of the scenario."""
     with stopwatch.part("feeder"):
         feeder = load(scenario.feeder, scenario.name)
-    check_references(scenario)
+    if faults := tuple(catalog.plot_faults(scenario.outputs.plots)):
+        raise ScenarioError(scenario.name, faults)
     foundation = lay(scenario, feeder, sink, stopwatch, SETUP_S)
     world = foundation.world
     parties = parties_of(foundation)

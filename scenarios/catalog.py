@@ -12,7 +12,7 @@ import inspect
 import math
 import sys
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from numbers import Real
@@ -329,3 +329,11 @@ LISTS: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "tables": _tables,
 }
 """Everything ``degsim list`` can list: name and one line each."""
+
+
+def plot_faults(names: Sequence[str]) -> Iterator[Fault]:
+    """Plots among a scenario's outputs that nobody can draw."""
+    plots = LISTS["plots"]() if names else {}
+    for number, name in enumerate(names):
+        if name not in plots:
+            yield Fault(f"outputs.plots[{number}]", f"no plot {name}", nearest(name, plots))

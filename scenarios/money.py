@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal
 
 from agents.member import OpenRole
 from scenarios.names import MARKET, RETAILER, TREASURY, UTILITY
+from scenarios.parties import PriceStep
 from scenarios.spec import Scenario, TariffElementSpec
 from sim.contracts import templates
 from sim.contracts.contract import Contract, Role, Template
@@ -21,20 +22,20 @@ DIRECTIONS: tuple[Direction, ...] = ("IMPORT", "EXPORT")
 
 def tariff_of(scenario: Scenario, direction: Direction) -> Tariff:
     """What the retailer asks (IMPORT) or pays (EXPORT)."""
-    elements = scenario.tariffs.imports if direction == "IMPORT" else scenario.tariffs.exports
-    return Tariff(
-        ENERGY,
-        currency=scenario.currency,
-        direction=direction,
-        elements=tuple(_element(element) for element in elements),
-    )
+    steps = scenario.tariffs.imports if direction == "IMPORT" else scenario.tariffs.exports
+    return tariff_of_steps(scenario.currency, direction, steps)
 
 
-def _element(element: TariffElementSpec) -> TariffElement:
-    return TariffElement(
-        priceComponents=(PriceComponent(type="ENERGY", price=element.price),),
-        restrictions=TariffRestrictions(startTime=element.start, endTime=element.end),
+def tariff_of_steps(currency: str, direction: Direction, steps: Iterable[TariffElementSpec | PriceStep]) -> Tariff:
+    """Prices by local time of day."""
+    elements = tuple(
+        TariffElement(
+            priceComponents=(PriceComponent(type="ENERGY", price=step.price),),
+            restrictions=TariffRestrictions(startTime=step.start, endTime=step.end),
+        )
+        for step in steps
     )
+    return Tariff(ENERGY, currency=currency, direction=direction, elements=elements)
 
 
 def market_roles(scenario: Scenario, *, retail: bool) -> list[OpenRole]:

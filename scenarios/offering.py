@@ -7,13 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from scenarios.parties import (
-    CourseSpec,
-    HoursSpec,
-    ItemSpec,
-    SearchSpec,
-)
-from sim.clock import Calendar
+from scenarios.money import tariff_of_steps
+from scenarios.parties import HoursSpec, ItemSpec, PriceStep, SearchSpec
 from sim.wire.bags import (
     ENERGY,
     EnergyCredentials,
@@ -47,6 +42,11 @@ def resource_of(spec: ItemSpec) -> Resource:
 def _hours(spec: HoursSpec) -> LdTimePeriod:
     end = "00:00" if spec.end == "24:00" else spec.end
     return LdTimePeriod(kind="TimePeriod", startTime=f"{spec.start}:00", endTime=f"{end}:00")
+
+
+def tariff_on(spec: ItemSpec, currency: str) -> Tariff:
+    """What a kWh of an item costs by local time of day; of one with a price, always that."""
+    return tariff_of_steps(currency, "IMPORT", spec.tariff or (PriceStep.model_validate({"price": spec.price or 0.0}),))
 
 
 def offer_of(provider: str, spec: ItemSpec, currency: str, tariff: Tariff) -> Offer:
@@ -108,18 +108,3 @@ def intent_of(search: SearchSpec) -> SearchIntent:
         filters=UNSET if search.filter is None else Filters(type="jsonpath", expression=search.filter),
         spatial=UNSET if spatial is None else (spatial,),
     )
-
-
-def course_kw(spec: CourseSpec, calendar: Calendar, seconds: int) -> float:
-    """Power of a course at a simulated second, + into the grid."""
-    minute = calendar.minute_of_day(seconds)
-    for step in spec.power:
-        start, end = _minutes(step.start), _minutes(step.end)
-        if start <= minute < end or (start >= end and (minute >= start or minute < end)):
-            return step.kw
-    return 0.0
-
-
-def _minutes(text: str) -> int:
-    hours, minutes = text.split(":")
-    return int(hours) * 60 + int(minutes)
