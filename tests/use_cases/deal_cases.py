@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
 from results.run import Run
 from results.sequence import steps
+from sim.ledger import Posting, balances, net_by_currency
 
 
 def heard(run: Run, receiver: str, action: str, sender: str | None = None) -> list[dict[str, Any]]:
@@ -74,10 +75,49 @@ def paid(run: Run, term: str, payer: str | None = None) -> Decimal:
 
 
 def net_zero(run: Run) -> bool:
-    """Whether what every contract paid comes to nothing in all, party by party."""
-    parties = dict.fromkeys([*run.postings.payer, *run.postings.payee])
-    total = Decimal(0)
-    for era in parties:
-        rows = run.postings
-        total += Decimal(rows[rows.payee == era].amount.sum()) - Decimal(rows[rows.payer == era].amount.sum())
-    return total == 0
+    """Whether every contract comes to nothing over its parties, and is posted as its takers were told, term by term."""
+    by_contract: dict[str, list[Posting]] = {}
+    for posting in run.ledger:
+        by_contract.setdefault(posting.contract, []).append(posting)
+    zero = all(set(net_by_currency(balances(postings)).values()) == {0} for postings in by_contract.values())
+    cycles, _ = told(run)
+    heard = {contract for contract, *_ in cycles}
+    return zero and heard == set(by_contract) and net(cycles) == posted(run, heard)
+
+
+CLOSING = "closing"
+"""The cycle of a market's contract that says all the others once more."""
+Flow = tuple[str, str, str, str, Decimal]
+"""Contract, term, payer, payee and amount."""
+
+
+def told(run: Run) -> tuple[list[Flow], list[Flow]]:
+    """What takers were told of the money of their contracts: in cycles, and in the last closing of each."""
+    cycles: list[Flow] = []
+    closings: dict[str, list[Flow]] = {}
+    for contract in of_contract([record["body"]["message"] for record in run.messages("on_update")]):
+        for body in (settlement["settlementAttributes"] for settlement in contract.get("settlements", ())):
+            lines = [
+                (contract["id"], line["term"], line["from"], line["to"], Decimal(str(line["amount"])))
+                for line in body.get("breakdown", ())
+            ]
+            if body.get("cycleId") == CLOSING:
+                closings[contract["id"]] = lines
+            else:
+                cycles += lines
+    return cycles, [line for lines in closings.values() for line in lines]
+
+
+def posted(run: Run, contracts: Collection[str]) -> dict[tuple[str, ...], Decimal]:
+    """What is posted under contracts, between whom."""
+    return net((p.contract, p.term, p.payer, p.payee, p.amount) for p in run.ledger if p.contract in contracts)
+
+
+def net(flows: Iterable[Flow]) -> dict[tuple[str, ...], Decimal]:
+    """What flowed between two in all under a term of a contract, + from the first by name; without what went back in full."""
+    found: dict[tuple[str, ...], Decimal] = {}
+    for contract, term, payer, payee, amount in flows:
+        first, last = sorted((payer, payee))
+        key = (contract, term, first, last)
+        found[key] = found.get(key, Decimal(0)) + (amount if payer == first else -amount)
+    return {key: amount for key, amount in found.items() if amount}

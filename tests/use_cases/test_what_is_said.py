@@ -8,19 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from results.run import Run
 from sim.wire.messages import ANSWERS, UNSOLICITED
+from tests.use_cases.deal_cases import net, posted, told
 from tests.use_cases.library import Library, names
-
-CLOSING = "closing"
-"""The cycle of a market's contract that says all the others once more."""
-Flow = tuple[str, str, str, str]
-"""Contract, term, and between whom, in the order of their names."""
 
 
 @pytest.fixture(params=names())
@@ -86,38 +81,8 @@ def test_whoever_asks_a_grid_operator_for_somebody_else_says_for_whom(run: Run) 
     assert all("lineage" in context for context in legs)
 
 
-def net(amounts: list[tuple[Flow, Decimal]]) -> dict[Flow, Decimal]:
-    """What flowed between two in all, + from the first."""
-    found: dict[Flow, Decimal] = {}
-    for (contract, term, payer, payee), amount in amounts:
-        first, last = sorted((payer, payee))
-        key = (contract, term, first, last)
-        found[key] = found.get(key, Decimal(0)) + (amount if payer == first else -amount)
-    return {key: amount for key, amount in found.items() if amount}
-
-
 def test_what_is_told_of_every_contract_in_cycles_is_what_is_posted_to_the_cent(run: Run) -> None:
-    cycles: list[tuple[Flow, Decimal]] = []
-    closings: dict[str, list[tuple[Flow, Decimal]]] = {}
-    heard = set()
-    for record in run.messages("on_update"):
-        contract = record["body"]["message"].get("contract", {})
-        for body in (settlement["settlementAttributes"] for settlement in contract.get("settlements", ())):
-            if "cycleId" not in body:
-                continue
-            heard.add(contract["id"])
-            lines = [
-                ((contract["id"], line["term"], line["from"], line["to"]), Decimal(str(line["amount"])))
-                for line in body["breakdown"]
-            ]
-            if body["cycleId"] == CLOSING:
-                closings[contract["id"]] = lines
-            else:
-                cycles += lines
-    assert heard
-    posted = net(
-        [((p.contract, p.term, p.payer, p.payee), Decimal(p.amount)) for p in run.ledger if p.contract in heard]
-    )
-    assert net(cycles) == posted
-    closed = net([line for lines in closings.values() for line in lines])
-    assert closed == {flow: amount for flow, amount in posted.items() if flow[0] in closings}
+    cycles, closings = told(run)
+    assert cycles
+    assert net(cycles) == posted(run, {contract for contract, *_ in cycles})
+    assert net(closings) == posted(run, {contract for contract, *_ in closings})
