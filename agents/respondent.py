@@ -16,9 +16,8 @@ from sim.wire.bags import ENERGY, EnergyContract, InputSignal
 from sim.wire.codes import Code, Refusal
 from sim.wire.core import KnownContract
 from sim.wire.messages import SETUP_TTL_S, Alarm, ContractContent, Event, KnownContractContent, Message
-from sim.wire.need import energy_contract, needed
+from sim.wire.need import ATTRIBUTES, energy_contract, needed
 
-ATTRIBUTES = "/message/contract/contractAttributes"
 ANSWER, GIVE, RELEASE, LEAVE = "answer call", "give way", "release", "opt out"
 
 

@@ -43,11 +43,10 @@ class DealDevices:
         self._faults = faults
         self.placed: list[Placed] = []
         scenario = foundation.scenario
-        second = functools.partial(second_of, calendar=self._calendar)
         self._frequency = (
             None
             if scenario.frequency is None
-            else frequency_of(scenario.frequency, scenario.seed, self._calendar, second, faults)
+            else frequency_of(scenario.frequency, scenario.seed, self._calendar, faults)
         )
 
     def place(self, spec: DeviceSpec | None, name: str, owner: str, where: str) -> Device | None:

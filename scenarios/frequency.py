@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from scenarios.fields import Finite, Model, NonNegative, Positive
+from scenarios.moments import second_of
 from scenarios.parties import Moment
 from sim.clock import Calendar
 from sim.errors import Fault
@@ -45,10 +46,8 @@ class FrequencySpec(Model):
         return self
 
 
-def frequency_of(
-    spec: FrequencySpec, seed: int, calendar: Calendar, second: Callable[[Moment], int], faults: list[Fault]
-) -> Frequency:
-    """The course of a scenario's frequency; events outside the run are added to the faults.  second: of a local time."""
+def frequency_of(spec: FrequencySpec, seed: int, calendar: Calendar, faults: list[Fault]) -> Frequency:
+    """The course of a scenario's frequency; events outside the run are added to the faults."""
     return wandering(
         seed,
         nominal_hz=spec.nominal_hz,
@@ -56,16 +55,14 @@ def frequency_of(
         relaxation_s=spec.relaxation_s,
         step_s=spec.step_s,
         duration_s=calendar.duration_s,
-        excursions=tuple(_excursions(spec.events, calendar, second, faults)),
+        excursions=tuple(_excursions(spec.events, calendar, faults)),
     )
 
 
-def _excursions(
-    events: Sequence[ExcursionSpec], calendar: Calendar, second: Callable[[Moment], int], faults: list[Fault]
-) -> list[Excursion]:
+def _excursions(events: Sequence[ExcursionSpec], calendar: Calendar, faults: list[Fault]) -> list[Excursion]:
     made = []
     for number, event in enumerate(events):
-        start_s = second(event.at)
+        start_s = second_of(event.at, calendar)
         if not 0 <= start_s < calendar.duration_s:
             faults.append(Fault(f"frequency.events[{number}].at", f"{event.at} is not within the run"))
         made.append(Excursion(start_s, event.depth_hz, event.fall_s, event.recover_s))
