@@ -13,7 +13,15 @@ from msgspec.structs import replace
 from agents import sessions
 from agents.admissions import meter_in, with_enrolment
 from agents.deal import ZERO, Deal, amount_for, quote, taken_back, used
-from agents.deal_forms import approved_in, on_wire, payment_of, price_of, returned, terms_on_wire
+from agents.deal_forms import (
+    approved_in,
+    on_wire,
+    payment_of,
+    price_of,
+    returned,
+    terms_on_wire,
+    wheeling_contradicts,
+)
 from agents.dealings import Dealings
 from agents.shelf import COMMITMENT, Shelf
 from sim.contracts.contract import Status, Turn, transition
@@ -152,6 +160,11 @@ class Agreeing:
         request, deal = self._answered(message)
         if message.error is not None:
             return self._turned_down(request, deal, message.error)
+        contradiction = wheeling_contradicts(deal, message.contract)
+        if contradiction:
+            released = tuple(self._dealings.dropped(deal, Turn.REJECT))
+            error = ErrorBody(errorCode=Code.PRC_CONFLICT, errorMessage=contradiction)
+            return (self._owner.answer(request, ContractContent(contract=on_wire(deal)), SETUP_TTL_S, error), *released)
         deal.approved_kwh = approved_in(message.contract)
         return self._agreed_terms(request, deal)
 

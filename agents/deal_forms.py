@@ -58,6 +58,8 @@ from sim.wire.core import (
     Settlement,
 )
 
+WHEELING = "wheelingPerKWh"
+"""The constant of a contract that a grid operator states as well: what it costs to carry a kWh."""
 INTERVAL = "interval"
 """The signal that stands for all that a contract is told of an interval."""
 PART_OF = {RoleName.GOVERNMENT: "TAX", RoleName.GRID_OPERATOR: "DELIVERY", RoleName.AGGREGATOR: "FEE"}
@@ -184,6 +186,20 @@ def approved_in(contract: Contract) -> float | None:
             )
             return max(min((cap - (total or 0.0) for cap, total in left if cap is not UNSET), default=0.0), 0.0)
     return None
+
+
+def wheeling_contradicts(deal: Deal, approval: Contract) -> str:
+    """What is wrong where the approver of a trade carries it at another price than its terms say; empty where nothing is."""
+    ours = deal.contract.inputs.get(WHEELING)
+    attributes = approval.contractAttributes
+    if ours is None or not isinstance(attributes, EnergyContractP2PTrade):
+        return ""
+    for role in attributes.roles or ():
+        if isinstance(role, TradeGrid) and isinstance(role.roleInputs, TradeGridInputs):
+            theirs = role.roleInputs.wheelingCharges
+            if Decimal(repr(theirs)) != ours:
+                return f"{deal.item.name} is carried at {ours} a kWh by its terms, and at {theirs:g} by {deal.item.approver}"
+    return ""
 
 
 def _inputs(deal: Deal, role: str) -> RoleInputs | UnsetType:

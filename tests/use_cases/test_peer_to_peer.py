@@ -202,6 +202,16 @@ def test_cancelling_twice_and_when_delivery_has_begun_is_refused_and_changes_not
     assert Told.of(late).balances == Told.of(run).balances
 
 
+def test_terms_that_carry_a_trade_at_another_price_than_the_utility_are_no_deal(library: Library) -> None:
+    """The contract says 0.025 a kWh, the utility 0.05: nobody is billed a price that was not agreed."""
+    run = library.run_of(NAME, "distributors.utility.wheeling_per_kwh=0.05")
+    assert failures(run) == [("solar-home", "home", "on_init", "PRC_CONFLICT")]
+    assert [
+        c["contractAttributes"]["status"] for c in of_contract(heard(run, "solar-home", "on_cancel", "utility"))
+    ] == ["TERMINATED"]
+    assert len(run.postings) == 0
+
+
 def test_a_meter_that_the_utility_does_not_have_cannot_trade(library: Library) -> None:
     run = library.run_of(NAME, "seekers.home.errands.0.meter=cellar")
     assert refused(run) == [("solar-home", "utility", "init", "NET_ENTITY_NOT_FOUND")]
