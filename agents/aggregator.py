@@ -23,12 +23,13 @@ from sim.clock import Interval
 from sim.contracts.contract import Contract, Settlement, Turn, settle
 from sim.curves import OfferCurve, aggregate, clear, disaggregate
 from sim.events import EventLog
-from sim.forms import undelivered_in, window_of
+from sim.forms import PERFORMANCE, undelivered_in, window_of
 from sim.ledger import Ledger, largest_remainder
 from sim.market.problem import DEFAULT_NODE, Limit, Offer
 from sim.participant import Participant
 from sim.tolerances import POWER_KW
 from sim.wire.bags import GridNode, Role
+from sim.wire.codes import Code, Refusal
 from sim.wire.messages import Alarm, CatalogsContent, Event, Lineage, Message
 
 
@@ -317,12 +318,15 @@ class Aggregator(Resource):
         Where they are not valid, what was agreed waits for those that are.
         """
         index, readings = self.accounts.deliveries(message)
+        if readings is not None and not self.tariffs and self.membership.members:
+            raise Refusal(
+                Code.PRC_CONFLICT, PERFORMANCE, f"{self.era} was never told the tariffs at which it would settle"
+            )
         self._dark = cut_off = undelivered_in(message)
         interval = self.calendar.interval(index)
         if readings is not None:
             taken = self._taken.pop(index, None)
-            minute = self.calendar.minute_of_day(interval.start_s)
-            prices = (self.tariffs["IMPORT"][minute], self.tariffs["EXPORT"][minute])
+            prices = self._retail_prices(interval)
             if taken is not None and self.era not in cut_off:
                 self._settle_balance(interval, taken, cut_off, prices)
             awards = {} if taken is None else taken.heard(cut_off)
@@ -332,6 +336,11 @@ class Aggregator(Resource):
             yield from self.accounts.finish(self.membership.members)
             if self._balance is not None and self._balance.in_force:
                 self._chronicle(self._balance).ended(self._balance.contract, Turn.FULFIL)
+
+    def _retail_prices(self, interval: Interval) -> tuple[float, float]:
+        """The retailer's import and export price per kWh; none to settle at where nobody is a member."""
+        minute = self.calendar.minute_of_day(interval.start_s)
+        return (self.tariffs["IMPORT"][minute], self.tariffs["EXPORT"][minute]) if self.tariffs else (0.0, 0.0)
 
     def _settle_balance(
         self, interval: Interval, taken: Taken, cut_off: frozenset[str], retail_prices: tuple[float, float]

@@ -455,12 +455,16 @@ def _certificate_faults(where: str, ask: Record, result: Record, promises: froze
 
 
 def _published_faults(run: Run) -> Iterator[Fault]:
-    """Where the tables differ from the prices and verdicts that the market published; a missing adder is none."""
+    """Where the tables differ from the prices and verdicts that the market published, if it did; a missing adder is none."""
     prices, intervals = run.prices.fillna({"adder_per_kwh": 0.0}), run.intervals
     price = prices.set_index(["interval", "node"])["price_per_kwh"].to_dict()
     adder = prices.set_index(["interval", "node"])["adder_per_kwh"].to_dict()
     violations = intervals.set_index("interval")["violations"].to_dict()
+    unpublished = set(intervals["interval"][intervals["policy"] == ""])
+    unpublished -= _awarded(run) if unpublished & run.clearings.keys() else set()
     for interval, (_, answer) in run.clearings.items():
+        if interval in unpublished:
+            continue
         result = answer["message"]["aggregationResult"]
         for node in result["gridNodes"]:
             key = interval, node["era"]
@@ -472,6 +476,17 @@ def _published_faults(run: Run) -> Iterator[Fault]:
         if violations.get(interval) != found:
             what = f"its certificate has {found} violations; the table has {violations.get(interval)}"
             yield Fault(f"interval {interval}", what)
+
+
+def _awarded(run: Run) -> set[int]:
+    """Intervals whose outcome a market told anybody; it stays its own where the energy could not be locked."""
+    return {
+        run.calendar.seconds(attributes["timeWindow"]["start"]) // run.calendar.interval_s
+        for record in run.messages("on_confirm")
+        if run.kinds.get(record["body"]["context"]["bppId"]) == "market"
+        for attributes in (record["body"]["message"].get("contract", {}).get("contractAttributes", {}),)
+        if "inputSignals" in attributes
+    }
 
 
 def _differ(told: float | None, tabled: float) -> bool:

@@ -38,7 +38,7 @@ def settle_in(scenario: Scenario, feeder: PandapowerFeeder, columns: int) -> lis
     sites = scenario.sites or tuple(
         SiteSpec(era=f"site-{number:02d}", bus=bus) for number, bus in enumerate(feeder.site_buses, 1)
     )
-    faults = [*_site_faults(scenario, feeder), *_reference_faults(scenario, feeder)]
+    faults = [*_site_faults(scenario, feeder), *_reference_faults(scenario, feeder), *_joining_faults(scenario)]
     if not sites:
         raise ScenarioError(
             scenario.name, (*faults, Fault("sites", f"{feeder.name} has no customers to stand for", "name the sites"))
@@ -115,6 +115,13 @@ def _site_faults(scenario: Scenario, feeder: PandapowerFeeder) -> Iterator[Fault
     for number, site in enumerate(sites):
         if site.bus not in feeder.buses:
             yield Fault(f"sites[{number}].bus", f"{feeder.name} has no bus {site.bus}", nearest(site.bus, feeder.buses))
+
+
+def _joining_faults(scenario: Scenario) -> Iterator[Fault]:
+    for number, population in enumerate(scenario.populations):
+        if population.joins is not None and population.joins < scenario.start:
+            what = f"{population.joins} is before the run begins, at {scenario.start}"
+            yield Fault(f"populations[{number}].joins", what, "leave it out for who is there from the beginning")
 
 
 def _offset_faults(scenario: Scenario, feeder: PandapowerFeeder) -> Iterator[Fault]:

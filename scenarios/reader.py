@@ -26,6 +26,7 @@ WORDS = {
     "float_type": "expected a number",
     "string_type": "expected a text",
     "too_short": "expected {min_length} or more",
+    "too_long": "expected {max_length} at most",
 }
 """What pydantic calls by names of Python."""
 

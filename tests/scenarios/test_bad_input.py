@@ -95,6 +95,7 @@ def refused(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], *arg
         (lambda d: d.update(wire={"latency_s": 5}, market=d["market"] | {"gate_s": 50}), "takes up to 130 s to reach everybody"),
         (lambda d: d.update(outputs={"plots": ["pricess"]}), "did you mean prices?"),
         (lambda d: d.update(populations=[d["populations"][0] | {"count": 0}], aggregators=[]), "nobody takes part"),
+        (lambda d: d["populations"][1].update(joins="2016-05-01T10:00:00"), "populations[1].joins: 2016-05-01 10:00:00 is before the run begins"),
         (lambda d: d["populations"][4].update(count=0), "aggregator hosts nobody (take it out"),
     ],
 )  # fmt: skip

@@ -324,3 +324,20 @@ def test_readings_that_are_missing_at_first_are_settled_at_every_level_when_they
         {(p.payer, p.payee, p.term, p.amount) for p in one.ledger() if p.interval == 1} for one in (live, punctual)
     ]
     assert owed == due != set()
+
+
+def test_where_no_lock_comes_in_time_nothing_is_told_and_everybody_rests(run_plant: Cases) -> None:
+    run = run_plant("wire.delays=[{from: utility, action: on_confirm, by_s: 100}]")
+    assert set(run.intervals.policy) == {""}
+    assert not said(run, "on_confirm", "market")
+    assert run.prices.price_per_kwh.isna().all()
+    assert verify(run).findings == 0
+
+
+def test_a_level_that_never_hears_of_a_tariff_settles_with_nobody(run_plant: Cases) -> None:
+    """What it says comes too late, and so does every answer to it."""
+    run = run_plant("wire.delays=[{from: north, by_s: 100}]")
+    hit = below(run, "north")
+    assert awards(run)[hit].fillna(0).eq(0).all().all()
+    assert not set(run.postings.payer) & {"north", *hit}
+    assert verify(run).findings == 0
