@@ -66,9 +66,8 @@ def ordered(problem: Problem, clearing: Clearing, offset_kw: Mapping[str, float]
         o.curve.span(p) if known else (kw, kw)
         for o, p, kw, known in zip(problem.offers, price, setpoint, ~np.isnan(price), strict=True)
     ]
-    free = (
-        np.array([not o.min_run_kw and o.era not in clearing.curtailed_kw for o in problem.offers]) & ~problem.is_slack
-    )
+    can_move = [not o.min_run_kw and o.era not in clearing.curtailed_kw for o in problem.offers]
+    free = np.array(can_move, dtype=bool) & ~problem.is_slack
     moved = np.zeros(len(setpoint))
     for node, wanted_kw in offset_kw.items():
         below, way = tree.below(tree.names.index(node)) & free, 1.0 if wanted_kw > 0 else -1.0

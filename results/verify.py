@@ -48,7 +48,7 @@ FEE = "fee"
 """The term that a market keeps; everything else it only passes on."""
 
 STAND_IN = frozenset({"balance"})
-"""What every clearing has to keep, whatever its policy promises."""
+"""What every clearing has to keep, whatever its policy promises, wherever anything could."""
 
 TOLD = frozenset({*CONDITIONS, "rational"})
 """What can be seen from the messages of a clearing."""
@@ -446,12 +446,20 @@ def _certificate_faults(where: str, ask: Record, result: Record, promises: froze
     published = [(told["condition"], told["who"]) for told in result["certificate"]["violations"]]
     if [(violation.condition, violation.who) for violation in found] != published:
         yield Fault(where, f"breaks {_broken(found)}; its certificate says otherwise ({len(published)} violations)")
-    for violation in broken(problem, clearing, promises, certificate):
+    due = promises if promises != STAND_IN or _can_balance(problem) else frozenset[str]()
+    for violation in broken(problem, clearing, due, certificate):
         what = f"{clearing.policy} has to keep {violation.condition}: {violation.who} {violation.what}"
         yield Fault(where, what)
     welfare = problem.welfare(np.array(list(clearing.setpoint_kw.values()), dtype=float))
     if not abs(welfare - clearing.welfare) <= WELFARE * max(1.0, abs(welfare)):
         yield Fault(where, f"states a welfare of {clearing.welfare:g}, and {welfare:g} follows from its set-points")
+
+
+def _can_balance(problem: Problem) -> bool:
+    """Whether any set-points within the curves sum to zero; without a retailer's there may be none."""
+    return bool(
+        problem.stack.min_kw.sum() <= tolerances.POWER_KW and problem.stack.max_kw.sum() >= -tolerances.POWER_KW
+    )
 
 
 def _published_faults(run: Run) -> Iterator[Fault]:

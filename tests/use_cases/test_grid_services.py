@@ -216,3 +216,20 @@ def test_two_commands_to_one_node_are_refused() -> None:
     twice = "market.offsets=[{node: left, kw: 1}, {node: left, kw: 2}]"
     with pytest.raises(ScenarioError, match="several of left"):
         read(USE_CASES / "grid-services-plateau.yaml", [twice])
+
+
+def test_a_command_to_a_market_without_members_moves_nobody(run_plateau: Cases) -> None:
+    """The utility's approvals come too late: nobody is admitted, and there is nothing to move."""
+    run = run_plateau("wire.delays=[{from: utility, by_s: 70}]")
+    assert run.clearings
+    assert set(run.postings.term) == {"losses and imbalance"}
+    assert verify(run).findings == 0
+
+
+def test_without_a_retailer_what_nobody_can_balance_is_told_in_its_certificate(run_adder: Cases) -> None:
+    """170 kW of fixed loads and a generator of 10 kW: the stand-in cannot balance, and does not say that it does."""
+    run = run_adder("wire.delays=[{from: retailer, by_s: 400}]")
+    assert not run.intervals.certified.any()
+    violations = run.clearing_problem(0)[1]["message"]["aggregationResult"]["certificate"]["violations"]
+    assert "balance" in {violation["condition"] for violation in violations}
+    assert verify(run).findings == 0
