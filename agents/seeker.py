@@ -189,7 +189,7 @@ class Seeker(Participant):
         return self._ask(pursuit, "init", candidate.provider, ContractContent(contract=contract))
 
     def on_init(self, message: Message) -> Iterable[Event]:
-        """The terms: agree to them."""
+        """The terms: agree to them, and to the payment that they begin."""
         if self._is_utility(message):
             return self._told(message)
         pursuit = self._pursuit(message)
@@ -198,9 +198,8 @@ class Seeker(Participant):
             return ()
         pursuit.status = "PENDING"
         application = pursuit.errand.application
-        contract: Contract = (
-            known(pursuit) if application is None else known(pursuit, performance=application.agreement())
-        )
+        consents = UNSET if application is None else application.agreement()
+        contract: Contract = known(pursuit, settlements=message.contract.settlements, performance=consents)
         contract = self._ledger.ordered(pursuit, message.contract, contract)
         return (self._ask(pursuit, "confirm", pursuit.deal.provider, ContractContent(contract=contract)),)
 

@@ -124,6 +124,8 @@ def test_a_late_cancel_that_is_tried_says_the_fee_and_the_refund_that_it_then_co
 def test_terms_begin_a_payment_and_a_reservation_says_how_long_it_is_kept(run: Run) -> None:
     (terms,) = of_contract(heard(run, "driver-1", "on_init"))
     assert payment(terms) == ("INITIATED", 143.95)
+    (bound_by,) = of_contract(heard(run, "charge-north", "confirm"))
+    assert bound_by["settlements"] == terms["settlements"]
     (paid_for, *_) = of_contract(heard(run, "driver-1", "on_status"))
     assert payment(paid_for) == ("COMPLETED", 143.95)
     (agreed,) = of_contract(heard(run, "driver-1", "on_confirm"))
