@@ -30,11 +30,12 @@ from scenarios.schemas import scenario_schema
 from sim.contracts import policies
 from sim.errors import nearest
 from sim.wire import assessment, auxiliary, bags, core, messages
+from sim.wire.bags import contracts
 from tests.use_cases.evidence import Evidence
 from tests.use_cases.markdown import table
 
 TEXTS = Path(__file__).parents[2] / "docs" / "blocks"
-MODULES = (bags, core, messages, auxiliary, assessment)
+MODULES = (bags, contracts, core, messages, auxiliary, assessment)
 MOST = 4
 """Elements of a list that an example shows."""
 LONG = 90
