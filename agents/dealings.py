@@ -103,9 +103,14 @@ class Dealings:
         return self._released(deal)
 
     def lapsed(self, number: int) -> Iterable[Event]:
-        """The time to agree is up; who has not confirmed by now is not bound, and neither are we."""
+        """The time to agree is up; who has not confirmed by now is not bound, and gets back what was taken beforehand."""
         deal = self.by_number(number)
-        return self.dropped(deal, Turn.EXPIRE) if deal.status is Status.PENDING else ()
+        if deal.status is not Status.PENDING:
+            return
+        yield from self.dropped(deal, Turn.EXPIRE)
+        if deal.item.prepaid:
+            refund = returned(deal, deal.prepaid, self.currency)
+            yield self.tell("on_cancel", deal, on_wire(deal, settlements=refund))
 
     def withdrawn(self, deal: Deal, now_s: int, why: str) -> Iterable[Event]:
         """We take a deal back: its taker is told why, and gets back what it has paid."""

@@ -147,6 +147,15 @@ def test_terms_that_nobody_confirms_expire() -> None:
     tuple(one.handle(wanted("init", 2)))
 
 
+def test_what_was_paid_for_terms_that_expire_is_refunded() -> None:
+    one = provider(item(prepaid=True))
+    (expiry,) = (event for event in one.handle(wanted("init")) if isinstance(event, Alarm))
+    (told,) = messages(one.handle(expiry))
+    (payment,) = told.contract.settlements
+    assert (told.action, payment.settlementAttributes.paymentStatus) == ("on_cancel", "REFUNDED")
+    assert messages(one.handle(expiry)) == []
+
+
 def test_terms_can_be_taken_back_before_they_are_confirmed_and_tried_without_it() -> None:
     one = provider(item())
     tuple(one.handle(wanted("init")))
