@@ -275,6 +275,9 @@ class Membership:
         where = f"{ATTRIBUTES}/roles/0/roleInputs/offerCurve"
         inputs = needed(role.roleInputs, f"{ATTRIBUTES}/roles/0/roleInputs")
         body = needed(inputs.offerCurve, where)
+        if body.currency != self._currency:
+            what = f"expected prices in {self._currency}, got {body.currency}"
+            raise Refusal(Code.POL_CURVE_INVALID, f"{where}/currency", what)
         try:
             curve = curve_of(body, member.era)
         except CurveError as error:

@@ -264,6 +264,36 @@ def test_a_curve_that_is_none_is_told_with_its_place(run_market: Cases, override
     assert what in str(fault)
 
 
+CURVE = "/message/contract/contractAttributes/roles/0/roleInputs/offerCurve"
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "where"),
+    [
+        ({"currency": "INR"}, "POL_CURVE_INVALID", "/currency"),
+        ({"curve": [{"price": 0.3, "powerKW": 0}, {"price": 0.2, "powerKW": 5}]}, "POL_CURVE_INVALID", "/curve/1"),
+        ({"curve": [{"price": 0.2, "powerKW": 5}, {"price": 0.3, "powerKW": 0}]}, "POL_CURVE_NOT_MONOTONE", "/curve/1"),
+        ({"curve": [{"price": 0.2, "powerKW": "five"}]}, "SCH_INVALID_FORMAT", "/curve/0/powerKW"),
+        ({"curve": []}, "SCH_SCHEMA_VALIDATION_FAILED", "/curve"),
+    ],
+)
+def test_a_curve_that_the_market_cannot_read_is_refused_with_its_place_and_the_round_goes_on(
+    change: dict[str, Any], code: str, where: str
+) -> None:
+    live = Live("peer-to-peer-market")
+    live.until(-200)
+    book = live.market.membership.books[0]
+    (sent,) = [m["body"] for m in live.messages("confirm") if m["body"]["context"]["bapId"] == "roof-01"]
+    (role,) = sent["message"]["contract"]["contractAttributes"]["roles"]
+    role["roleInputs"]["offerCurve"] |= change
+    del book.offers["roof-01"], book.messages["roof-01"]
+    with pytest.raises(Refusal) as refused:
+        live.market.handle(decode("confirm", json.dumps(sent).encode(), seconds=live.built.world.calendar.seconds))
+    assert (refused.value.code, refused.value.where) == (code, CURVE + where)
+    live.to_the_end()
+    assert live.market.rounds[3].stage is Stage.PUBLISHED
+
+
 def test_hours_are_kept_past_midnight(run_market: Cases) -> None:
     """From 12:30 one day to 12:15 the next: not for the second quarter."""
     run = run_market("populations.roof.from='12:30'", "populations.roof.to='12:15'")
