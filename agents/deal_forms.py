@@ -15,11 +15,11 @@ from agents.reserve_forms import listened_to, metrics_of
 from agents.trade_record import with_both
 from sim.clock import Calendar
 from sim.contracts.contract import Role as RoleName
+from sim.forms import flows_body
 from sim.ledger import Posting
 from sim.wire.bags import (
     ENERGY,
     ChargingSession,
-    ContractFlow,
     ContractRole,
     ContractState,
     EnergyContract,
@@ -30,7 +30,6 @@ from sim.wire.bags import (
     Payment,
     PricePart,
     PriceSpecification,
-    RevenueFlows,
     Role,
     RoleInputs,
     SignalSource,
@@ -136,19 +135,7 @@ def terms_on_wire(deal: Deal, window: TimeWindow, price: tuple[Consideration, ..
             TelemetrySource(sourceId=meter, sourceType="CHARGE_DATA_RECORD" if session else "METER_READING")
             for meter in meters
         ),
-        revenueFlows=RevenueFlows(
-            flows=tuple(
-                ContractFlow(
-                    name=term.name,
-                    description=term.name,
-                    formula=term.formula.text,
-                    payer=cast(Role, str(term.payer)),
-                    payee=cast(Role, str(term.payee)),
-                )
-                for term in contract.terms
-            ),
-            netZero=True,
-        ),
+        revenueFlows=flows_body(contract),
         qualityMetrics=metrics_of(deal),
         fulfillmentMode=deal.item.billing,
     )

@@ -26,13 +26,12 @@ from sim.contracts.interutility import Relief, Schedule, Stage, side_contract
 from sim.contracts.trade_rows import CANCELLED, SIDES
 from sim.errors import ContractError
 from sim.events import EventLog
-from sim.forms import window_of
+from sim.forms import flows_body, window_of
 from sim.ledger import Ledger, Posting
 from sim.participant import Participant, Reaction
 from sim.wire.bags import (
     ENERGY,
     AllocatedReading,
-    ContractFlow,
     ContractRole,
     EnergyContract,
     EnergySettlement,
@@ -41,7 +40,6 @@ from sim.wire.bags import (
     InputSignal,
     LdTimePeriod,
     MeterReading,
-    RevenueFlows,
     SettlementLine,
     SignalSource,
     TimeWindow,
@@ -324,19 +322,7 @@ class LedgerBooks:
             inputSignals=(
                 InputSignal(signalId=INTERVAL, signalType="STATE", source=SignalSource(era=self._owner.era)),
             ),
-            revenueFlows=RevenueFlows(
-                flows=tuple(
-                    ContractFlow(
-                        name=term.name,
-                        description=term.name,
-                        formula=term.formula.text,
-                        payer=cast(WireRole, str(term.payer)),
-                        payee=cast(WireRole, str(term.payee)),
-                    )
-                    for term in contract.terms
-                ),
-                netZero=True,
-            ),
+            revenueFlows=flows_body(contract),
         )
         return self._to_customer("on_init", customer, contract, attributes)
 

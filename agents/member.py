@@ -11,9 +11,9 @@ from msgspec import UNSET, UnsetType
 
 from sim.contracts.contract import Contract, Status, Template, Turn
 from sim.contracts.policies import Pins
+from sim.forms import flows_body
 from sim.wire.bags import (
     ENERGY,
-    ContractFlow,
     ContractRole,
     ContractState,
     EnergyContract,
@@ -129,16 +129,6 @@ class Member:
         roles = tuple(
             ContractRole(role=cast(Role, role), filled=True, filledBy=era) for role, era in self.contract.roles.items()
         )
-        flows = tuple(
-            ContractFlow(
-                name=term.name,
-                description=term.name,
-                formula=term.formula.text,
-                payer=cast(Role, term.payer),
-                payee=cast(Role, term.payee),
-            )
-            for term in self.contract.terms
-        )
         told = SignalSource(era=host)
         own = SignalSource(era=self.era, meterId=self.meter)
         meter = TelemetrySource(sourceId="meter", sourceType="METER_READING", source=own, fields=("energyKWh",))
@@ -147,7 +137,7 @@ class Member:
             inputs=inputs,
             signals=tuple(InputSignal(signalId=name, signalType="PRICE", source=told) for name in ("award", "tariff")),
             telemetry=(meter,),
-            flows=RevenueFlows(flows=flows, netZero=True),
+            flows=flows_body(self.contract),
         )
 
     def _stub(self) -> tuple[Commitment, ...]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from sim.clock import Calendar, Interval
+from sim.contracts.contract import Contract
 from sim.curves import OfferCurve
 from sim.errors import CurveError, Fault
 from sim.market.assessment import Assessment, NodeFinding
@@ -32,7 +34,16 @@ from sim.wire.auxiliary import (
     LimitWeight,
     LinearLimitBody,
 )
-from sim.wire.bags import CurvePoint, EnergyDelivery, GridConstraints, MeterReading, TimeWindow
+from sim.wire.bags import (
+    ContractFlow,
+    CurvePoint,
+    EnergyDelivery,
+    GridConstraints,
+    MeterReading,
+    RevenueFlows,
+    Role,
+    TimeWindow,
+)
 from sim.wire.bags import OfferCurve as WireCurve
 from sim.wire.codes import Code, Refusal
 from sim.wire.messages import Message
@@ -55,6 +66,21 @@ def curve_of(body: WireCurve, who: str) -> OfferCurve:
             what = f"{p_kw:g} kW is outside its bounds {body.minExport:g}..{body.maxExport:g} kW"
             raise CurveError(who, (Fault(f"curve/{index}", what),))
     return OfferCurve.of(points, step=body.interpolation is not UNSET and body.interpolation == "STEP", who=who)
+
+
+def flows_body(contract: Contract) -> RevenueFlows:
+    """The wire body of who pays whom by which formula."""
+    flows = tuple(
+        ContractFlow(
+            name=term.name,
+            description=term.name,
+            formula=term.formula.text,
+            payer=cast(Role, str(term.payer)),
+            payee=cast(Role, str(term.payee)),
+        )
+        for term in contract.terms
+    )
+    return RevenueFlows(flows=flows, netZero=True)
 
 
 def window_of(calendar: Calendar, index: int) -> TimeWindow:
