@@ -68,8 +68,8 @@ class Item:
 
     listed, offer: as it stands in the catalogue.  open_role: what a taker becomes.  parties: who fills the other roles.
     prices: per kWh by local minute of the day, [1440].  device: the provider's own, that delivers it.  meter: of whatever the
-    provider delivers from.  quantity_kwh: what there is in all.  grace_s: how late a session may begin; free_s: how long before
-    its window a deal may be taken back for nothing; None where that is never free.  approver: whose consent is asked.
+    provider delivers from.  quantity_kwh: what there is in all.  grace_s: how late a session may begin; free_s: less than
+    so long before its window a deal is taken back late.  approver: whose consent is asked.
     admission: what whoever takes it has to show.  call: the event that it is offered by; such an item is in no catalogue.
     quantity_kw: where it is capacity that is held ready, how much there is at any time.  seller: whose meter it is delivered
     from, where deals on it are recorded in a trade ledger.  press: makes what is sold by the call.
