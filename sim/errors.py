@@ -89,8 +89,10 @@ LISTED = 20
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`` did you mean X?`` for the known word closest to this one, or a list of the known words, of many the first."""
+    """`` did you mean X?`` for the known word closest to this one, or a list of the known words, if there are any, of many the first."""
     choices = sorted(known)
+    if not choices:
+        return "there is none"
     close = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
     more = f" and {len(choices) - LISTED} more" if len(choices) > LISTED else ""
     return f"did you mean {close[0]}?" if close else f"known: {', '.join(choices[:LISTED])}{more}"

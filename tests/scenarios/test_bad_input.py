@@ -79,6 +79,7 @@ def refused(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], *arg
         ),
         (lambda d: d["populations"][1].update(name="ev"), "2 participants are called ev-01"),
         (lambda d: d["populations"][4].update(host="agregator"), "populations[4].host: no aggregator agregator (did you mean aggregator?)"),
+        (lambda d: d.update(aggregators=[]), "populations[4].host: no aggregator aggregator (there is none)"),
         (lambda d: d["market"].update(policy="locationl"), "market.policy: no such policy, did you mean locational?"),
         (lambda d: d["market"].update(policy="my_lab.vcg:clear"), "cannot be imported"),
         (lambda d: d["tariffs"].update({"import": [{"from": "06:00", "to": "22:00", "price": 0.3}]}), "tariffs.import: no element of the tariff covers 00:00"),
