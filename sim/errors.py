@@ -89,7 +89,7 @@ LISTED = 20
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`` did you mean X?`` for the known word closest to this one, or a list of the known words, if there are any, of many the first."""
+    """``did you mean X?`` for the known word closest to this one, else the known words, of many the first, if there are any."""
     choices = sorted(known)
     if not choices:
         return "there is none"
