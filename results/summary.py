@@ -179,6 +179,8 @@ def _voltage_lines(voltages: Voltages) -> Iterator[str]:
 
 
 def _money_lines(money: Money, *, cleared: bool) -> Iterator[str]:
+    if money.held:
+        yield f"{money.held} intervals are billed to nobody: no valid readings came in time"
     if not money.postings:
         yield "no postings"
         return

@@ -37,6 +37,7 @@ class Money:
     turnover: by (term, currency), each party's own payments and receipts of a term set off.
     net: sum of all accounts by currency: zero, or money was made or lost.
     rent: congestion rent that the clearings left, without what losses brought.  unsettled: contracts that have not ended.
+    held: intervals of a market that nobody was billed for, because no valid readings came in time.
     """
 
     accounts: tuple[Account, ...]
@@ -45,6 +46,7 @@ class Money:
     rent: float
     postings: int
     unsettled: int
+    held: int
 
 
 def money(run: Run) -> Money:
@@ -63,6 +65,7 @@ def money(run: Run) -> Money:
         rent=market.rent(run),
         postings=len(run.postings),
         unsettled=len(run.manifest.get("unsettledContracts", ())),
+        held=len(run.manifest.get("heldIntervals", ())),
     )
 
 

@@ -20,6 +20,8 @@ from pytest import approx
 from agents.member import commitment, lock_content
 from agents.rounds import Stage
 from results.run import Run
+from results.summary import render as summary_text
+from results.summary import summarise
 from results.verify import verify
 from scenarios.bound import cost_of, horizon_for
 from scenarios.reader import read
@@ -433,6 +435,7 @@ def test_an_interval_whose_readings_never_come_is_told_and_nobody_pays_for_it(ru
 def test_a_market_that_never_hears_from_its_meters_holds_every_interval(run_market: Cases) -> None:
     run = run_market("wire.delays=[{from: metering, action: on_status, by_s: 2000}]")
     assert run.manifest["heldIntervals"] == [0, 1, 2, 3]
+    assert "money EUR  4 intervals are billed to nobody: no valid readings came in time" in summary_text(summarise(run))
     assert run.postings.empty
     assert verify(run).findings == 0
 
