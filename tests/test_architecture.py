@@ -131,3 +131,9 @@ def test_nothing_is_compared_with_the_name_of_a_scenario_of_the_library() -> Non
 def test_every_module_says_what_it_is_for(folder: str) -> None:
     missing = [str(path) for path, tree in sources(folder) if tree.body and ast.get_docstring(tree) is None]
     assert missing == []
+
+
+def test_no_two_files_of_tests_share_a_name() -> None:
+    """pytest takes a file for the one of that name that it has read before."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
