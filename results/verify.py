@@ -534,16 +534,21 @@ def clearing_of(problem: Problem, result: Record) -> Clearing:
 def states(run: Run) -> Audit:
     """Contracts moved only as their life allows; participants were told what was cleared, and that is in the tables."""
     statuses: dict[str, str] = {}
-    findings: list[Fault] = []
+    steps: list[tuple[str, str, str, Fault]] = []
+    unheard: dict[str, set[str]] = {}
     awards: list[tuple[int, str, Record]] = []
     turns = 0
     for record in run.journal():
         for contract, before, after in _turns(record):
             was = statuses.get(contract, Status.PENDING)
             turns += was != after
-            findings += _turn_faults(f"{contract} at {record['t']} s", was, before or was, after)
+            where = f"{contract} at {record['t']} s"
+            steps += [(contract, was, after, fault) for fault in _turn_faults(where, was, before or was, after)]
             statuses[contract] = after
+        for contract, status in _told_status(record, "NACK"):
+            unheard.setdefault(contract, set()).add(status)
         awards += _awards(run, record)
+    findings = [fault for contract, was, after, fault in steps if not _passes(was, after, unheard.get(contract, set()))]
     findings += _award_faults(run, awards)
     return Audit(f"{turns} transitions of {len(statuses)} contracts; {len(awards):,} awards", tuple(findings))
 
@@ -552,11 +557,23 @@ def _turns(record: Record) -> Iterator[tuple[str, str | None, str]]:
     """Contract, status before where the record says so, and status after: as recorded, or as a callback tells it."""
     if record["kind"] == "state":
         yield record["contract"], record["from"], record["to"]
-    elif record["kind"] == "message" and record["ack"] == "ACK" and is_callback(record["body"]["context"]["action"]):
-        contract = record["body"]["message"].get("contract", {})
+    for contract, status in _told_status(record, "ACK"):
+        yield contract, None, status
+
+
+def _told_status(record: Record, ack: str) -> Iterator[tuple[str, str]]:
+    """Contract and the status that a callback tells of it, if it was answered like this."""
+    if record["kind"] == "message" and record["ack"] == ack and is_callback(record["action"]):
+        body = record["body"]
+        contract = body["message"].get("contract", {}) if isinstance(body, dict) else {}
         status = contract.get("contractAttributes", {}).get("status")
         if status is not None and "id" in contract:
-            yield contract["id"], None, status
+            yield contract["id"], status
+
+
+def _passes(before: str, after: str, unheard: set[str]) -> bool:
+    """Whether a contract may have gone by a status that was told and refused, as when the word came too late."""
+    return any((before, between) in _ALLOWED and (between, after) in _ALLOWED for between in unheard)
 
 
 def _allowed_turns() -> Iterator[tuple[str, str]]:

@@ -341,3 +341,14 @@ def test_a_level_that_never_hears_of_a_tariff_settles_with_nobody(run_plant: Cas
     assert awards(run)[hit].fillna(0).eq(0).all().all()
     assert not set(run.postings.payer) & {"north", *hit}
     assert verify(run).findings == 0
+
+
+@pytest.mark.parametrize("level", ["market", "west", "north"])
+def test_a_level_none_of_whose_awards_is_ever_heard_ends_its_contracts_all_the_same(
+    run_plant: Cases, level: str
+) -> None:
+    run = run_plant(f"wire.delays=[{{from: {level}, action: on_confirm, by_s: 300}}]")
+    hit = below(run, level)
+    assert run.setpoints[run.setpoints.era.isin(hit)].delivered_kw.eq(0).all()
+    assert run.manifest["unsettledContracts"] == []
+    assert verify(run).findings == 0
