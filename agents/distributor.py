@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 from msgspec import UNSET, UnsetType
 
@@ -128,10 +128,6 @@ class Distributor(Participant):
         self._settling = Settling(calendar, self._till)
         self._deviation = deviation or {}
         self._diary = diary
-        self._verbs: Mapping[str, Callable[[int, Entry], Iterable[Event]]] = {
-            "curtail": self._curtail,
-            "relieve": self._relieve,
-        }
         self.reactions |= {
             "init": self.on_init,
             "confirm": self.on_confirm,
@@ -399,7 +395,7 @@ class Distributor(Participant):
     def on_diary(self, alarm: Alarm) -> Iterable[Event]:
         """Do what is due."""
         entry = self._diary[alarm.index]
-        return self._verbs[entry.do](alarm.at_s, entry)
+        return self.VERBS[entry.do](self, alarm.at_s, entry)
 
     def _curtail(self, now_s: int, entry: Entry) -> Iterable[Event]:
         """Take energy off every trade of a meter that is not over, up to so many kWh each; what is free again is released."""
@@ -427,3 +423,9 @@ class Distributor(Participant):
                 performanceAttributes=body,
             )
             yield self._tell(trade, (performance,))
+
+    VERBS: ClassVar[Mapping[str, Callable[[Distributor, int, Entry], Iterable[Event]]]] = {
+        "curtail": _curtail,
+        "relieve": _relieve,
+    }
+    """What its diary can have it do, by name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import ClassVar
 
 from msgspec import UNSET
 
@@ -93,13 +94,6 @@ class Provider(Participant):
             "issue": self.on_issue,
             DIARY: self.on_diary,
         }
-        self._verbs: Mapping[str, Callable[[int, Entry], Iterable[Event]]] = {
-            "interrupt": self._delivering.interrupt,
-            "resume": self._delivering.resume,
-            "withdraw": self._withdraw,
-            "publish": self._publish_again,
-            "extend": self._convening.extend,
-        }
 
     @property
     def deals(self) -> Mapping[str, Deal]:
@@ -170,7 +164,16 @@ class Provider(Participant):
     def on_diary(self, alarm: Alarm) -> Iterable[Event]:
         """Do what is due."""
         entry = self._diary[alarm.index]
-        return self._verbs[entry.do](alarm.at_s, entry)
+        return self.VERBS[entry.do](self, alarm.at_s, entry)
+
+    def _interrupt(self, now_s: int, entry: Entry) -> Iterable[Event]:
+        return self._delivering.interrupt(now_s, entry)
+
+    def _resume(self, now_s: int, entry: Entry) -> Iterable[Event]:
+        return self._delivering.resume(now_s, entry)
+
+    def _extend(self, now_s: int, entry: Entry) -> Iterable[Event]:
+        return self._convening.extend(now_s, entry)
 
     def _withdraw(self, now_s: int, entry: Entry) -> Iterable[Event]:
         """Take back every deal of an item that has not begun, and tell why."""
@@ -192,3 +195,12 @@ class Provider(Participant):
             raise Refusal(Code.NET_ENTITY_NOT_FOUND, "/message/support", f"{self.era} has no support")
         support = Support(orderId=message.content.support.orderId, channels=(self._support,))
         return (self.answer(message, SupportContent(support=support)),)
+
+    VERBS: ClassVar[Mapping[str, Callable[[Provider, int, Entry], Iterable[Event]]]] = {
+        "interrupt": _interrupt,
+        "resume": _resume,
+        "withdraw": _withdraw,
+        "publish": _publish_again,
+        "extend": _extend,
+    }
+    """What its diary can have it do, by name."""

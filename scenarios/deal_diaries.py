@@ -11,9 +11,6 @@ from scenarios.parties import DiarySpec
 from sim.clock import Calendar
 from sim.errors import Fault, nearest
 
-PROVIDER_VERBS = ("interrupt", "resume", "withdraw", "publish", "extend")
-DISTRIBUTOR_VERBS = ("curtail", "relieve")
-
 
 def diary_of(
     entries: Sequence[DiarySpec], where: str, verbs: Collection[str], calendar: Calendar, faults: Faults

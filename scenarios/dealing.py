@@ -23,7 +23,7 @@ from agents.twins.ev import EVTwin
 from scenarios.deal_checks import deal_faults
 from scenarios.deal_contracts import DealContracts
 from scenarios.deal_devices import DealDevices, Placed
-from scenarios.deal_diaries import DISTRIBUTOR_VERBS, PROVIDER_VERBS, diary_of
+from scenarios.deal_diaries import diary_of
 from scenarios.deal_errands import DealErrands
 from scenarios.deal_items import DealItems
 from scenarios.enrolments import Enrolments
@@ -97,7 +97,7 @@ class _Settlement:
 
     def _provider(self, spec: ProviderSpec, where: str) -> Callable[[], Provider]:
         items = [self._items.offered(spec, item, f"{where}.items[{k}]") for k, item in enumerate(spec.items)]
-        diary = diary_of(spec.diary, f"{where}.diary", PROVIDER_VERBS, self._calendar, self._faults)
+        diary = diary_of(spec.diary, f"{where}.diary", Provider.VERBS, self._calendar, self._faults)
         support = self._faults.tried(f"{where}.support", functools.partial(_support, spec)) if spec.support else None
         foundation = self._foundation
         return lambda: Provider(
@@ -153,7 +153,7 @@ class _Settlement:
 
     def _distributor(self, spec: DistributorSpec, where: str) -> Callable[[], Distributor]:
         foundation = self._foundation
-        diary = diary_of(spec.diary, f"{where}.diary", DISTRIBUTOR_VERBS, self._calendar, self._faults)
+        diary = diary_of(spec.diary, f"{where}.diary", Distributor.VERBS, self._calendar, self._faults)
         deviation = {
             str(role): item
             for role, contract in spec.deviation.items()

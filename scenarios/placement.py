@@ -145,10 +145,7 @@ def _reference_faults(scenario: Scenario, feeder: PandapowerFeeder) -> Iterator[
         except ScenarioError as error:
             yield Fault(f"market.{key}", error.faults[0].what, error.faults[0].remedy)
     yield from _offset_faults(scenario, feeder)
-    for number, plot in enumerate(scenario.outputs.plots):
-        plots = catalog.LISTS["plots"]()
-        if plot not in plots:
-            yield Fault(f"outputs.plots[{number}]", f"no plot {plot}", nearest(plot, plots))
+    yield from catalog.plot_faults(scenario.outputs.plots)
     yield from _tariff_faults(scenario)
 
 
