@@ -159,7 +159,7 @@ def _decimals(value: Any) -> Any:
 def _gather(run: Run) -> _Evidence:
     rows = run.intervals.to_dict("records")
     found = _Evidence(retail_prices={row["interval"]: (row["import_price"], row["export_price"]) for row in rows})
-    for record in run.messages():
+    for record in run.message_records():
         if record["ack"] != "ACK":
             continue
         context, contract = record["body"]["context"], record["body"]["message"].get("contract", {})

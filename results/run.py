@@ -484,7 +484,7 @@ class Run:
         with file:
             yield from file
 
-    def messages(self, action: str | None = None) -> Iterator[Record]:
+    def message_records(self, action: str | None = None) -> Iterator[Record]:
         """The journal's records of kind ``message``; with an action, only those of that action."""
         for record in self.journal():
             if record["kind"] == "message" and action in (None, record.get("action")):
@@ -493,7 +493,7 @@ class Run:
     def aggregates(self) -> Iterator[tuple[Record, Record]]:
         """Each accepted ``aggregate`` body with the ``on_aggregate`` body that answers it, in order."""
         asked: dict[str, Record] = {}
-        for record in self.messages():
+        for record in self.message_records():
             body, context = record["body"], record["body"]["context"]
             if context["action"] == "aggregate" and record["ack"] == "ACK":
                 asked[context["messageId"]] = body

@@ -490,7 +490,7 @@ def _awarded(run: Run) -> set[int]:
     """Intervals whose outcome a market told anybody; it stays its own where the energy could not be locked."""
     return {
         run.calendar.seconds(attributes["timeWindow"]["start"]) // run.calendar.interval_s
-        for record in run.messages("on_confirm")
+        for record in run.message_records("on_confirm")
         if run.kinds.get(record["body"]["context"]["bppId"]) == "market"
         for attributes in (record["body"]["message"].get("contract", {}).get("contractAttributes", {}),)
         if "inputSignals" in attributes

@@ -72,7 +72,7 @@ class Step:
 def steps(run: Run) -> Iterator[Step]:
     """Every message of a run in the order of its journal.  Raises ``RunError`` where the journal cannot be read."""
     depths: dict[Thread, int] = {}
-    for number, record in enumerate(run.messages(), start=1):
+    for number, record in enumerate(run.message_records(), start=1):
         try:
             step = _step(record, depths)
         except (LookupError, TypeError, ValueError) as error:

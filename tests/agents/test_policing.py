@@ -148,7 +148,7 @@ def lived_through(tmp_path: Path, *policies: dict[str, Any]) -> Run:
 
 
 def messages_of(run: Run, action: str, era: str) -> list[Any]:
-    return [r for r in run.messages(action) if r["body"]["context"]["bapId"] == era]
+    return [r for r in run.message_records(action) if r["body"]["context"]["bapId"] == era]
 
 
 def test_an_applicant_that_is_not_admitted_hears_why(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_what_happens_under_a_cap_is_sound_and_contracts_name_the_version(tmp_pa
     sites = {"field": "role", "operator": "notEquals", "value": "PROSUMER"}
     capped = {"field": "exportKW", "operator": "lessThanOrEqual", "value": 4}
     run = lived_through(tmp_path, cap(0, conditions={"any": [sites, capped]}))
-    assert [r for r in run.messages("confirm") if r["ack"] == "NACK"] == []
+    assert [r for r in run.message_records("confirm") if r["ack"] == "NACK"] == []
     roofs = run.setpoints.query("era.str.startswith('pv')")
     assert roofs.setpoint_kw.max() == 4
     assert roofs.delivered_kw.max() == 4

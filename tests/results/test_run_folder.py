@@ -159,8 +159,8 @@ def test_a_journal_that_is_missing_or_damaged_is_named_with_its_line(folder: Pat
 
 
 def test_messages_can_be_asked_for_by_action(day: Run) -> None:
-    assert sum(1 for _ in day.messages("on_aggregate")) == 8
-    assert sum(1 for _ in day.messages()) == sum(c["ack"] + c["nack"] for c in day.manifest["messages"].values())
+    assert sum(1 for _ in day.message_records("on_aggregate")) == 8
+    assert sum(1 for _ in day.message_records()) == sum(c["ack"] + c["nack"] for c in day.manifest["messages"].values())
 
 
 def test_the_clearing_problem_of_an_interval_is_its_last_exchange(edited: Callable[[Edit], Run]) -> None:

@@ -86,7 +86,7 @@ def all_steps(items: Sequence[Arrow | Loop]) -> list[Step]:
 
 def test_every_message_of_a_run_is_a_step_with_its_sender_and_receiver(day: Run) -> None:
     found = list(steps(day))
-    records = list(day.messages())
+    records = list(day.message_records())
     assert len(found) == len(records) > 100
     for one, record in zip(found, records, strict=True):
         context = record["body"]["context"]
@@ -105,7 +105,7 @@ def begun_with(folder: Path, *records: dict[str, Any]) -> list[Step]:
 
 
 def test_a_leg_is_one_deeper_than_what_it_descends_from_and_so_is_its_answer(day: Run, folder: Path) -> None:
-    template = next(day.messages())
+    template = next(day.message_records())
     found = begun_with(
         folder,
         said(template, "init", "first"),

@@ -95,7 +95,7 @@ def told(run: Run) -> tuple[list[Flow], list[Flow]]:
     """What takers were told of the money of their contracts: in cycles, and in the last closing of each."""
     cycles: list[Flow] = []
     closings: dict[str, list[Flow]] = {}
-    for contract in of_contract([record["body"]["message"] for record in run.messages("on_update")]):
+    for contract in of_contract([record["body"]["message"] for record in run.message_records("on_update")]):
         for body in (settlement["settlementAttributes"] for settlement in contract.get("settlements", ())):
             lines = [
                 (contract["id"], line["term"], line["from"], line["to"], Decimal(str(line["amount"])))

@@ -40,7 +40,7 @@ def cases(name: str, factory: pytest.TempPathFactory) -> Cases:
 def said(run: Run, action: str, sender: str | None = None, recipient: str | None = None) -> list[dict[str, Any]]:
     """The bodies of the messages of one kind, in order, of one sender and to one recipient if they are named."""
     found = []
-    for record in run.messages():
+    for record in run.message_records():
         context = record["body"]["context"]
         ends = [context["bapId"], context["bppId"]]
         asking = not action.rpartition("/")[2].startswith("on_")
@@ -52,7 +52,7 @@ def said(run: Run, action: str, sender: str | None = None, recipient: str | None
 
 def actions(run: Run) -> set[str]:
     """Every action that occurred."""
-    return {record["body"]["context"]["action"] for record in run.messages()}
+    return {record["body"]["context"]["action"] for record in run.message_records()}
 
 
 def balance(run: Run, era: str, *terms: str) -> Decimal:

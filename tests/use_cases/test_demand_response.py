@@ -232,7 +232,7 @@ def test_who_cancels_their_subscription_has_left_the_programme() -> None:
 
 def test_an_answer_after_the_deadline_is_refused(run_programme: Cases) -> None:
     run = run_programme("seekers.factory.answers=[{kw: 120, after_min: 121}]")
-    refused = [record for record in run.messages() if record["ack"] == "NACK"]
+    refused = [record for record in run.message_records() if record["ack"] == "NACK"]
     assert {record["error"]["errorCode"] for record in refused} == {"BIZ_DEADLINE_PASSED"}
     assert drawn_kw(run, "factory", AFTERNOON) == approx([408] * 6)
     assert balance(run, "factory", "incentive") == 0

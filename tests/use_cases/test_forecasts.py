@@ -76,7 +76,7 @@ def left(run: Run) -> Any:
 def catalogs_of(run: Run, action: str, sender: str) -> list[tuple[str, list[str]]]:
     """Recipient and catalogue ids of every message of one sender."""
     found = []
-    for record in run.messages(action):
+    for record in run.message_records(action):
         context, message = record["body"]["context"], record["body"]["message"]
         if context["bppId"] == sender:
             found.append((context["bapId"], [catalog["id"] for catalog in message.get("catalogs", ())]))
@@ -90,11 +90,11 @@ def test_what_is_published_reaches_its_subscribers_unasked_and_what_is_pushed_no
     lived: Callable[..., Run],
 ) -> None:
     run = lived()
-    subscribers = {r["body"]["context"]["bapId"] for r in run.messages("catalog/subscription")}
+    subscribers = {r["body"]["context"]["bapId"] for r in run.message_records("catalog/subscription")}
     assert subscribers == {"house-01", "house-02", "building-01", "building-02"}
     published = [
         catalog["id"]
-        for record in run.messages("catalog/publish")
+        for record in run.message_records("catalog/publish")
         for catalog in record["body"]["message"]["catalogs"]
         if catalog["id"].startswith("forecast/")
     ]
@@ -110,8 +110,8 @@ def test_it_does_not_matter_how_a_forecast_came(lived: Callable[..., Run]) -> No
     """Asked for again and again, or subscribed to and pushed: the same words, and so the same money."""
     asked, told = lived(*ASKED), lived()
     assert balances(asked) == balances(told)
-    assert len([*asked.messages("discover")]) > len([*told.messages("discover")])
-    assert [*asked.messages("catalog/subscription")] == []
+    assert len([*asked.message_records("discover")]) > len([*told.messages("discover")])
+    assert [*asked.message_records("catalog/subscription")] == []
 
 
 # --- what they are worth ----------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ def test_a_roof_bids_what_it_was_told_while_that_holds_and_what_it_sees_after(li
     def bids(*how: str) -> list[float]:
         return [
             record["body"]["message"]["contract"]["contractAttributes"]["roles"][0]["roleInputs"]["baselineKW"]
-            for record in lived(*how).messages("confirm")
+            for record in lived(*how).message_records("confirm")
             if record["body"]["context"]["bapId"] == "roof-01"
         ]
 
@@ -154,7 +154,7 @@ def test_another_error_changes_bids_and_never_how_money_is_reckoned(lived: Calla
     usual, other = lived(), lived(error)
 
     def curves(run: Run) -> list[Any]:
-        return [r["body"]["message"]["contract"]["contractAttributes"]["roles"] for r in run.messages("confirm")
+        return [r["body"]["message"]["contract"]["contractAttributes"]["roles"] for r in run.message_records("confirm")
                 if "roles" in r["body"]["message"]["contract"]["contractAttributes"]]  # fmt: skip
 
     assert curves(usual) != curves(other)
@@ -166,7 +166,7 @@ def test_another_error_changes_bids_and_never_how_money_is_reckoned(lived: Calla
 
 
 def test_no_settlement_reads_what_was_forecast(lived: Callable[..., Run]) -> None:
-    for record in lived().messages("on_init"):
+    for record in lived().message_records("on_init"):
         terms = record["body"]["message"]["contract"]["contractAttributes"]
         assert "forecast" not in json.dumps(terms).lower()
 

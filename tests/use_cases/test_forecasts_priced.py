@@ -42,7 +42,7 @@ def handed(run: Run) -> list[dict[str, Any]]:
     """The forecasts that were handed over and taken, in order."""
     performances = [
         performance["performanceAttributes"]
-        for record in run.messages("on_status")
+        for record in run.message_records("on_status")
         if record["ack"] == "ACK"
         for performance in record["body"]["message"]["contract"].get("performance", ())
     ]

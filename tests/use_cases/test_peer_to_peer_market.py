@@ -326,7 +326,7 @@ NINE = 0.0641558442  # 5000 (0.07 − p) = 9 (2 + 300 (p − 0.06))
 def test_a_curve_that_comes_after_the_gate_is_refused_and_the_others_trade_without_it(run_market: Cases) -> None:
     late = "wire.delays=[{from: roof-01, action: confirm, by_s: 240}]"
     run = run_market(late)
-    refused = [r["error"]["errorCode"] for r in run.messages("confirm") if r["ack"] != "ACK"]
+    refused = [r["error"]["errorCode"] for r in run.message_records("confirm") if r["ack"] != "ACK"]
     assert refused == ["BIZ_GATE_CLOSED"] * 4
     assert price(run) == approx([NINE] * 4)
     own = run.setpoints[run.setpoints.era == "roof-01"]

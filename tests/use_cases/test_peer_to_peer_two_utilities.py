@@ -421,7 +421,7 @@ def test_energy_that_is_sold_next_door_is_not_there_for_the_trades_of_the_ledger
 def test_what_was_locked_next_door_cannot_be_promised_to_another_utility_s_customer(tmp_path: Path) -> None:
     """Of 150 kWh that may be traded at the roof 30 are: 110 more are approved, and the next 10; the last 10 are not."""
     run = Run(execute(read(two_markets(tmp_path, 30), ()), tmp_path / "run"))
-    refused = [r["error"]["errorCode"] for r in run.messages() if r["action"] == "init" and r["ack"] == "NACK"]
+    refused = [r["error"]["errorCode"] for r in run.message_records() if r["action"] == "init" and r["ack"] == "NACK"]
     assert refused == ["BIZ_CAP_EXCEEDED"]
     assert len(said(run, "ledger/put", "seller-app")) == 4
 

@@ -48,7 +48,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
 def said(run: Run, action: str, era: str, host: str = "market") -> list[Any]:
     """Messages between a host and a site, by action."""
     found = []
-    for record in run.messages(action):
+    for record in run.message_records(action):
         context = record["body"]["context"]
         if {context["bapId"], context["bppId"]} == {era, host}:
             found.append(record)
@@ -81,7 +81,7 @@ def postings(run: Run, era: str = "") -> Iterator[tuple[int, Any]]:
 def energy_kwh(run: Run, era: str) -> list[Decimal]:
     """What a site's meter read, by interval, + injected [kWh]."""
     found = []
-    for record in run.messages("on_status"):
+    for record in run.message_records("on_status"):
         if record["body"]["context"]["bapId"] == era:
             for performance in record["body"]["message"]["contract"]["performance"]:
                 (reading,) = performance["performanceAttributes"]["meterReadings"]
@@ -150,7 +150,7 @@ def test_who_applies_without_an_approval_of_its_own_that_stands_is_not_admitted(
 def test_what_nobody_knows_is_denied(lived: Callable[..., Run]) -> None:
     """Without a registry nobody can say whether an approval stands, so that no site is shown the offer."""
     run = lived("duration_h=1", "registry=null")
-    assert {r["body"]["context"]["bapId"] for r in run.messages("init")} == {"market", "retailer"}
+    assert {r["body"]["context"]["bapId"] for r in run.message_records("init")} == {"market", "retailer"}
 
 
 # --- what may be ordered, and under which version ---------------------------------------------------------------------
@@ -300,7 +300,7 @@ def test_no_order_is_taken_while_the_registry_is_down_and_nobody_loses_a_contrac
         assert len(taken) == 4
         (refused,) = (r for r in said(run, "confirm", era) if r["ack"] == "NACK")
         assert refused["error"]["errorCode"] == "NET_DOWNSTREAM_UNAVAILABLE"
-    assert [*run.messages("on_cancel")] == []
+    assert [*run.message_records("on_cancel")] == []
     assert energy_kwh(run, "roof-01")[2] == 0  # the safe default
     assert energy_kwh(run, "roof-01")[3] > 0
 

@@ -26,7 +26,7 @@ def run_morning(tmp_path_factory: pytest.TempPathFactory) -> Cases:
 def moments(run: Run, action: str, sender: str, recipient: str) -> list[int]:
     """The simulated seconds at which messages of one kind arrived."""
     found = []
-    for record in run.messages(action):
+    for record in run.message_records(action):
         context = record["body"]["context"]
         ends = (
             (context["bppId"], context["bapId"]) if action.startswith("on_") else (context["bapId"], context["bppId"])

@@ -146,7 +146,7 @@ def test_a_node_publishes_its_adder_only_where_it_has_a_rule(run: Runs) -> None:
     for name, expected in (("ascent-settles", {True}), ("herding", {False})):
         nodes = [
             "locationalPriceAdder" in resource["resourceAttributes"]
-            for record in run(name).messages("catalog/publish")
+            for record in run(name).message_records("catalog/publish")
             for published in record["body"]["message"]["catalogs"]
             for resource in published.get("resources", ())
         ]

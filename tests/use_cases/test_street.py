@@ -265,7 +265,7 @@ def test_every_participant_was_told_what_it_owes() -> None:
 
 def test_every_contract_ends_fulfilled_or_never_cleared(run_street: Street) -> None:
     last: dict[str, str] = {}
-    for record in run_street(*TWO_HOURS).messages("on_update"):
+    for record in run_street(*TWO_HOURS).message_records("on_update"):
         contract = record["body"]["message"]["contract"]
         last[contract["id"]] = contract["contractAttributes"]["status"]
     assert len(last) == 41 + 30 + 36 + 10 + 6 + 2
@@ -336,7 +336,7 @@ def test_every_leg_that_a_host_cascades_to_the_utility_names_the_message_it_desc
     run = run_street("duration_h=1", "start=2016-05-17T19:00:00")
     seen: dict[str, str] = {}
     legs: Counter[tuple[str, str, str]] = Counter()
-    for record in run.messages():
+    for record in run.message_records():
         context = record["body"]["context"]
         asks = not context["action"].rpartition("/")[2].startswith("on_")
         if asks and context["bppId"] == "utility":

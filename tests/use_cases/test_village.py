@@ -212,11 +212,11 @@ def test_marginal_losses_bring_about_twice_what_the_losses_cost(run_village: Vil
     """Copper losses go with the square of the flow; iron losses of 0.8 kW go with nothing."""
     run = run_village()
     lost: dict[str, float] = {}
-    for record in run.messages("on_assess"):
+    for record in run.message_records("on_assess"):
         context = record["body"]["context"]
         lost[context["messageId"]] = record["body"]["message"]["assessment"]["lossesKW"]
     asked = {
-        r["body"]["context"]["messageId"]: r["body"]["message"]["assessmentRequest"] for r in run.messages("assess")
+        r["body"]["context"]["messageId"]: r["body"]["message"]["assessmentRequest"] for r in run.message_records("assess")
     }
     last = {request["timeWindow"]["start"]: lost[number] for number, request in asked.items()}
     twice = brought = 0.0

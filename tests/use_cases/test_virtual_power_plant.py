@@ -113,7 +113,7 @@ def test_one_curve_crosses_each_border_and_each_gate_closes_before_the_one_above
     run = run_plant()
     above = hosts(run)
     sent: dict[str, set[int]] = defaultdict(set)
-    for record in run.messages("confirm"):
+    for record in run.message_records("confirm"):
         contract = record["body"]["message"]["contract"]
         if "roles" in contract["contractAttributes"]:
             context = record["body"]["context"]
@@ -293,7 +293,7 @@ def test_an_award_that_comes_too_late_is_refused_and_its_sender_told_when_the_ti
     run_plant: Cases,
 ) -> None:
     run = run_plant(late("west"))
-    refused = [record for record in run.messages("on_confirm") if record["ack"] == "NACK"]
+    refused = [record for record in run.message_records("on_confirm") if record["ack"] == "NACK"]
     assert [record["body"]["context"]["bapId"] for record in refused] == ["north", "south"]
     assert {record["error"]["errorCode"] for record in refused} == {"NET_TIMEOUT"}
     missed = [record for record in run.journal() if record["kind"] == "timeout"]

@@ -24,7 +24,7 @@ def run(request: pytest.FixtureRequest, library: Library) -> Run:
 
 
 def contexts(run: Run) -> list[dict[str, Any]]:
-    return [record["body"]["context"] for record in run.messages()]
+    return [record["body"]["context"] for record in run.message_records()]
 
 
 def valid_until(context: dict[str, Any]) -> datetime:
