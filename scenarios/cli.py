@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     plot.add_argument("names", nargs="*", metavar="NAME", help="default: all; see degsim list plots")
     plot.add_argument("--interval", type=int, metavar="N")
     plot.add_argument("--format", default="png", choices=("png", "svg"))
+    _add_report(commands)
     _add_sequence(commands)
     directory = _command(
         commands, "directory", _directory, "answer for the keys of a run that signs, as a DeDi server over HTTP"
@@ -100,6 +101,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     schema.add_argument("--out", type=Path, metavar="DIR", help="default: the scenario's schema to standard output")
     return parser
+
+
+def _add_report(commands: Any) -> None:
+    report = _command(commands, "report", _report, "make one page of a finished run that opens without a network")
+    report.add_argument("run", type=Path, metavar="RUN")
+    report.add_argument("--out", type=Path, metavar="FILE.html", help="default: report.html in the folder")
 
 
 def _add_sequence(commands: Any) -> None:
@@ -436,6 +443,14 @@ def _sequence(options: argparse.Namespace) -> int:
         _out(text.removesuffix("\n"))
     else:
         write(options.out, text.removesuffix("\n"))
+    return OK
+
+
+def _report(options: argparse.Namespace) -> int:
+    from results import report  # noqa: PLC0415
+    from results.run import Run  # noqa: PLC0415
+
+    _say(str(report.write(Run(options.run), options.out)))
     return OK
 
 

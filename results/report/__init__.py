@@ -1,0 +1,39 @@
+"""A finished run as one page of HTML: everything in one file, which opens by double click and asks no network for anything.
+
+A section is a module under ``results.report.sections``, its scripts and styles under ``assets``, and a line in its table;
+what scripts may count on is said at the top of ``assets/degsim.js``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from results.report.page import Content, Page, Section, assemble
+from results.report.sections import SECTIONS
+from results.run import Run, write_at_once
+
+__all__ = ["PAGE", "SECTIONS", "Content", "Page", "Section", "assemble", "report", "write"]
+
+PAGE = "report.html"
+"""Name of the page in the folder of its run."""
+
+
+def report(run: Run) -> str:
+    """The page of a run: the same run gives the same text.
+
+    Raises ``RunError`` where the library that draws the charts is not installed, ``RunError`` where the run cannot be read.
+    """
+    manifest = run.manifest
+    market = f"policy {manifest['policy']}" if manifest["policy"] else "no market"
+    subtitle = f"{market} · seed {manifest['seed']} · {run.calendar.count:,} intervals from {manifest['start']}"
+    moments = [run.calendar.local(run.calendar.interval(i).start_s).isoformat() for i in range(run.calendar.count)]
+    return assemble(run, SECTIONS, Page(str(manifest["name"]), subtitle, tuple(moments)))
+
+
+def write(run: Run, path: Path | None = None) -> Path:
+    """Make the page and put it down at once, never half; default ``report.html`` in the run's folder.  Returns its path."""
+    target = run.path / PAGE if path is None else path
+    content = report(run).encode()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_at_once(target, content)
+    return target
