@@ -263,9 +263,9 @@ def _aligned(rows: Sequence[Sequence[str]], left: int) -> Iterator[str]:
 
 
 def _draw(feeder: PandapowerFeeder, places: dict[str, tuple[float, float]], path: Path) -> None:
+    from results.grid_picture import GridPicture  # noqa: PLC0415
     from results.plots import FORMATS, style  # noqa: PLC0415
     from results.plots.feeder_map import draw_feeder  # noqa: PLC0415  (matplotlib takes seconds to import)
-    from results.plots.picture import GridPicture  # noqa: PLC0415
 
     edges = tuple((edge.kind, edge.name, edge.start, edge.end) for edge in feeder.edges())
     form = path.suffix.removeprefix(".")

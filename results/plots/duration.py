@@ -12,8 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from results import layout
+from results.grid_picture import picture_of
 from results.kirchhoff import line_flows_kw
-from results.plots import feeder_map, layout, style
+from results.plots import style
 from results.plots.style import Label, Look
 from results.run import Run
 from results.text import duration
@@ -111,7 +113,7 @@ def _downstream(run: Run, names: list[str]) -> pd.DataFrame:
 
 def _turned(run: Run, edition: int) -> set[str]:
     """Lines whose end is nearer to the external grid than their start."""
-    picture = feeder_map.picture_of(run, edition)
+    picture = picture_of(run, edition)
     buses = run.buses[run.buses["edition"] == edition]
     roots = [str(bus) for bus in buses["bus"][buses["slack"]]]
     depth = layout.depths(layout.parents(list(picture.buses), [edge[2:] for edge in picture.edges], roots))

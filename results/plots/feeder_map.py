@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,9 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox, offset_copy
 from numpy.typing import NDArray
 
+from results.grid_picture import GridPicture, picture_of
 from results.metrics import EN_50160_PU, band_pu
-from results.plots import layout, style
-from results.plots.picture import GridPicture
+from results.plots import style
 from results.run import Run
 
 Floats = NDArray[np.float64]
@@ -91,30 +91,6 @@ def draw_feeder(picture: GridPicture) -> Figure:
     style.title(figure, picture.name, f"{below} ({remark}) · {len(picture.sites):,} customers at the filled buses")
     _draw(figure, ax, picture, _NOTHING)
     return figure
-
-
-def picture_of(run: Run, edition: int) -> GridPicture:
-    """The feeder of a run as it was drawn or described; a tree from left to right where it has no places."""
-    buses = run.buses[run.buses["edition"] == edition]
-    names = [str(bus) for bus in buses["bus"]]
-    edges = tuple(_edges(run, buses, edition))
-    known = {bus: (x, y) for bus, x, y in zip(names, buses["x"], buses["y"], strict=True) if not np.isnan(x + y)}
-    if len(known) < len(names):
-        roots = [str(bus) for bus in buses["bus"][buses["slack"]]]
-        known = layout.places(layout.parents(names, [edge[2:] for edge in edges], roots))
-    sites = tuple(str(bus) for bus in run.participants["bus"] if bus)
-    return GridPicture(str(run.manifest["name"]), known, edges, sites)
-
-
-def _edges(run: Run, buses: pd.DataFrame, edition: int) -> Iterator[tuple[str, str, str, str]]:
-    elements = run.elements[(run.elements["edition"] == edition) & (run.elements["sequence"] == 1)]
-    joined = elements[(elements["start"] != "") & (elements["end"] != "")]
-    for row in joined[["kind", "name", "start", "end"]].itertuples(index=False):
-        yield str(row.kind), str(row.name), str(row.start), str(row.end)
-    for _, group in buses[buses["number"] >= 0].groupby("number"):
-        first, *others = (str(bus) for bus in group["bus"])
-        for other in others:
-            yield "switch", "", first, other
 
 
 def _state(run: Run, interval: int) -> _State:

@@ -26,8 +26,9 @@ from small_run import (
     write_run,
 )
 
-from results.plots import PLOTS, feeder_map, layout, save, style
-from results.plots.picture import GridPicture
+from results import layout
+from results.grid_picture import GridPicture
+from results.plots import PLOTS, feeder_map, save, style
 from results.run import Run
 from sim.clock import Calendar
 from sim.errors import RunError
