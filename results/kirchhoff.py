@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array  # type: ignore[import-untyped]
 
 from results.audit import Audit
-from results.run import ADMITTANCES, Run
+from results.run import Run
+from results.tables import ADMITTANCES
 from sim import tolerances
 from sim.errors import Fault
 

@@ -21,12 +21,15 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from results import derived
 from results.audit import Audit
 from results.bills import contracts_told, recomputed
 from results.chain import events
 from results.exchange import messages, signatures
+from results.files import digest
 from results.kirchhoff import kirchhoff
-from results.run import JOURNAL, TABLES, Record, Run, digest, table_path
+from results.run import DERIVED_SINCE, JOURNAL, Record, Run, table_path
+from results.tables import DERIVED, RECORDED, TABLES, arrow
 from sim import ledger, tolerances
 from sim.contracts.contract import Status, Turn, transition
 from sim.errors import ContractError, Fault, MessageError, RunError
@@ -82,7 +85,13 @@ class Report:
 
 
 def verify(run: Run) -> Report:
-    """Check every invariant.  One whose evidence cannot be read reports that as its finding; nothing is raised for it."""
+    """Check every invariant.  One whose evidence cannot be read reports that as its finding; nothing is raised for it.
+
+    Raises ``RunError`` for a run that was stopped: what it lacks proves nothing.
+    """
+    if not run.complete:
+        what = f"was stopped after {run.calendar.count} of {run.planned} intervals; only a finished run is audited"
+        raise RunError(str(run.path), what)
     return Report(str(run.path), {invariant.name: _checked(invariant, run) for invariant in INVARIANTS})
 
 
@@ -174,12 +183,28 @@ def _whole_faults(run: Run, size: int, head: str) -> Iterator[Fault]:
 
 
 def table_files(run: Run) -> Audit:
-    """Each table is there, with the hash and the number of rows that the manifest states."""
-    return Audit(f"{len(TABLES)} files against their hashes", tuple(_table_faults(run)))
+    """Each table is there, with the hash and the rows that the manifest states, and what can be derived is what was derived."""
+    names = _tables_of(run)
+    made = [name for name in names if name in DERIVED]
+    findings = (*_table_faults(run, names), *_derived_faults(run, made))
+    return Audit(f"{len(names)} files against their hashes, {len(made)} of them made again", findings)
 
 
-def _table_faults(run: Run) -> Iterator[Fault]:
-    for name in TABLES:
+def _tables_of(run: Run) -> tuple[str, ...]:
+    """Those that a run of its format has."""
+    return tuple(TABLES) if run.manifest["format"] >= DERIVED_SINCE else RECORDED
+
+
+def _derived_faults(run: Run, names: Sequence[str]) -> Iterator[Fault]:
+    for name in names:
+        if table_path(run.path, name).exists() and name in run.manifest["tables"]:
+            table, faults = arrow(name, derived.table(run, name))
+            if faults or not table.to_pandas().equals(run.table(name)):
+                yield Fault(name, "does not follow from the journal and the other tables")
+
+
+def _table_faults(run: Run, names: Sequence[str]) -> Iterator[Fault]:
+    for name in names:
         stated, path = run.manifest["tables"].get(name), table_path(run.path, name)
         if stated is None:
             yield Fault(name, "the manifest does not know this table")

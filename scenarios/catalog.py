@@ -305,7 +305,7 @@ def _invariants() -> Mapping[str, str]:
 
 
 def _tables() -> Mapping[str, str]:
-    from results.run import TABLES  # noqa: PLC0415
+    from results.tables import TABLES  # noqa: PLC0415
 
     return {name: ", ".join(schema.names) for name, schema in TABLES.items()}
 

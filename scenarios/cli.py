@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"degsim: {error.filename or 'file'}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
         return UNUSABLE
     except KeyboardInterrupt:
-        print("degsim: interrupted; nothing was written", file=sys.stderr)  # noqa: T201
+        print("degsim: interrupted", file=sys.stderr)  # noqa: T201
         return INTERRUPTED
 
 
@@ -238,7 +238,7 @@ def _out(text: str) -> None:
 
 
 def _end_as_by_ctrl_c() -> None:
-    """Whoever ends us politely, or closes our terminal, finds things as if he had pressed Ctrl-C: nothing is left behind."""
+    """Whoever ends us politely, or closes our terminal, finds things as if he had pressed Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     hangup = getattr(signal, "SIGHUP", None)
     if hangup is not None and signal.getsignal(hangup) is signal.SIG_DFL:  # nohup wants it unheard
@@ -259,8 +259,12 @@ def _run(options: argparse.Namespace) -> int:
 
     _end_as_by_ctrl_c()
     folder = options.out or runner.default_folder(scenario, overrides)
-    with Progress(scenario) as progress:
-        runner.execute(scenario, folder, progress)
+    try:
+        with Progress(scenario) as progress:
+            runner.execute(scenario, folder, progress)
+    except KeyboardInterrupt:
+        _say(f"degsim: interrupted {runner.left_behind(folder)}")
+        return INTERRUPTED
     run = Run(folder)
     if scenario.outputs.plots:
         _draw(run, scenario.outputs.plots, None, "png")

@@ -22,7 +22,7 @@ from results.comparison.model import Described
 from results.comparison.text import render
 from results.metrics import RELATIVE
 from results.observation import Observation
-from results.run import DRAFT, write_at_once
+from results.files import DRAFT, write_at_once
 from scenarios import catalog
 from scenarios.engine import Engine, Outcome
 from scenarios.engine.local import LocalEngine

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from scenarios.engine import Outcome
 from scenarios.foundation import calendar_of
+from scenarios.recorder import Moment
 from scenarios.spec import Scenario
 
 LOGGED_S = 30
@@ -61,9 +62,9 @@ class Progress(_Bar):
         self._calendar = calendar_of(scenario)
         super().__init__(scenario.name, self._calendar.count, "{n}/{total} intervals{postfix}")
 
-    def __call__(self, seconds: int) -> None:
-        """An interval has ended at this simulated second."""
-        self._bar.set_postfix_str(self._calendar.local(seconds).strftime("%a %H:%M"), refresh=False)
+    def __call__(self, moment: Moment) -> None:
+        """An interval has ended."""
+        self._bar.set_postfix_str(self._calendar.local(moment.second).strftime("%a %H:%M"), refresh=False)
         self._bar.update()
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from agents.rounds import Round, Stage
 from agents.twins.ev import EVTwin
-from results.run import ADMITTANCES, TABLES
+from results.tables import ADMITTANCES, RECORDED, TABLES, Rows
 from scenarios.build import Built, NodeLimits
 from scenarios.levels import Levels
 from scenarios.names import MARKET, ROOT, TREASURY
@@ -25,18 +27,34 @@ if TYPE_CHECKING:
 _NO_ROUND = Round(Stage.FAILED)
 
 
+_Columns = dict[str, list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """How things stood in the interval that ended at this simulated second.
+
+    price_per_kwh: where the prices of all nodes meet; None without one.  loading: of the transformer or limited line with the
+    highest, 1 is its rating; None where nothing is limited.
+    """
+
+    second: int
+    price_per_kwh: float | None
+    loading: float | None
+
+
 class Recorder:
-    """Rows of every table but the postings, in order of happening."""
+    """Rows of every table, interval by interval.  Whoever takes them writes them; nothing is kept here."""
 
     def __init__(self, built: Built) -> None:
         self._built = built
-        self._tables: dict[str, dict[str, list[Any]]] = {
-            name: {column: [] for column in schema.names} for name, schema in TABLES.items()
-        }
+        self._tables = {name: _empty(name) for name in RECORDED}
         self._editions: set[int] = set()
         self._levels = Levels(built.scenario.aggregators)
+        self._posted = 0
+        self._participants()
 
-    def observe(self, interval: Interval, flow: Flow) -> None:
+    def observe(self, interval: Interval, flow: Flow) -> Moment:
         """Take down one interval that has been settled."""
         market = self._built.market
         done = _NO_ROUND if market is None else market.rounds.get(interval.index, _NO_ROUND)
@@ -54,19 +72,36 @@ class Recorder:
             line=feeder.lines,
             loading=flow.line_loading.tolist(),
         )
-        self._editions.add(flow.edition)
-
-    def tables(self) -> Mapping[str, Mapping[str, list[Any]]]:
-        """All tables, complete with what is known only at the end."""
-        gaps = dict(self._built.world.references)
-        intervals = self._tables["intervals"]
-        intervals["reference_gap_pu"] = [gaps.get(index) for index in intervals["interval"]]
-        for edition in sorted(self._editions):
-            self._topology(edition)
-        self._participants()
-        self._sessions()
+        if flow.edition not in self._editions:
+            self._editions.add(flow.edition)
+            self._topology(flow.edition)
         self._postings()
-        return self._tables
+        return _moment(interval, flow, done)
+
+    def take(self) -> Mapping[str, Rows]:
+        """What came since it was taken last."""
+        taken = {name: columns for name, columns in self._tables.items() if next(iter(columns.values()))}
+        self._tables |= {name: _empty(name) for name in taken}
+        return taken
+
+    def sessions(self, second: int) -> Rows:
+        """The visits of vehicles as they stand at a simulated second."""
+        columns = _empty("sessions")
+        devices = [resource.device for resource in self._built.resources if resource.device is not None]
+        for device in (*devices, *(placed.device for placed in self._built.devices)):
+            twin = device.twin
+            if not isinstance(twin, EVTwin):
+                continue
+            for number, session in enumerate(twin.sessions):
+                finished = session.departure_s <= second
+                columns["era"].append(device.era)
+                columns["arrival_s"].append(session.arrival_s)
+                columns["departure_s"].append(session.departure_s)
+                columns["need_kwh"].append(session.need_kwh)
+                columns["served_kwh"].append(twin.served_kwh(number))
+                columns["unserved_kwh"].append(twin.missing_kwh(number) if finished else 0.0)
+                columns["finished"].append(finished)
+        return columns
 
     def _add(self, table: str, **values: Any) -> None:
         columns = self._tables[table]
@@ -102,6 +137,7 @@ class Recorder:
             unserved_kwh=self._unserved_kw() * interval.hours,
             rent=(surplus - losses) * interval.hours,
             loss_surplus=losses * interval.hours,
+            reference_gap_pu=dict(self._built.world.references[-1:]).get(interval.index),
             import_price=prices[0],
             export_price=prices[1],
         )
@@ -201,7 +237,7 @@ class Recorder:
         )
 
     def _topology(self, edition: int) -> None:
-        """A circuit that intervals were solved on.  Only after the run: the feeder shows one at a time."""
+        """A circuit that intervals were solved on."""
         feeder = self._built.feeder
         feeder.use(edition)
         places, held = feeder.coordinates() or {}, set(feeder.slack_nodes)
@@ -295,28 +331,9 @@ class Recorder:
                 host="" if resource.place.host == MARKET else resource.place.host,
             )
 
-    def _sessions(self) -> None:
-        end_s = self._built.world.calendar.duration_s
-        devices = [resource.device for resource in self._built.resources if resource.device is not None]
-        for device in (*devices, *(placed.device for placed in self._built.devices)):
-            twin = device.twin
-            if not isinstance(twin, EVTwin):
-                continue
-            for number, session in enumerate(twin.sessions):
-                finished = session.departure_s <= end_s
-                self._add(
-                    "sessions",
-                    era=device.era,
-                    arrival_s=session.arrival_s,
-                    departure_s=session.departure_s,
-                    need_kwh=session.need_kwh,
-                    served_kwh=twin.served_kwh(number),
-                    unserved_kwh=twin.missing_kwh(number) if finished else 0.0,
-                    finished=finished,
-                )
-
     def _postings(self) -> None:
-        for posting in self._built.world.ledger:
+        ledger = self._built.world.ledger
+        for posting in ledger.since(self._posted):
             self._add(
                 "postings",
                 interval=posting.interval,
@@ -327,6 +344,17 @@ class Recorder:
                 amount=posting.amount,
                 currency=posting.currency,
             )
+        self._posted = len(ledger)
+
+
+def _empty(name: str) -> _Columns:
+    return {column: [] for column in TABLES[name].names}
+
+
+def _moment(interval: Interval, flow: Flow, done: Round) -> Moment:
+    price = None if done.clearing is None else done.clearing.price_per_kwh.get(ROOT)
+    known = flow.branch_loading[np.isfinite(flow.branch_loading)]
+    return Moment(interval.end_s, price, float(known.max()) if known.size else None)
 
 
 def _node_of(feeder: Feeder, bus: str) -> str:

@@ -1,4 +1,4 @@
-"""One run from scenario to run folder.  Nothing is left behind unless all of it is there."""
+"""One run from scenario to run folder.  What is left behind is a run, whole or up to an interval."""
 
 from __future__ import annotations
 
@@ -15,13 +15,18 @@ import msgspec
 
 from agents.aggregator import Aggregator
 from agents.provider import Provider
-from results.run import JOURNAL, MANIFEST, WITNESS, write
+from results.run import JOURNAL, MANIFEST, Run
+from results.writing import Draft
 from scenarios.build import Built, build
-from scenarios.recorder import Recorder
+from scenarios.recorder import Moment, Recorder
 from scenarios.spec import Scenario
 from scenarios.timing import Stopwatch
+from sim.clock import Interval
 from sim.contracts.contract import Status
 from sim.errors import ScenarioError
+from sim.feeder import Flow
+
+Progress = Callable[[Moment], None]
 
 RUNS = Path("results/runs")
 LOCK = Path(__file__).parents[1] / "requirements.lock"
@@ -37,16 +42,21 @@ def default_folder(scenario: Scenario, overrides: Sequence[str] = ()) -> Path:
     return RUNS / f"{scenario.name}-{policy}-seed{scenario.seed}{mark}"
 
 
-def execute(scenario: Scenario, folder: Path, progress: Callable[[int], None] = lambda _: None) -> Path:
+def execute(scenario: Scenario, folder: Path, progress: Progress = lambda _: None) -> Path:
     """Run a scenario into a folder, replacing an earlier run there.
 
-    progress: called with the simulated second after every interval.  Raises ``DegsimError`` for a scenario that cannot run and
-    for a folder that holds something else; then the folder is as it was.
+    Until it is done the run lies beside, under ``partial_of(folder)``.  There it stays where it is interrupted, and opens up
+    to its last whole interval; an earlier run stays where it was.
+
+    progress: told how things stand after every interval.  Raises ``DegsimError`` for a scenario that cannot run and for a
+    folder that holds something else; then nothing is left behind.
     """
     folder = folder.resolve()
     if not is_free(folder, MANIFEST):
         raise ScenarioError(str(folder), "is neither empty nor a run; choose another --out")
-    draft, former = (folder.with_name(f".{folder.name}.{what}") for what in ("partial", "former"))
+    draft, former = partial_of(folder), folder.with_name(f".{folder.name}.former")
+    if not is_free(draft, JOURNAL):
+        raise ScenarioError(str(draft), "is in the way, and no run that was stopped; choose another --out")
     shutil.rmtree(draft, ignore_errors=True)
     try:
         draft.mkdir(parents=True)
@@ -58,10 +68,32 @@ def execute(scenario: Scenario, folder: Path, progress: Callable[[int], None] = 
         if folder.exists():
             folder.rename(former)
         draft.rename(folder)
-    finally:
+    except KeyboardInterrupt:
+        if not (draft / MANIFEST).exists():
+            shutil.rmtree(draft, ignore_errors=True)
+        raise
+    except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
+        raise
+    finally:
         shutil.rmtree(former, ignore_errors=True)
     return folder
+
+
+def left_behind(folder: Path) -> str:
+    """What there is of a run of this folder that was interrupted, in words."""
+    partial = partial_of(folder)
+    if not (partial / MANIFEST).exists():
+        return "before its first interval was whole; nothing was written"
+    run = Run(partial)
+    end = run.calendar.local(run.calendar.duration_s)
+    whole = f"{run.calendar.count} of {run.planned} intervals are whole"
+    return f"after {end:%a %H:%M}: {whole}, and {partial} opens up to there, as every run does"
+
+
+def partial_of(folder: Path) -> Path:
+    """Where a run of this folder is while it is not finished."""
+    return folder.with_name(f"{folder.name}.partial")
 
 
 def is_free(folder: Path, mark: str) -> bool:
@@ -69,21 +101,30 @@ def is_free(folder: Path, mark: str) -> bool:
     return not folder.exists() or (folder.is_dir() and (not any(folder.iterdir()) or (folder / mark).exists()))
 
 
-def _write(scenario: Scenario, folder: Path, progress: Callable[[int], None]) -> None:
+def _write(scenario: Scenario, folder: Path, progress: Progress) -> None:
     stopwatch = Stopwatch()
-    with (folder / JOURNAL).open("wb") as sink, stopwatch.part("set-up"):
-        built = build(scenario, sink, stopwatch)
+    with Draft(folder) as draft, stopwatch.part("set-up"):
+        built = build(scenario, draft.journal, stopwatch)
         try:
-            recorder = Recorder(built)
+            recorder, known = Recorder(built), described(built)
+            observe = stopwatch.wrap("record", recorder.observe)
+
+            def told(interval: Interval, flow: Flow) -> None:
+                moment = observe(interval, flow)
+                with stopwatch.part("tables"):
+                    standing = {"sessions": recorder.sessions(interval.end_s)}
+                    so_far = {**known, **experienced(built, interval.index + 1, stopwatch.seconds)}
+                    testimony = built.world.witness.testimony_since(interval.index)
+                    draft.add(so_far, recorder.take(), standing, testimony)
+                progress(moment)
+
             with stopwatch.part("agents and messages"):
-                built.world.run(stopwatch.wrap("record", recorder.observe), progress)
-            with stopwatch.part("record"):
-                tables = recorder.tables()
+                built.world.run(told)
         finally:
             built.world.close()
-    (folder / WITNESS).write_bytes(built.world.witness.testimony)
-    with stopwatch.part("tables"):
-        write(folder, manifest(built, stopwatch.seconds), tables)
+        with stopwatch.part("tables"):
+            done = experienced(built, built.world.calendar.count, stopwatch.seconds)
+            draft.finish({**known, **done, "unsettledContracts": unsettled(built)})
 
 
 @contextmanager
@@ -115,29 +156,37 @@ def unsettled(built: Built) -> list[str]:
     return [contract.id for contract, status in standing if status in (Status.PENDING, Status.ACTIVE)]
 
 
-def manifest(built: Built, durations: Mapping[str, float]) -> dict[str, Any]:
-    """Everything that is needed to understand the run, and to do it again."""
-    scenario, world, market = built.scenario, built.world, built.market
-    intervals = range(world.calendar.count)
-    actions: dict[str, dict[str, int]] = {}
-    for (action, verdict), count in sorted(world.bus.counts.items()):
-        actions.setdefault(action, {"ack": 0, "nack": 0})[verdict.lower()] = count
+def described(built: Built) -> dict[str, Any]:
+    """What is known of a run before it begins, and all that is needed to do it again."""
+    scenario, calendar = built.scenario, built.world.calendar
     return {
         "degsim": version("degsim"),
         "name": scenario.name,
         "policy": scenario.market.policy if scenario.has_market else "",
         "seed": scenario.seed,
-        "start": world.calendar.timestamp(0),
-        "intervalS": world.calendar.interval_s,
-        "count": world.calendar.count,
+        "start": calendar.timestamp(0),
+        "intervalS": calendar.interval_s,
+        "count": calendar.count,
         "timeZone": scenario.time_zone,
         "currency": scenario.currency,
+        "scenario": scenario.model_dump(mode="json", by_alias=True),
+        **provenance(),
+    }
+
+
+def experienced(built: Built, whole: int, durations: Mapping[str, float]) -> dict[str, Any]:
+    """What has become of a run so far.  whole: intervals that are settled, sealed and written."""
+    world, market = built.world, built.market
+    actions: dict[str, dict[str, int]] = {}
+    for (action, verdict), count in sorted(world.bus.counts.items()):
+        actions.setdefault(action, {"ack": 0, "nack": 0})[verdict.lower()] = count
+    return {
+        "whole": whole,
         "journalHead": world.journal.head,
         "journalBytes": world.journal.size,
         "contractLog": msgspec.to_builtins(world.witness.seals[-1].head),
-        "heldIntervals": [] if market is None else [k for k in intervals if not market.accounts.is_settled(k)],
+        "heldIntervals": [] if market is None else [k for k in range(whole) if not market.accounts.is_settled(k)],
         "policyStopped": {} if market is None else {str(index): why for index, why in market.stopped.items()},
-        "unsettledContracts": unsettled(built),
         "physics": {
             "powerFlows": built.feeder.solves,
             "newtonAttempts": built.feeder.retries,
@@ -147,8 +196,6 @@ def manifest(built: Built, durations: Mapping[str, float]) -> dict[str, Any]:
         },
         "messages": actions,
         "durations": {part: round(seconds, 3) for part, seconds in durations.items()},
-        "scenario": scenario.model_dump(mode="json", by_alias=True),
-        **provenance(),
     }
 
 

@@ -103,17 +103,17 @@ class World(mesa.Model):
         self.bus.join(participant.era, participant.handle)
         self.bus.post(participant.era, (Alarm(start_s, "start"),))
 
-    def run(self, observe: Observer, progress: Callable[[int], None] = lambda _: None) -> None:
+    def run(self, observe: Observer) -> None:
         """Live through every interval, once.
 
         The last interval is journaled when all contracts have had time to end.  observe: called when an interval has been
-        settled, with what flowed.  progress: called with the simulated second.
+        settled, with what flowed.
         """
         last_s = self.calendar.duration_s
         for interval in self.calendar.intervals():
             self.bus.at(interval.end_s, lambda due: self._live(due.value), interval)
             close_s = interval.end_s + SETTLE_S + (self._challenge_s if interval.end_s == last_s else 0)
-            self.bus.at(close_s, lambda due: self._close(due.value, observe, progress), interval)
+            self.bus.at(close_s, lambda due: self._close(due.value, observe), interval)
         for second, change in self._changes:  # after the intervals: one that ends now still had the grid as it was
             self.bus.at(second, lambda due: self._change(due.value), change)
         self._clock.run(until=last_s + self._challenge_s + SETTLE_S + 1)
@@ -155,14 +155,13 @@ class World(mesa.Model):
         self.feeder.apply(change)
         self.journal.record("grid", change=change.text, unsupplied=self.feeder.unsupplied)
 
-    def _close(self, interval: Interval, observe: Observer, progress: Callable[[int], None]) -> None:
+    def _close(self, interval: Interval, observe: Observer) -> None:
         postings = [_posting_record(posting, interval.index) for posting in self.ledger.since(self._posted)]
         self._posted = len(self.ledger)
         self.journal.record("postings", interval=interval.index, postings=postings)
         self._seal(interval.index)
         self._commit(interval.index)
         observe(interval, self._flows.pop(interval.index))
-        progress(interval.end_s)
 
     def _seal(self, index: int) -> None:
         """Journal the contract events of an interval, and the head of their log as its keeper and the witness sign it."""

@@ -26,7 +26,7 @@ from results.comparison import text
 from results.comparison.model import Cell, Comparison, Failure, Measure, Variant
 from results.comparison.statistics import Row, table
 from results.observation import Observation
-from results.run import digest, finished, write_at_once
+from results.files import digest, finished, write_at_once
 from sim.errors import Fault, RunError
 
 FORMAT = 1
@@ -176,7 +176,7 @@ def read(folder: Path | str) -> Comparison:
 
 def manifest_of(folder: Path) -> dict[str, Any]:
     """What ``comparison.json`` says.  Raises ``RunError`` where the folder is no finished comparison of this format."""
-    said = finished(folder, MANIFEST, FORMAT, "comparison")
+    said = finished(folder, MANIFEST, (FORMAT,), "comparison")
     if missing := [Fault(f"{MANIFEST}/{name}", "is missing") for name in OWN if name not in said]:
         raise RunError(str(folder), tuple(missing))
     return said

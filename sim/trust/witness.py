@@ -64,8 +64,12 @@ class Witness:
     @property
     def testimony(self) -> bytes:
         """What it keeps for itself, a line of JSON each: the two keys that it knows, then every seal, as a journal has them."""
-        known = [{"kind": "signer", **introduction(key)} for key in (self._keeper, self._key)]
-        return _encode_lines([*known, *({"kind": "seal", "seal": seal} for seal in self._seals)])
+        return self.testimony_since(0)
+
+    def testimony_since(self, count: int) -> bytes:
+        """The part of its testimony that came with its seals from this number on, counted from 0."""
+        known = [{"kind": "signer", **introduction(key)} for key in (self._keeper, self._key)] if count == 0 else []
+        return _encode_lines([*known, *({"kind": "seal", "seal": seal} for seal in self._seals[count:])])
 
     @property
     def seen(self) -> int:

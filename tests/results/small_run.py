@@ -27,7 +27,9 @@ from typing import Any
 import msgspec
 
 from results.exchange import REQUESTS
-from results.run import JOURNAL, TABLES, WITNESS, write
+from results.run import JOURNAL, WITNESS
+from results.tables import RECORDED, TABLES
+from results.writing import write
 from sim.clock import Calendar, local_start
 from sim.contracts.contract import Contract, Line, Settlement
 from sim.events import Actor, EventLog, EventType
@@ -73,7 +75,9 @@ class Draft:
     manifest: Record
     journal: list[Record] = field(default_factory=list)
     tables: dict[str, dict[str, list[Any]]] = field(
-        default_factory=lambda: {name: {column: [] for column in schema.names} for name, schema in TABLES.items()}
+        default_factory=lambda: {
+            name: {column: [] for column in schema.names} for name, schema in TABLES.items() if name in RECORDED
+        }
     )
 
     def row(self, table: str, *values: object) -> None:

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_run import Draft, Edit, without_power_flow
 
-from results.run import JOURNAL, MANIFEST, Run, digest, table_path
+from results.files import digest
+from results.run import JOURNAL, MANIFEST, Run, table_path
 from results.verify import INVARIANTS, Report, render, verify
 from sim.market.policies import POLICIES
 from sim.market.wire_form import clear_message

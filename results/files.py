@@ -1,0 +1,76 @@
+"""What every folder of results has in common: a manifest that is written last, and nothing that is half written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sim.errors import RunError
+
+DRAFT = ".tmp"
+"""How the names of files end that are being written, or that nobody came to finish."""
+
+
+def stated(folder: Path, manifest: str, versions: Sequence[int], what: str) -> dict[str, Any]:
+    """What the manifest of a folder says, which makes it a ``what`` of a version that can be read, finished or not.
+
+    versions: those of its format that are read, the newest last.  Raises ``RunError`` where it is none.
+    """
+    source = str(folder)
+    if not folder.is_dir():
+        raise RunError(source, "is a file, no folder" if folder.exists() else "there is no such folder")
+    try:
+        said = json.loads((folder / manifest).read_bytes())
+    except FileNotFoundError:
+        raise RunError(
+            source, f"has no {manifest}: this is no {what} folder, or the {what} was stopped at its beginning"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise RunError(source, f"{manifest} is not JSON: {error}") from error
+    if not isinstance(said, dict):
+        raise RunError(source, f"{manifest} is not an object")
+    version = said.get("format")
+    if version not in versions:
+        known = f"{versions[0]} to {versions[-1]}" if len(versions) > 1 else f"{versions[0]}"
+        newer = isinstance(version, int) and version > versions[-1]
+        remedy = "; a newer degsim wrote it and can read it" if newer else ""
+        raise RunError(source, f"{manifest} has format {version!r}, and this version reads {known}{remedy}")
+    return said
+
+
+def finished(folder: Path, manifest: str, versions: Sequence[int], what: str) -> dict[str, Any]:
+    """As ``stated``; raises ``RunError`` also where the folder was never finished."""
+    said = stated(folder, manifest, versions, what)
+    if said.get("complete") is not True:
+        raise RunError(str(folder), f"{manifest} does not say that the {what} is complete")
+    return said
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's bytes as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_at_once(path: Path, content: bytes, *, lasting: bool = True) -> None:
+    """Write under another name and rename, so that no reader ever sees half of it, and that several may write at once.
+
+    lasting: it is on the disk before it is there for others; where it will be replaced in a moment, that would only cost time.
+    """
+    draft = path.with_suffix(f".{os.getpid()}{DRAFT}")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException as error:
+        draft.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # that a disk is full is said without a name
+        raise
