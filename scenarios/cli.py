@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     convert.add_argument("--out", type=Path, metavar="OUT.json", help="default: standard output")
     _command(commands, "verify", _verify, "audit a finished run").add_argument("run", type=Path, metavar="RUN")
+    _add_diff(commands)
     bound = _command(commands, "bound", _bound, "what a scenario must cost at least, and what runs of it have cost")
     bound.add_argument("targets", nargs="+", type=Path, metavar="SCENARIO.yaml|RUN")
     bound.add_argument(
@@ -107,6 +108,21 @@ def _add_report(commands: Any) -> None:
     report = _command(commands, "report", _report, "make one page of a finished run that opens without a network")
     report.add_argument("run", type=Path, metavar="RUN")
     report.add_argument("--out", type=Path, metavar="FILE.html", help="default: report.html in the folder")
+
+
+def _add_diff(commands: Any) -> None:
+    diff = _command(commands, "diff", _diff, "tell what sets two runs apart: scenario, first differences, totals")
+    diff.add_argument("one", type=Path, metavar="RUN1")
+    diff.add_argument("two", type=Path, metavar="RUN2")
+    diff.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    diff.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.0,
+        metavar="T",
+        help="numbers this near, relatively, are the same (default: 0)",
+    )
+    diff.epilog = "Exit status: 0 alike, 1 they differ, 2 a run cannot be read."
 
 
 def _add_sequence(commands: Any) -> None:
@@ -421,6 +437,17 @@ def _verify(options: argparse.Namespace) -> int:
     report = verify(Run(options.run))
     _out(render(report))
     return AT_FAULT if report.findings else OK
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from results.difference import as_json, difference, render  # noqa: PLC0415
+    from results.run import Run  # noqa: PLC0415
+
+    if not 0 <= options.tolerance < 1:
+        raise RunError("--tolerance", f"{options.tolerance:g} is not from 0 to less than 1")
+    found = difference(Run(options.one), Run(options.two), options.tolerance)
+    _out(as_json(found) if options.json else render(found))
+    return OK if found.alike else AT_FAULT
 
 
 def _bound(options: argparse.Namespace) -> int:
