@@ -53,3 +53,8 @@ class Stopwatch:
 
     def _book(self, name: str, since: float, now: float) -> None:
         self.seconds[name] = self.seconds.get(name, 0.0) + now - since
+
+
+def clock_s() -> float:
+    """Seconds since some moment, for telling whoever waits how long things take."""
+    return time.perf_counter()
