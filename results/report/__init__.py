@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from results.files import write_at_once
 from results.report.page import Content, Page, Section, assemble
 from results.report.sections import SECTIONS
-from results.run import Run, write_at_once
+from results.run import Run
 
 __all__ = ["PAGE", "SECTIONS", "Content", "Page", "Section", "assemble", "report", "write"]
 
@@ -21,7 +22,7 @@ PAGE = "report.html"
 def report(run: Run) -> str:
     """The page of a run: the same run gives the same text.
 
-    Raises ``RunError`` where the library that draws the charts is not installed, ``RunError`` where the run cannot be read.
+    Raises ``RunError`` where the library that draws the charts is not installed, or the run cannot be read.
     """
     manifest = run.manifest
     market = f"policy {manifest['policy']}" if manifest["policy"] else "no market"
