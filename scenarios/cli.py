@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="override any key, repeatable")
     run.add_argument("--seed", type=int, metavar="N")
     run.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: results/runs/NAME-POLICY-seedN)")
+    _add_quiet(run)
     _add_compare(commands)
     _add_sweep(commands)
     _add_clear(commands)
@@ -184,10 +185,15 @@ def _add_study(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, metavar="DIR", help="default: results/comparisons/NAME-MARK")
     command.add_argument("--keep-runs", action="store_true", help="keep every run folder, in DIR/runs")
     command.add_argument("--yes", action="store_true", help="begin also where there are very many runs")
+    _add_quiet(command)
     command.epilog = (
         "What is done is kept: the same command goes on where it was stopped.  "
         "Exit status: 0 fine, 1 a run failed, 2 it cannot be used."
     )
+
+
+def _add_quiet(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--quiet", action="store_true", help="no progress and no talk: results and errors alone")
 
 
 def _add_clear(commands: Any) -> None:
@@ -249,6 +255,10 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr)  # noqa: T201
 
 
+def _hush(text: str) -> None:
+    """Whoever asked for quiet is told nothing."""
+
+
 def _out(text: str) -> None:
     print(text)  # noqa: T201
 
@@ -275,17 +285,18 @@ def _run(options: argparse.Namespace) -> int:
 
     _end_as_by_ctrl_c()
     folder = options.out or runner.default_folder(scenario, overrides)
+    say = _hush if options.quiet else _say
     try:
-        with Progress(scenario) as progress:
+        with Progress(scenario, options.quiet) as progress:
             runner.execute(scenario, folder, progress)
     except KeyboardInterrupt:
         _say(f"degsim: interrupted {runner.left_behind(folder)}")
         return INTERRUPTED
     run = Run(folder)
     if scenario.outputs.plots:
-        _draw(run, scenario.outputs.plots, None, "png")
+        _draw(run, scenario.outputs.plots, None, "png", say)
     _out(render(summarise(run)))
-    _say(f"run folder: {folder}")
+    say(f"run folder: {folder}")
     return OK
 
 
@@ -337,7 +348,8 @@ def _carry_out(study: Any, options: argparse.Namespace) -> int:
     work = comparing.prepare(study, folder, very_many=options.yes, keep=keep)
     _end_as_by_ctrl_c()
     try:
-        return OK if comparing.show(work, engine, _out, _say) else AT_FAULT
+        say = _hush if options.quiet else _say
+        return OK if comparing.show(work, engine, _out, say, quiet=options.quiet) else AT_FAULT
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -493,11 +505,11 @@ def _plot(options: argparse.Namespace) -> int:
     return OK
 
 
-def _draw(run: Any, names: Sequence[str], interval: int | None, form: str) -> None:
+def _draw(run: Any, names: Sequence[str], interval: int | None, form: str, say: Callable[[str], None] = _say) -> None:
     from results.plots import save  # noqa: PLC0415
 
     for name in names:
-        _say(str(save(run, name, run.path / "plots", form, interval)))
+        say(str(save(run, name, run.path / "plots", form, interval)))
 
 
 def _feeder(options: argparse.Namespace) -> int:

@@ -20,9 +20,9 @@ from results.comparison import Comparison, Failure, Measure, related
 from results.comparison.folder import OBSERVATIONS, write
 from results.comparison.model import Described
 from results.comparison.text import render
+from results.files import DRAFT, write_at_once
 from results.metrics import RELATIVE
 from results.observation import Observation
-from results.files import DRAFT, write_at_once
 from scenarios import catalog
 from scenarios.engine import Engine, Outcome
 from scenarios.engine.local import LocalEngine
@@ -91,12 +91,12 @@ def prepare(study: Study, folder: Path, *, very_many: bool = False, keep: Path |
     return Work(study, folder, known, {key: task for key, task in wanted.items() if key not in known})
 
 
-def show(work: Work, engine: Engine, out: Say, say: Say) -> bool:
-    """Do what there is to do and tell it; whether all runs were well."""
+def show(work: Work, engine: Engine, out: Say, say: Say, *, quiet: bool = False) -> bool:
+    """Do what there is to do and tell it; whether all runs were well.  quiet: without progress on standard error."""
     done = len(work.known)
     if done:
         say(f"{done} of {done + len(work.todo)} runs are known from {work.folder}")
-    with Runs(work.study.name, len(work.todo)) if work.todo else nullcontext(_nobody) as watch:
+    with Runs(work.study.name, len(work.todo), quiet) if work.todo else nullcontext(_nobody) as watch:
         comparison = carry_out(work, engine, watch)
     out(render(comparison))
     for path in pictures(comparison, work.folder):
