@@ -6,6 +6,7 @@
  * options: {label: what the chart shows, in a sentence (required; screen readers read it), at: true where the spec has a
  *           parameter "at" that follows the slider's interval}
  * Returns {view(): the Vega view, signal(name, value), data(name, rows)}: values set through these survive a new theme.
+ * `await redraw()` asks the function for its specification again, where what it shows was chosen anew.
  */
 "use strict";
 
@@ -69,7 +70,7 @@
     new ResizeObserver(() => {
       if (element.clientWidth && Math.abs(element.clientWidth - width) > 1) { width = element.clientWidth; draw(); }
     }).observe(element);
-    const handle = { view: () => view, signal: set(signals, "signal"), data: set(tables, "data") };
+    const handle = { view: () => view, signal: set(signals, "signal"), data: set(tables, "data"), redraw: draw };
     if (options.at) degsim.onInterval((interval) => handle.signal("at", interval));
     return handle;
   };
