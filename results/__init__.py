@@ -1,4 +1,4 @@
-"""A finished run: its folder (``run``), numbers (``metrics``), text (``summary``), audit (``verify``), ``plots`` and ``report``.
+"""A run written down: folder (``run``), numbers (``metrics``), text (``summary``), audit (``verify``), ``plots``, ``report``.
 
 In a notebook: ``import results; run = results.open("results/runs/street-locational-seed1"); run.prices.plot()``.
 """

@@ -26,9 +26,7 @@ def stated(folder: Path, manifest: str, versions: Sequence[int], what: str) -> d
     try:
         said = json.loads((folder / manifest).read_bytes())
     except FileNotFoundError:
-        raise RunError(
-            source, f"has no {manifest}: this is no {what} folder, or the {what} was stopped at its beginning"
-        ) from None
+        raise RunError(source, f"has no {manifest}: this is no {what} folder, or the {what} never finished") from None
     except (ValueError, RecursionError) as error:
         raise RunError(source, f"{manifest} is not JSON: {error}") from error
     if not isinstance(said, dict):

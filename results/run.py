@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from results import derived
 from results.files import stated
+from results.notebook import Table, as_table
 from results.tables import DERIVED, TABLES, arrow
 from sim.clock import Calendar
 from sim.errors import Fault, RunError, nearest
@@ -75,7 +76,7 @@ class _Frame:
     def __set_name__(self, owner: type[Run], name: str) -> None:
         self._name = name
 
-    def __get__(self, run: Run, owner: type[Run]) -> pd.DataFrame:
+    def __get__(self, run: Run, owner: type[Run]) -> Table:
         return run.table(self._name)
 
 
@@ -106,7 +107,7 @@ class Run:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.manifest: Mapping[str, Any] = _manifest(self.path)
-        self._frames: dict[str, pd.DataFrame] = {}
+        self._frames: dict[str, Table] = {}
 
     @classmethod
     def of(cls, path: Path, manifest: Mapping[str, Any]) -> Self:
@@ -125,14 +126,16 @@ class Run:
         """Intervals that its scenario asks for."""
         return int(self.manifest.get("planned", self.manifest["count"]))
 
-    def table(self, name: str) -> pd.DataFrame:
-        """The table of this name; shared between callers, so copy it before changing it.
+    def table(self, name: str) -> Table:
+        """The table of this name, as pandas has it; shared between callers, so copy it before changing it.
 
         Raises ``RunError`` where there is no such table, its file is missing or damaged, or its columns are not those
         of ``TABLES``.
         """
         if name not in self._frames:
-            self._frames[name] = self._read(name)
+            # What draws the table must not hold the run: frames would go only when somebody collects garbage.
+            calendar = partial(_calendar, self.path, self.manifest)
+            self._frames[name] = as_table(self._read(name), name, self.manifest, calendar)
         return self._frames[name]
 
     def _read(self, name: str) -> pd.DataFrame:
@@ -169,12 +172,7 @@ class Run:
     @cached_property
     def calendar(self) -> Calendar:
         """The run's intervals and their local times.  Raises ``RunError`` where the manifest does not tell them."""
-        try:
-            start = datetime.fromisoformat(self.manifest["start"]).astimezone(ZoneInfo(self.manifest["timeZone"]))
-            return Calendar(start, int(self.manifest["intervalS"]), int(self.manifest["count"]))
-        except (LookupError, TypeError, ValueError, OSError) as error:
-            what = f"start, timeZone, intervalS and count do not tell when the run was: {error!r}"
-            raise RunError(str(self.path), (Fault(MANIFEST, what),)) from error
+        return _calendar(self.path, self.manifest)
 
     @cached_property
     def ledger(self) -> tuple[Posting, ...]:
@@ -271,12 +269,22 @@ class Run:
         return {second // self.calendar.interval_s: exchange for second, exchange in exchanges.items()}
 
 
+def _calendar(folder: Path, manifest: Mapping[str, Any]) -> Calendar:
+    try:
+        start = datetime.fromisoformat(manifest["start"]).astimezone(ZoneInfo(manifest["timeZone"]))
+        return Calendar(start, int(manifest["intervalS"]), int(manifest["count"]))
+    except (LookupError, TypeError, ValueError, OSError) as error:
+        what = f"start, timeZone, intervalS and count do not tell when the run was: {error!r}"
+        raise RunError(str(folder), (Fault(MANIFEST, what),)) from error
+
+
 def _manifest(folder: Path) -> Mapping[str, Any]:
     """What ``run.json`` says.  Of a run that was stopped, ``count`` is the number of whole intervals, ``planned`` of all."""
     said = stated(folder, MANIFEST, READABLE, "run")
     if said.get("complete") is True:
         return said
     whole = said.get("whole")
-    if not isinstance(whole, int) or said["format"] < DERIVED_SINCE:
+    planned = said.get("count")
+    if not (isinstance(whole, int) and isinstance(planned, int) and 0 < whole <= planned) or said["format"] == 2:
         raise RunError(str(folder), f"{MANIFEST} does not say that the run is complete, or how much of it is whole")
-    return {**said, "complete": False, "planned": said["count"], "count": whole}
+    return {**said, "complete": False, "planned": planned, "count": whole}

@@ -25,8 +25,8 @@ import pyarrow.parquet as pq
 from results.comparison import text
 from results.comparison.model import Cell, Comparison, Failure, Measure, Variant
 from results.comparison.statistics import Row, table
-from results.observation import Observation
 from results.files import digest, finished, write_at_once
+from results.observation import Observation
 from sim.errors import Fault, RunError
 
 FORMAT = 1

@@ -369,7 +369,7 @@ def changed_manifest(**changes: object) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
-        (lambda folder: (folder / MANIFEST).unlink(), "has no comparison.json: the comparison never finished"),
+        (lambda folder: (folder / MANIFEST).unlink(), "has no comparison.json: this is no comparison folder, or the comparison never finished"),
         (lambda folder: (folder / MANIFEST).write_bytes(b"{"), "comparison.json is not JSON"),
         (lambda folder: (folder / MANIFEST).write_bytes(b"[]"), "comparison.json is not an object"),
         (changed_manifest(format=99), "comparison.json has format 99, and this version reads 1"),

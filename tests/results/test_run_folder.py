@@ -9,12 +9,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 from small_run import Draft, Edit, write_run
 
-from results import run as run_module
-from results.run import TABLES, Run, table_path, write
+from results import writing
+from results.run import Run, stream_path, table_path
+from results.tables import RECORDED, TABLES
+from results.verify import verify
+from results.writing import Draft as WrittenDraft
+from results.writing import write
 from sim.errors import RunError
 
 Tables = dict[str, dict[str, list[Any]]]
@@ -22,11 +27,12 @@ Tables = dict[str, dict[str, list[Any]]]
 
 @pytest.fixture
 def tables() -> Tables:
-    """Two rows of every table."""
+    """Two rows of every table that a world fills."""
     values = {pa.string(): "x", pa.bool_(): True, pa.decimal128(18, 4): Decimal("0.12")}
     return {
         name: {field.name: [None if field.nullable else values.get(field.type, 1)] * 2 for field in schema}
         for name, schema in TABLES.items()
+        if name in RECORDED
     }
 
 
@@ -81,10 +87,12 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
             assert path.read_bytes() == (second / path.relative_to(first)).read_bytes(), path.name
 
 
-def test_an_empty_price_comes_back_as_nan(tmp_path: Path, tables: Tables) -> None:
-    tables["prices"]["price_per_kwh"] = [None, math.nan]
-    write(tmp_path, {}, tables)
-    assert Run(tmp_path).prices["price_per_kwh"].isna().all()
+def test_an_empty_price_comes_back_as_nan(edited: Callable[[Edit], Run]) -> None:
+    def forget(draft: Draft) -> None:
+        prices = draft.tables["prices"]["price_per_kwh"]
+        prices[:2] = [None, math.nan]
+
+    assert edited(forget).prices["price_per_kwh"].isna().tolist()[:3] == [True, True, False]
 
 
 def test_every_column_that_does_not_fit_is_reported_at_once_and_nothing_is_written(
@@ -106,17 +114,17 @@ def test_every_column_that_does_not_fit_is_reported_at_once_and_nothing_is_writt
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_that_was_interrupted_while_writing_is_not_a_run(
+def test_a_folder_that_is_written_over_and_not_finished_is_no_run(
     folder: Path, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(run_module.pq, "write_table", full)
+    monkeypatch.setattr(writing.pq, "write_table", full)
     with pytest.raises(OSError, match="no space left"):
         write(folder, {}, tables)
     assert faults_of(lambda: Run(folder))[0].endswith(
-        "has no run.json: the run never finished, or this is no run folder"
+        "has no run.json: this is no run folder, or the run never finished"
     )
 
 
@@ -125,8 +133,14 @@ def test_a_run_that_was_interrupted_while_writing_is_not_a_run(
     [
         ("{", "run.json is not JSON"),
         ("[]", "run.json is not an object"),
-        ('{"format": 1, "complete": true}', "run.json has format 1, and this version reads 2"),
-        ('{"format": 2}', "run.json does not say that the run is complete"),
+        ('{"format": 1, "complete": true}', "run.json has format 1, and this version reads 2 to 3"),
+        (
+            '{"format": 4, "complete": true}',
+            "run.json has format 4, and this version reads 2 to 3; a newer degsim wrote it and can read it",
+        ),
+        ('{"format": 2}', "run.json does not say that the run is complete, or how much of it is whole"),
+        ('{"format": 3, "whole": 0}', "run.json does not say that the run is complete, or how much of it is whole"),
+        ('{"format": 3, "whole": "2", "count": 8}', "run.json does not say that the run is complete"),
     ],
 )
 def test_a_manifest_that_vouches_for_nothing_is_refused(folder: Path, content: str, complaint: str) -> None:
@@ -181,3 +195,154 @@ def test_the_clearing_problem_of_an_interval_is_its_last_exchange(edited: Callab
 
 def test_an_interval_without_a_market_has_no_clearing_problem(day: Run) -> None:
     assert faults_of(lambda: day.clearing_problem(8))[0].endswith("no aggregate message for interval 8")
+
+
+# --- derived tables ---------------------------------------------------------------------------------------------------
+
+
+def test_messages_are_listed_in_the_order_of_the_journal_with_where_each_begins(day: Run) -> None:
+    journal = day.journal_path.read_bytes()
+    assert day.messages["seq"].tolist() == [record["seq"] for record in day.message_records()]
+    for row in day.messages.itertuples():
+        record = json.loads(journal[row.offset :].split(b"\n", 1)[0])
+        assert (record["seq"], record["action"], record["t"]) == (row.seq, row.action, row.t_s)
+        assert {row.sender, row.receiver} == {record["body"]["context"]["bapId"], record["body"]["context"]["bppId"]}
+
+
+def test_contracts_are_listed_as_they_were_created_with_every_one_that_a_posting_names(day: Run) -> None:
+    assert set(day.postings["contract"]) == set(day.contracts["contract"])
+    events = [record["event"]["contractId"] for record in day.journal() if record["kind"] == "event"]
+    assert day.contracts["contract"].tolist() == list(dict.fromkeys(events))
+    assert day.contracts["events"].sum() == len(events)
+
+
+def test_a_sound_run_tells_only_of_what_was_refused(day: Run) -> None:
+    refused = day.messages[~day.messages["ack"]]
+    (finding,) = day.findings.itertuples()
+    assert (finding.kind, finding.subject) == ("messages", refused["receiver"].item())
+    assert finding.what == f"refused 1 {refused['action'].item()} with {refused['error'].item()}"
+
+
+def test_a_run_tells_of_a_policy_that_was_stopped_and_of_intervals_that_were_held(
+    edited: Callable[[Edit], Run],
+) -> None:
+    def stop(draft: Draft) -> None:
+        draft.tables["intervals"]["fallback"][2] = True
+        draft.manifest |= {"policyStopped": {"2": "it took too long"}, "heldIntervals": [5]}
+
+    found = edited(stop).findings
+    assert list(zip(found["interval"], found["kind"], strict=True))[:2] == [(2, "policy"), (5, "settlement")]
+    assert found["what"][0] == "its stand-in was used: it took too long"
+
+
+# --- folders of before, and folders of runs that were stopped ---------------------------------------------------------
+
+STORED = Path(__file__).parent / "stored"
+
+
+def test_a_run_of_an_earlier_format_opens_with_every_table_of_today() -> None:
+    run = Run(STORED / "smart-charging-format-2")
+    assert run.manifest["format"] == 2
+    for name, schema in TABLES.items():
+        assert run.table(name).columns.tolist() == schema.names, name
+    assert len(run.messages) == sum(count["ack"] + count["nack"] for count in run.manifest["messages"].values())
+    assert set(run.postings["contract"]) <= set(run.contracts["contract"])
+
+
+def test_a_run_of_an_earlier_format_is_as_sound_as_it_was() -> None:
+    assert verify(Run(STORED / "smart-charging-format-2")).findings == 0
+
+
+def test_a_run_that_was_stopped_opens_up_to_its_last_whole_interval(stopped: Path, day: Run) -> None:
+    run = Run(stopped)
+    assert (run.complete, run.calendar.count, run.planned) == (False, 3, 8)
+    for name in ("intervals", "prices", "nodes", "setpoints", "states", "voltages", "lines"):
+        whole = day.table(name)
+        pd.testing.assert_frame_equal(run.table(name), whole[whole["interval"] < 3].reset_index(drop=True))
+    assert run.participants.equals(day.participants)
+    assert len(run.messages) == (day.messages["offset"] < stopped.joinpath("journal.jsonl").stat().st_size).sum()
+
+
+def test_what_was_being_written_when_a_run_was_stopped_is_left_unread(stopped: Path) -> None:
+    before = {name: Run(stopped).table(name) for name in TABLES}
+    with (stopped / "journal.jsonl").open("ab") as journal:
+        journal.write(b'{"kind":"message","seq":99')
+    for name in ("setpoints", "prices"):
+        path = stream_path(stopped, name)
+        path.write_bytes(path.read_bytes()[:-8] + b"\xff\xff\xff\xff\x20\x00")
+    run = Run(stopped)
+    for name, table in before.items():
+        pd.testing.assert_frame_equal(run.table(name), table)
+
+
+def test_rows_of_an_interval_that_the_manifest_does_not_count_are_left_unread(stopped: Path) -> None:
+    said = json.loads((stopped / "run.json").read_text())
+    (stopped / "run.json").write_text(json.dumps({**said, "whole": 2}))
+    run = Run(stopped)
+    assert run.calendar.count == 2
+    assert run.intervals["interval"].tolist() == [0, 1]
+    assert run.setpoints["interval"].max() == 1
+
+
+def test_a_run_that_was_stopped_is_not_audited(stopped: Path) -> None:
+    assert faults_of(lambda: verify(Run(stopped)))[0].endswith(
+        "was stopped after 3 of 8 intervals; only a finished run is audited"
+    )
+
+
+def test_rows_that_do_not_fit_are_refused_before_any_of_them_is_written(tmp_path: Path) -> None:
+    wrong: dict[str, dict[str, list[Any]]] = {
+        "states": {"interval": [0], "era": [None], "soc": [0.5]},
+        "prices": {"interval": [0], "node": ["tx-1"]},
+    }
+    with WrittenDraft(tmp_path / "run") as draft:
+        found = faults_of(lambda: draft.add({}, wrong, {}, b""))
+    assert [fault.split(":")[0] for fault in found] == ["states/era", "prices/price_per_kwh", "prices/adder_per_kwh"]
+    assert sorted(path.name for path in (tmp_path / "run").rglob("*")) == ["journal.jsonl", "tables", "witness.jsonl"]
+
+
+def test_a_draft_that_is_finished_is_the_run_that_is_written_at_once(tmp_path: Path, day: Run) -> None:
+    folder = tmp_path / "run"
+    own = {key: value for key, value in day.manifest.items() if key not in ("format", "tables", "complete")}
+    with WrittenDraft(folder) as draft:
+        draft.journal.write(day.journal_path.read_bytes())
+        for index in range(8):
+            draft.add({**own, "whole": index + 1}, rows_of(day, index), standing_of(day), b"")
+        draft.finish(own)
+    assert Run(folder).manifest == day.manifest
+    assert sorted(path.suffix for path in (folder / "tables").iterdir()) == [".parquet"] * len(TABLES)
+
+
+def rows_of(run: Run, index: int) -> dict[str, dict[str, list[Any]]]:
+    """What an interval brought to each table; what has no interval came with the first."""
+    found = {}
+    for name in (name for name in RECORDED if name != "sessions"):
+        table = run.table(name)
+        part = table[table["interval"] == index] if "interval" in table else table[: len(table) * (index == 0)]
+        if len(part):
+            found[name] = {column: part[column].tolist() for column in part}
+    return found
+
+
+def standing_of(run: Run) -> dict[str, dict[str, list[Any]]]:
+    return {"sessions": {column: run.sessions[column].tolist() for column in run.sessions}}
+
+
+@pytest.fixture
+def stopped(tmp_path: Path, day: Run) -> Path:
+    """The folder of a process that died in the fourth of eight intervals."""
+    folder = tmp_path / "stopped"
+    journal = day.journal_path.read_bytes().splitlines(keepends=True)
+    third = sum(
+        map(len, journal[: 1 + next(n for n, line in enumerate(journal) if b'"interval":2,"kind":"commit"' in line)])
+    )
+    with WrittenDraft(folder) as draft:
+        draft.journal.write(b"".join(journal)[:third])
+        for index in range(3):
+            said = {
+                **{k: v for k, v in day.manifest.items() if k != "tables"},
+                "whole": index + 1,
+                "journalBytes": third,
+            }
+            draft.add(said, rows_of(day, index), standing_of(day), b"")
+    return folder

@@ -10,6 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -46,7 +48,7 @@ def test_a_sound_run_is_found_sound_and_the_report_says_what_was_looked_at(day: 
     assert render(verify(day)).splitlines() == [
         f"{day.path}: sound",
         f"ok   journal: {day.manifest['journalBytes']:,} bytes under 9 commits",
-        "ok   tables: 13 files against their hashes",
+        "ok   tables: 16 files against their hashes",
         "ok   energy: 8 intervals, 8 solved, largest residual 4.11e-12 W; 0 compared with the reference; "
         "6 meters, at most 0.499 Wh from what was delivered",
         "ok   kirchhoff: 8 intervals of 9 nodes, at most 4.52e-09 VA unexplained at one; "
@@ -58,6 +60,7 @@ def test_a_sound_run_is_found_sound_and_the_report_says_what_was_looked_at(day: 
         "ok   events: 61 events of 8 contracts; 8 seals",
         "ok   messages: 134 messages of 8 actions, 1 refused",
         "ok   signatures: this scenario does not sign",
+        "ok   derived: 3 tables made again from the journal",
     ]
 
 
@@ -114,8 +117,19 @@ def test_a_tail_cut_within_a_line_leaves_the_other_invariants_without_evidence(f
     path = folder / JOURNAL
     path.write_bytes(path.read_bytes()[:-40])
     findings = found(Run(folder))
-    assert list(findings) == ["journal", "energy", "money", "bills", "certificates", "states", "events", "messages"]
+    without = ["energy", "money", "bills", "certificates", "states", "events", "messages", "derived"]
+    assert list(findings) == ["journal", *without]
     assert all("is not a record" in faults[-1] for name, faults in findings.items() if name != "journal")
+
+
+def test_a_derived_table_that_was_written_anew_with_its_hash_does_not_follow_from_the_journal(folder: Path) -> None:
+    path, manifest = table_path(folder, "messages"), json.loads((folder / MANIFEST).read_bytes())
+    table = pq.read_table(path)
+    forged = table.set_column(8, table.schema.field("ack"), pa.array([True] * len(table)))
+    pq.write_table(forged, path)
+    manifest["tables"]["messages"]["sha256"] = digest(path)
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    assert found(Run(folder)) == {"derived": ["messages: does not follow from the journal and the other tables"]}
 
 
 def test_a_journal_with_its_manifest_forged_still_breaks_its_commits(folder: Path) -> None:
