@@ -231,6 +231,11 @@ def _add_contracts(commands: Any) -> None:
     bill.add_argument("run", type=Path, metavar="RUN")
     bill.add_argument("era", metavar="ERA")
     bill.add_argument("--out", type=Path, metavar="DIR", help="write contract.json and signals.json, for degsim settle")
+    explain = _command(commands, "explain", _explain, "how an amount of a run came about: formula, inputs, messages")
+    explain.add_argument("run", type=Path, metavar="RUN")
+    explain.add_argument("what", metavar="POSTING|ERA", help="number of a posting, CONTRACT/TERM/INTERVAL, or a party")
+    explain.add_argument("--all", action="store_true", help="every posting of a party, every interval and message of one")
+    explain.add_argument("--json", action="store_true", help="the same as one JSON object")
     ledger = _command(commands, "ledger", _ledger, "write the ledger of a run as a Beancount file")
     ledger.add_argument("run", type=Path, metavar="RUN")
     ledger.add_argument("--out", type=Path, metavar="FILE.beancount", help="default: standard output")
@@ -406,6 +411,15 @@ def _bill(options: argparse.Namespace) -> int:
     from scenarios.contracts import bill  # noqa: PLC0415
 
     bill(Run(options.run), options.era, options.out, _out, _say)
+    return OK
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from results.explanation import as_text, explanation  # noqa: PLC0415
+    from results.run import Run  # noqa: PLC0415
+
+    facts = explanation(Run(options.run), options.what)
+    _out(json.dumps(facts, indent=2, ensure_ascii=False) if options.json else as_text(facts, options.all))
     return OK
 
 

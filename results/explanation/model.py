@@ -55,17 +55,26 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Posted:
+    """A posting of an account: its number in the run's table, how many entries there were, and the cycle it came with."""
+
+    number: int
+    entries: int
+    cycle: int
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """One term between two parties.  payer, payee: as the term names them.
 
-    postings: number in the run's table and how many entries there were by then, in their order.
+    postings: in their order.
     """
 
     term: Term
     payer: str
     payee: str
     entries: tuple[Entry, ...]
-    postings: tuple[tuple[int, int], ...]
+    postings: tuple[Posted, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +99,8 @@ class Told:
 class Amount:
     """How one posting came about.
 
-    entries: those since the posting before.  total: of all entries so far, exactly.  rounded: the same in minor units.
-    before: what had been posted.  Then rounded - before is the amount, + from the payer of the term to its payee.
+    entries: those since the posting before.  cycle: the one it was posted with.  total: of all entries so far, exactly.
+    rounded: the same in minor units.  before: what had been posted.
     """
 
     number: int
@@ -99,6 +108,7 @@ class Amount:
     told: Told
     account: Account
     entries: tuple[Entry, ...]
+    cycle: Cycle
     total: Decimal
     rounded: Decimal
     before: Decimal
@@ -116,9 +126,9 @@ def rounded(total: Decimal, currency: str) -> Decimal:
 
 def amount_of(told: Told, account: Account, number: int, posting: Posting) -> Amount:
     """How the posting of this number came about, which is one of the account's."""
-    ends = [count for _, count in account.postings]
-    place = next(k for k, (known, _) in enumerate(account.postings) if known == number)
-    first, end = (ends[place - 1] if place else 0), ends[place]
+    ends = [0, *(posted.entries for posted in account.postings)]
+    place = next(k for k, posted in enumerate(account.postings) if posted.number == number)
+    first, end = ends[place : place + 2]
     exact = [entry.exact for entry in account.entries[:end]]
     total = total_of(exact)
     return Amount(
@@ -127,6 +137,7 @@ def amount_of(told: Told, account: Account, number: int, posting: Posting) -> Am
         told,
         account,
         account.entries[first:end],
+        told.cycles[account.postings[place].cycle],
         total,
         rounded(total, posting.currency),
         rounded(total_of(exact[:first]), posting.currency),

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from results.bills import ONCE, Carrier, Evidence, gather, is_deal, signals_of
-from results.explanation.model import Account, Cycle, Entry, Source, Told, rounded
+from results.explanation.model import Account, Cycle, Entry, Posted, Source, Told, rounded
 from results.explanation.offices import Office, office_of
 from results.run import Record, Run
 from sim.canonical import canonical, hashed
@@ -38,7 +38,7 @@ class _Running:
     total: Decimal = Decimal(0)
     posted: Decimal = Decimal(0)
     entries: list[Entry] = field(default_factory=list)
-    postings: list[tuple[int, int]] = field(default_factory=list)
+    postings: list[Posted] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +152,13 @@ def _sources(metered: bool, carriers: Mapping[str, Carrier]) -> dict[str, Source
 def _deal_steps(evidence: Evidence, contract: Contract) -> Iterator[_Step]:
     """The intervals of a deal, whose taker is told the signals; those of one that is told again replace the first."""
     last: dict[int, int] = {}
+    party = evidence.contracts[contract.id][0]
     for number, (interval, values, settled, carrier) in enumerate(evidence.cycles.get(contract.id, ())):
         sources = dict.fromkeys(values, Source("told with the interval", carrier))
-        cycle = Cycle(interval, values, sources, {"bill" if settled else "signals": carrier})
-        yield _Step(cycle, last.get(interval), settled)
+        carriers = {"bill" if settled else "signals": carrier}
+        if reading := evidence.carriers.get(("reading", party, interval)):
+            carriers["reading"] = reading
+        yield _Step(Cycle(interval, values, sources, carriers), last.get(interval), settled)
         last[interval] = number
 
 
@@ -189,7 +192,7 @@ def _accounts(run: Run, contract: Contract, steps: Sequence[_Step], numbers: Seq
             _accrue(running, terms, contract, steps[step.replaces].cycle, step.replaces, back=True)
         _accrue(running, terms, contract, step.cycle, index)
         if step.posts:
-            _post(running, contract, step.cycle.interval, due)
+            _post(running, contract, step.cycle.interval, index, due)
     left = [numbers for numbers in due.values() if numbers]
     if left:
         raise _Unlike(f"posting {left[0][0]} does not follow from it")
@@ -218,7 +221,7 @@ def _accrue(
 
 
 def _post(
-    running: Mapping[_Key, _Running], contract: Contract, interval: int, due: Mapping[Posting, deque[int]]
+    running: Mapping[_Key, _Running], contract: Contract, interval: int, index: int, due: Mapping[Posting, deque[int]]
 ) -> None:
     for account in running.values():
         now = rounded(account.total, contract.currency)
@@ -233,4 +236,4 @@ def _post(
             raise _Unlike(
                 f"{posting.amount} from {posting.payer} to {posting.payee} in interval {interval} is not posted"
             )
-        account.postings.append((numbers.popleft(), len(account.entries)))
+        account.postings.append(Posted(numbers.popleft(), len(account.entries), index))
