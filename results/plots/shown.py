@@ -1,0 +1,38 @@
+"""A picture as a notebook shows it: drawn with our settings, whatever the notebook's own are."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from results.plots import FORMATS, style
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Shown:
+    """A figure that shows itself where it is the last thing of a cell."""
+
+    figure: Figure
+
+    def _repr_png_(self) -> bytes:
+        return self._bytes("png")
+
+    def save(self, path: Path | str) -> None:
+        """Write it; the ending says as what.  Raises ``ValueError`` for an ending that matplotlib does not know."""
+        Path(path).write_bytes(self._bytes(Path(path).suffix.lstrip(".")))
+
+    def _bytes(self, fmt: str) -> bytes:
+        file = io.BytesIO()
+        with style.applied():
+            self.figure.savefig(file, format=fmt, metadata=dict(FORMATS.get(fmt, {})))
+        return file.getvalue()
+
+
+def drawn(draw: Callable[[], Figure]) -> Shown:
+    """What ``draw`` makes of our settings."""
+    with style.applied():
+        return Shown(draw())
