@@ -21,6 +21,11 @@ _KINDS = (
 """Value of ``binding``, words, marker, colour, area."""
 
 
+def shows(run: Run) -> bool:
+    """Whether any node has an adder and a limit, or anything beside the tree bounds the market."""
+    return not _dots(run).empty or len(run.bounds) > 0
+
+
 def draw(run: Run, interval: int | None = None) -> Figure:
     """A dot per interval and node: its adder over the share of the limit that was used, import right and export left.
 

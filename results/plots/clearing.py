@@ -16,6 +16,11 @@ from sim.curves import OfferCurve
 _PLATE = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
 
 
+def shows(run: Run) -> bool:
+    """Whether any interval was cleared."""
+    return bool(run.clearings)
+
+
 def draw(run: Run, interval: int | None = None) -> Figure:
     """The clearing of one interval at the node with the largest adder, or else nearest to its limit.
 

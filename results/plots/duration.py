@@ -52,6 +52,11 @@ class _Curve:
         return rising[::-1]
 
 
+def shows(run: Run) -> bool:
+    """Whether a power flow went through a transformer or a line."""
+    return bool(_curves(run))
+
+
 def draw(run: Run, interval: int | None = None) -> Figure:
     """Loadings in falling order over the hours for which they were reached, against the rating and the market's limit.
 

@@ -62,6 +62,11 @@ class _State:
 _NOTHING = _State({}, {}, {})
 
 
+def shows(run: Run) -> bool:
+    """Whether the run has a feeder."""
+    return len(run.buses) > 0
+
+
 def draw(run: Run, interval: int | None = None) -> Figure:
     """The map in one interval; default the one in which a loading is nearest to its rating, or a voltage to its band."""
     figure, (ax,) = style.canvas(1, HEIGHT_IN)

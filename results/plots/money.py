@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from results.plots import style
+from results.plots import owed, style
 from results.plots.style import Look
 from results.run import Run
 from sim import ledger
@@ -34,6 +34,11 @@ class _Accounts:
         return {term: look for term, look in zip(self.terms, (*style.LOOKS, _OTHER_LOOK), strict=False)}
 
 
+def shows(run: Run) -> bool:
+    """Whether anybody owes anybody anything in the run's currency."""
+    return bool(owed.postings(run))
+
+
 def draw(run: Run, interval: int | None = None) -> Figure:
     """Money received (right) and paid (left) by each kind of participant, stacked by term, with its net.
 
@@ -42,7 +47,8 @@ def draw(run: Run, interval: int | None = None) -> Figure:
     accounts = _accounts(run, interval)
     figure, (ax,) = style.canvas(1, 2.3 + 0.46 * max(2, len(accounts.kinds)))
     ax.set_xlabel(f"{run.manifest['currency']}: received to the right, paid to the left")
-    style.headline(figure, _claim(accounts, run), run, _period(run, interval))
+    remark = " · ".join(part for part in (style.period(run, interval), owed.remark(run, interval)) if part)
+    style.headline(figure, _claim(accounts, run), run, remark)
     if accounts.kinds:
         _draw_accounts(ax, accounts)
         _name_terms(figure, accounts)
@@ -52,8 +58,7 @@ def draw(run: Run, interval: int | None = None) -> Figure:
 
 
 def _accounts(run: Run, interval: int | None) -> _Accounts:
-    postings = [posting for posting in run.ledger if interval in (None, posting.interval)]
-    by_party = ledger.by_term(postings)
+    by_party = ledger.by_term(owed.postings(run, interval))
     eras = dict.fromkeys(era for era, _, _ in by_party)
     exact: dict[tuple[str, str], Decimal] = {}
     for (era, term, _), amount in by_party.items():
@@ -91,13 +96,6 @@ def _claim(accounts: _Accounts, run: Run) -> str:
     paid, received = style.plain(-accounts.net[payer], 2), style.plain(accounts.net[payee], 2)
     payer, payee = style.short(payer), style.short(payee)
     return f"Most paid by {payer} (net {paid} {currency}), most received by {payee} ({received} {currency})"
-
-
-def _period(run: Run, interval: int | None) -> str:
-    if interval is None:
-        return ""
-    window = run.calendar.interval(interval)
-    return f"{run.calendar.local(window.start_s):%H:%M} to {run.calendar.local(window.end_s):%H:%M}"
 
 
 def _draw_accounts(ax: Axes, accounts: _Accounts) -> None:

@@ -58,6 +58,11 @@ class _Day:
         return metrics.parted(self.run)["any"].reindex(range(self.run.calendar.count), fill_value=False).to_numpy()
 
 
+def shows(run: Run) -> bool:
+    """Whether there is a price anywhere, or a retailer's."""
+    return bool(run.prices["price_per_kwh"].notna().any() or run.intervals["import_price"].notna().any())
+
+
 def draw(run: Run, interval: int | None = None) -> Figure:
     """Prices by node over the run between the retailer's two prices; below, each node's adder.
 

@@ -19,6 +19,11 @@ from results.text import duration
 _SIDES = (("import", 1), ("export", -1))
 
 
+def shows(run: Run) -> bool:
+    """Whether a flow at a transformer was measured."""
+    return stability.of_run(run) is not None
+
+
 def draw(run: Run, interval: int | None = None) -> Figure:
     """The node that used most of its limit: its flow over its limits, its adder, and the flow over the one before.
 

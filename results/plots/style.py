@@ -248,6 +248,14 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def period(run: Run, interval: int | None) -> str:
+    """From when to when an interval lasted; empty for the whole run."""
+    if interval is None:
+        return ""
+    window = run.calendar.interval(interval)
+    return f"{run.calendar.local(window.start_s):%H:%M} to {run.calendar.local(window.end_s):%H:%M}"
+
+
 def note(ax: Axes, sentence: str) -> None:
     """A sentence in the place of a panel that has nothing to show."""
     ax.set_axis_off()
