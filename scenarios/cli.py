@@ -85,9 +85,11 @@ def _parser() -> argparse.ArgumentParser:
     bound.add_argument("--json", action="store_true", help="a JSON array instead of a table")
     plot = _command(commands, "plot", _plot, "draw pictures of a finished run into its folder plots/")
     plot.add_argument("run", type=Path, metavar="RUN")
-    plot.add_argument("names", nargs="*", metavar="NAME", help="default: all; see degsim list plots")
-    plot.add_argument("--interval", type=int, metavar="N")
-    plot.add_argument("--format", default="png", choices=("png", "svg"))
+    plot.add_argument(
+        "names", nargs="*", metavar="NAME", help="default: all that the run has something for; see degsim list plots"
+    )
+    plot.add_argument("--interval", type=int, metavar="N", help="draw or mark this one, counted from 0")
+    plot.add_argument("--format", default="png", metavar="png|svg|both", help="default: png")
     _add_report(commands)
     _add_sequence(commands)
     directory = _command(
@@ -299,7 +301,7 @@ def _run(options: argparse.Namespace) -> int:
         return INTERRUPTED
     run = Run(folder)
     if scenario.outputs.plots:
-        _draw(run, scenario.outputs.plots, None, "png", say)
+        _draw(run, scenario.outputs.plots, None, ("png",), say)
     _out(render(summarise(run)))
     say(f"run folder: {folder}")
     return OK
@@ -512,18 +514,28 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _plot(options: argparse.Namespace) -> int:
-    from results.plots import PLOTS  # noqa: PLC0415
+    from results import plots  # noqa: PLC0415
     from results.run import Run  # noqa: PLC0415
 
-    _draw(Run(options.run), options.names or tuple(PLOTS), options.interval, options.format)
+    run = Run(options.run)
+    formats = tuple(plots.FORMATS) if options.format == "both" else (options.format,)
+    plots.refuse(run, options.names, formats, options.interval)
+    names = options.names or plots.fitting(run)
+    _draw(run, names, options.interval, formats)
+    left_out = [name for name in plots.PLOTS if name not in names]
+    if left_out and not options.names:
+        _say(f"degsim: nothing to show in {', '.join(left_out)}")
     return OK
 
 
-def _draw(run: Any, names: Sequence[str], interval: int | None, form: str, say: Callable[[str], None] = _say) -> None:
+def _draw(
+    run: Any, names: Sequence[str], interval: int | None, formats: Sequence[str], say: Callable[[str], None] = _say
+) -> None:
     from results.plots import save  # noqa: PLC0415
 
     for name in names:
-        say(str(save(run, name, run.path / "plots", form, interval)))
+        for form in formats:
+            say(str(save(run, name, run.path / "plots", form, interval)))
 
 
 def _feeder(options: argparse.Namespace) -> int:
