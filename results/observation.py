@@ -90,6 +90,6 @@ class Observation:
             values={name: math.nan if text is None else float(text) for name, text in facts["values"].items()},
             truth=facts["truth"],
             parties=table.to_pandas(),
-            stopped=facts["stopped"],
+            stopped=facts.get("stopped", ""),
             notes=tuple(facts["notes"]),
         )

@@ -108,8 +108,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_report(commands: Any) -> None:
-    report = _command(commands, "report", _report, "make one page of a finished run that opens without a network")
-    report.add_argument("run", type=Path, metavar="RUN")
+    report = _command(
+        commands, "report", _report, "make one page of a run or a comparison that opens without a network"
+    )
+    report.add_argument("run", type=Path, metavar="RUN|COMPARISON")
     report.add_argument("--out", type=Path, metavar="FILE.html", help="default: report.html in the folder")
 
 
@@ -236,7 +238,9 @@ def _add_contracts(commands: Any) -> None:
     explain = _command(commands, "explain", _explain, "how an amount of a run came about: formula, inputs, messages")
     explain.add_argument("run", type=Path, metavar="RUN")
     explain.add_argument("what", metavar="POSTING|ERA", help="number of a posting, CONTRACT/TERM/INTERVAL, or a party")
-    explain.add_argument("--all", action="store_true", help="every posting of a party, every interval and message of one")
+    explain.add_argument(
+        "--all", action="store_true", help="every posting of a party, every interval and message of one"
+    )
     explain.add_argument("--json", action="store_true", help="the same as one JSON object")
     ledger = _command(commands, "ledger", _ledger, "write the ledger of a run as a Beancount file")
     ledger.add_argument("run", type=Path, metavar="RUN")
@@ -507,9 +511,13 @@ def _sequence(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     from results import report  # noqa: PLC0415
+    from results.report import comparison  # noqa: PLC0415
     from results.run import Run  # noqa: PLC0415
 
-    _say(str(report.write(Run(options.run), options.out)))
+    if comparison.is_comparison(options.run):
+        _say(str(comparison.write(options.run, options.out)))
+    else:
+        _say(str(report.write(Run(options.run), options.out)))
     return OK
 
 

@@ -210,7 +210,7 @@ def _differences(rows: Sequence[Row], bold: bool = False) -> Filled:
 
     def fill(measure: Measure, names: Sequence[str]) -> list[str]:
         differences = [found[name, measure.name].difference for name in names]
-        digits = _precision(differences)
+        digits = precision(differences)
         plain = [_interval(difference, digits) for difference in differences]
         marks = [difference.apart + difference.surely for difference in differences]
         if bold:
@@ -223,7 +223,7 @@ def _differences(rows: Sequence[Row], bold: bool = False) -> Filled:
     return fill
 
 
-def _precision(differences: Sequence[Difference]) -> int:
+def precision(differences: Sequence[Difference]) -> int:
     """Decimals with which half a middling interval has two digits, or the differences three where there is no interval."""
     halves = sorted(difference.half for difference in differences if difference.half > 0)
     return _decimals(halves[len(halves) // 2], 2) if halves else decimals(difference.mean for difference in differences)
@@ -253,14 +253,26 @@ def _worst(rows: Sequence[Row]) -> Filled:
 
 
 def _header(comparison: Comparison) -> Iterator[str]:
+    what, *more = describe(comparison)
+    yield short(what, WIDTH)
+    for sentence in more:
+        yield from _wrapped(sentence)
+
+
+def describe(comparison: Comparison) -> tuple[str, ...]:
+    """What was compared, whether its seeds are paired, and whether there are enough of them: a sentence each."""
+    return tuple(_sentences(comparison))
+
+
+def _sentences(comparison: Comparison) -> Iterator[str]:
     count, done = len(comparison.variants) * len(comparison.seeds), len(comparison.observations)
     runs = f"{done} of {count} runs" if done < count else f"{count} runs"
     failed = f", {len(comparison.failures)} failed" if comparison.failures else ""
     variants = f"{len(comparison.variants)} variant{'s' * (len(comparison.variants) != 1)}"
-    yield short(f"{comparison.study}: {variants} on {on_seeds(comparison)}, {runs}{failed}", WIDTH)
+    yield f"{comparison.study}: {variants} on {on_seeds(comparison)}, {runs}{failed}"
     if not comparison.observations:
         return
-    yield from _wrapped(_pairing(comparison))
+    yield _pairing(comparison)
     if len(comparison.seeds) < USUAL_SEEDS:
         yield f"{USUAL_SEEDS} seeds or more are usual; with fewer, small differences stay untold"
 

@@ -82,7 +82,7 @@ def _notes(pair: Pair) -> Iterator[str]:
     """Why something was not set side by side, each in a sentence."""
     for run in (pair.one, pair.two):
         if not run.complete:
-            whole = f"{len(run.intervals)} of {run.manifest.get('planned', run.calendar.count)}"
+            whole = f"{len(run.intervals)} of {run.planned}"
             yield f"{run.path} was never finished: it is compared as far as it goes, {whole} intervals"
     ours, theirs = pair.counts
     if pair.one.hours != pair.two.hours:

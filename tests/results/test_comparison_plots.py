@@ -15,8 +15,9 @@ from matplotlib.text import Text
 from paired import COST, MEASURES, OVERLOAD, SAVING, compared, drawn_from, grid
 
 from results.comparison import Comparison, headline, table
+from results.comparison.opposed import opposed
 from results.plots import style
-from results.plots.comparison import PICTURES, fitting, marks, save, tradeoff
+from results.plots.comparison import PICTURES, fitting, marks, save
 from sim.errors import RunError
 
 TWELVE = [f"policy-{number}" for number in range(10)] + ["supply-demand-ratio", "none"]
@@ -173,7 +174,7 @@ def test_what_is_set_against_each_other_can_be_asked_for() -> None:
     (ax,) = figure.axes
     assert ax.get_xlabel() == "bill_saving, EUR, more is better"
     assert ax.get_ylabel().startswith("overload_import_kvah, kVAh, less is better, log beyond")
-    assert tradeoff._pair(comparison, [SAVING.name])[1] == OVERLOAD
+    assert opposed(comparison, [SAVING.name])[1] == OVERLOAD
 
 
 def test_the_seed_that_is_worst_for_most_is_named_and_its_number_is_that_of_the_table() -> None:

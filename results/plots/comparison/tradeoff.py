@@ -11,16 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from results.comparison import Comparison, Measure, Row
+from results.comparison.opposed import opposed
 from results.comparison.statistics import differences
 from results.plots import style
 from results.plots.comparison import marks
 from results.text import distinct
 
-ACROSS = ("regret", "welfare", "cost_per_consumer")
-OVERLOAD = ("overload_import_kvah", "overload_export_kvah")
-UP = ("voltage_outside_bus_min", "ev_unserved_kwh")
-"""What is set against each other, unless others are asked for: the first of ``ACROSS`` that differs between runs, and the
-larger overload or else the first of ``UP``."""
 NAMES = 24
 """Points that get a name, those that are beaten by no other first."""
 
@@ -41,7 +37,7 @@ def draw(comparison: Comparison, metrics: Sequence[str] = ()) -> Figure:
     metrics: of the axis across and of the one upwards.  Single seeds are dots; the front of the best is a line.
     """
     figure, (ax,) = style.canvas(1, 5.2)
-    pair = _pair(comparison, metrics)
+    pair = opposed(comparison, metrics)
     if pair is None:
         marks.headline(figure, "No two metrics differ between the runs", comparison)
         style.note(ax, "nothing to set against each other")
@@ -68,26 +64,6 @@ def draw(comparison: Comparison, metrics: Sequence[str] = ()) -> Figure:
 def _label(measure: Measure, scale: str) -> str:
     better = f"{measure.better} is better" if measure.better else ""
     return ", ".join(part for part in (marks.axis(measure), better, scale) if part)
-
-
-def _pair(comparison: Comparison, metrics: Sequence[str]) -> tuple[Measure, Measure] | None:
-    if len(metrics) > 1:
-        return comparison.measure(metrics[0]), comparison.measure(metrics[1])
-    known = {measure.name: measure for measure in comparison.measures}
-    differing = {
-        name: measure for name, measure in known.items() if measure.sign and len(comparison.distinct(name)) > 1
-    }
-    across = [comparison.measure(name) for name in metrics] + [differing[name] for name in ACROSS if name in differing]
-    overload = [differing[name] for name in OVERLOAD if name in differing]
-    up = sorted(overload, key=lambda measure: -_total(comparison, measure))
-    others = [differing[name] for name in (*UP, *differing) if name in differing]
-    first = (across + others)[:1]
-    second = [measure for measure in up + others if measure not in first][:1]
-    return (first[0], second[0]) if first and second else None
-
-
-def _total(comparison: Comparison, measure: Measure) -> float:
-    return sum(float(np.nansum(comparison.values(variant.name, measure.name))) for variant in comparison.variants)
 
 
 def _points(comparison: Comparison, across: Measure, up: Measure) -> list[_Point]:
