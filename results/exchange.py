@@ -6,7 +6,7 @@ import base64
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -129,24 +129,49 @@ def _count_faults(counts: Mapping[tuple[str, str], int], stated: Mapping[str, Ma
             yield Fault(action, f"the manifest counts {stated.get(action)}, the journal {found}")
 
 
+def signs(run: Run) -> bool:
+    """Whether the messages of a run are signed by its scenario's rules."""
+    return bool(run.manifest["scenario"].get("wire", {}).get("sign", False))
+
+
 def signatures(run: Run) -> Audit:
     """Where the scenario signs: every accepted message was signed by its sender, with a key registered by then, in time.
 
     What was let in unchecked, because the directory could not be reached, is checked here like the rest, and counted.
     """
-    if not run.manifest["scenario"].get("wire", {}).get("sign", False):
+    if not signs(run):
         return Audit("this scenario does not sign")
-    keys = {(r["subscriber"], r["keyId"]): _Known(r) for r in run.journal() if r["kind"] == "key"}
+    keys = _registered(run)
+    checked = tuple(signed(run, keys))
+    unchecked = sum(one.unchecked for one in checked)
+    late = f", {unchecked} of them unchecked when they came" if unchecked else ""
+    findings = tuple(fault for one in checked for fault in one.faults)
+    return Audit(f"{len(checked):,} signatures by {len(keys)} keys{late}", findings)
+
+
+class Signed(NamedTuple):
+    """An accepted message of a run that signs, by its number.
+
+    faults: why its signature does not hold; none where it does.  unchecked: whether it was let in without a look at it.
+    """
+
+    seq: int
+    faults: tuple[Fault, ...]
+    unchecked: bool
+
+
+def signed(run: Run, keys: Keys | None = None) -> Iterator[Signed]:
+    """Every accepted message of a run that signs, its signature checked.  keys: those that the journal says were registered."""
+    known = _registered(run) if keys is None else keys
     epoch_s = int(datetime.fromisoformat(run.manifest["start"]).timestamp())
-    findings: list[Fault] = []
-    count = unchecked = 0
     for line, raw, context in _messages(run):
         if line.ack == "ACK":
-            count += 1
-            unchecked += line.note.startswith(UNCHECKED)
-            findings += _signature_faults(line, raw, context, keys, epoch_s + line.t)
-    late = f", {unchecked} of them unchecked when they came" if unchecked else ""
-    return Audit(f"{count:,} signatures by {len(keys)} keys{late}", tuple(findings))
+            faults = tuple(_signature_faults(line, raw, context, known, epoch_s + line.t))
+            yield Signed(line.seq, faults, line.note.startswith(UNCHECKED))
+
+
+def _registered(run: Run) -> Keys:
+    return {(r["subscriber"], r["keyId"]): _Known(r) for r in run.journal() if r["kind"] == "key"}
 
 
 class _Known:
@@ -157,9 +182,11 @@ class _Known:
         self.since_s = record["since"]
 
 
-def _signature_faults(
-    line: _Line, raw: bytes, context: _Context, keys: Mapping[tuple[str, str], _Known], now_s: int
-) -> Iterator[Fault]:
+Keys = Mapping[tuple[str, str], _Known]
+"""By subscriber and the name of the key."""
+
+
+def _signature_faults(line: _Line, raw: bytes, context: _Context, keys: Keys, now_s: int) -> Iterator[Fault]:
     where = f"message {line.seq} ({line.action})"
     sender = context.bppId if is_callback(line.action) else context.bapId
     try:

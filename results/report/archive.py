@@ -2,9 +2,9 @@
 
 Messages are much alike.  A message is walked from its outside in, and what is met is noted by the place where it stands: which
 keys an object has, which list stands there, which text or number.  What stands at one place is a column, and a column is
-nearly the same thing again and again.  The pages's own compression then does the rest.
+nearly the same thing again and again, and compression does the rest.
 
-A packed archive is plain JSON::
+A packed archive is JSON, which a page carries deflated::
 
     {"count": messages, "nodes": [node, ...], "identifiers": base64}
 
@@ -20,8 +20,8 @@ A packed archive is plain JSON::
       json    texts of JSON
       text    strings
       int     integers, none beyond what a double holds
-      uuid    integers: 0 for the next of ``identifiers`` (16 bytes each), 1 + n for the n-th of them again; counted through
-              all columns in the order of their nodes
+      uuid    a list of integers: 0 for the next of ``identifiers`` (16 bytes each), 1 + n for the n-th of them again;
+              counted through all columns in the order of their nodes
       bytes   base64 of ``size`` bytes for each value, which is written as base64 after ``prefix``
       ``of`` beside ``at``: a value is the one of ``of`` with this number
 
@@ -33,7 +33,6 @@ Numbers are kept as they are written (``1.0`` is not ``1``), keys in their order
 from __future__ import annotations
 
 import base64
-import binascii
 import itertools
 import re
 import zlib
@@ -50,11 +49,14 @@ MOST_MESSAGES = 60_000
 MOST_BYTES = 1_750_000
 """Compressed bytes of messages that a page carries, at most; base64 makes a third more of them."""
 
+ROOM = 0.97
+"""What is tried of the messages that should just fit, where not all do: later ones may be longer."""
+
 SAFE = 2**53
 """Integers from here on are not exact as doubles."""
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PREFIX = re.compile(r"(?:[A-Za-z0-9-]{1,15}[=:])?")
-_MARK = b'"kind":"message"'
+_MESSAGE = b'{"kind":"message"'
 _encode = msgspec.json.Encoder().encode
 
 Packed = dict[str, Any]
@@ -146,31 +148,35 @@ def pack(lines: Iterable[bytes]) -> Packed:
     return archive.packed()
 
 
-def of_run(run: Run, most_messages: int = MOST_MESSAGES, most_bytes: int = MOST_BYTES) -> Packed:
-    """The messages of a run from its first on, as many as fit a page; ``left`` says how many do not."""
-    count = sum(total for verdicts in run.manifest["messages"].values() for total in verdicts.values())
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """Messages of a run for a page, from its first on.  deflated: packed, as zlib does it.  left: how many did not fit."""
+
+    deflated: bytes
+    count: int
+    left: int
+
+
+def of_run(run: Run, most_messages: int = MOST_MESSAGES, most_bytes: int = MOST_BYTES) -> Carried:
+    """The messages of a run, as many of the first as fit a page."""
+    count = sum(1 for _ in message_lines(run))
     kept = min(count, most_messages)
-    packed = pack(itertools.islice(message_lines(run), kept))
-    while (size := size_of(packed)) > most_bytes:
-        kept = int(kept * most_bytes / size * 0.97)
-        packed = pack(itertools.islice(message_lines(run), kept))
-    return {**packed, "left": max(count - packed["count"], 0)}
+    deflated = _deflated(run, kept)
+    while len(deflated) > most_bytes:
+        kept = int(kept * most_bytes / len(deflated) * ROOM)
+        deflated = _deflated(run, kept)
+    return Carried(deflated, kept, count - kept)
 
 
 def message_lines(run: Run) -> Iterator[bytes]:
     """The journal's records of kind ``message``, each as its bytes without the line feed."""
     for line in run.journal_lines():
-        if _MARK in line[:80] and msgspec.json.decode(line, type=_Kind).kind == "message":
+        if line.startswith(_MESSAGE):
             yield line.rstrip(b"\n")
 
 
-def size_of(packed: Packed) -> int:
-    """Compressed bytes."""
-    return len(zlib.compress(_encode(packed), 6))
-
-
-class _Kind(msgspec.Struct, frozen=True):
-    kind: str
+def _deflated(run: Run, count: int) -> bytes:
+    return zlib.compress(_encode(pack(itertools.islice(message_lines(run), count))), 9)
 
 
 def _read(line: bytes) -> Any:
@@ -221,7 +227,7 @@ def _column(values: Sequence[Any], identifiers: _Identifiers) -> Packed:
     if not all(type(value) is str for value in values):
         return _worded("json", [_json(value) for value in values])
     if all(_UUID.fullmatch(value) for value in values):
-        return {"uuid": _integers([identifiers.number(value) for value in values])}
+        return {"uuid": [identifiers.number(value) for value in values]}
     return _as_bytes(values) or _worded("text", values)
 
 
@@ -244,7 +250,7 @@ def _as_bytes(values: Sequence[str]) -> Packed | None:
     start = prefix.group() if prefix else ""
     try:
         found = [base64.b64decode(value[len(start) :], validate=True) for value in values if value.startswith(start)]
-    except binascii.Error:
+    except ValueError:
         return None
     size = len(found[0]) if found else 0
     whole = len(found) == len(values) and size >= 32 and all(len(one) == size for one in found)

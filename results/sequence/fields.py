@@ -42,11 +42,12 @@ ACTION_FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 """Paths below ``message`` by action; ``*`` is every element of a list or every value of an object, ``?`` the only one."""
 
-_STATE = "contract.status.code"
+STATE = "contract.status.code"
 """Said of a contract where none of its bags says anything."""
-_COMMITTED = ("contract.commitments.*.offer.id", "contract.commitments.*.resources.*.quantity.value")
+COMMITTED = ("contract.commitments.*.offer.id", "contract.commitments.*.resources.*.quantity.value")
 """What a contract is about; said while it is being made."""
-_MAKING = frozenset({"select", "init", "confirm"})
+MAKING = frozenset({"select", "init", "confirm"})
+"""Actions by which a contract is made."""
 
 BAG_FIELDS: Mapping[str, tuple[str, ...]] = {
     "GridNode": ("gridConstraints.currentLoadKW", "locationalPriceAdder.currentPrice"),
@@ -113,9 +114,9 @@ def brief(action: str, content: Mapping[str, Any]) -> Mapping[str, Any]:
     for place, kind, bag in _bags(content, ""):
         for path in BAG_FIELDS.get(kind, ()):
             found.update(found_at(bag, path, place))
-    for path in _COMMITTED if action in _MAKING else ():
+    for path in COMMITTED if action in MAKING else ():
         found.update(found_at(content, path))
-    return found or dict(found_at(content, _STATE))
+    return found or dict(found_at(content, STATE))
 
 
 def value_at(document: Any, path: str) -> Any:
