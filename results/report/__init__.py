@@ -10,7 +10,7 @@ from pathlib import Path
 
 from results.files import write_at_once
 from results.report.page import Content, Page, Section, assemble
-from results.report.sections import SECTIONS
+from results.report.sections import SECTIONS, moment
 from results.run import Run
 
 __all__ = ["PAGE", "SECTIONS", "Content", "Page", "Section", "assemble", "report", "write"]
@@ -28,7 +28,7 @@ def report(run: Run) -> str:
     market = f"policy {manifest['policy']}" if manifest["policy"] else "no market"
     subtitle = f"{market} · seed {manifest['seed']} · {run.calendar.count:,} intervals from {manifest['start']}"
     moments = [run.calendar.local(run.calendar.interval(i).start_s).isoformat() for i in range(run.calendar.count)]
-    return assemble(run, SECTIONS, Page(str(manifest["name"]), subtitle, tuple(moments)))
+    return assemble(run, SECTIONS, Page(str(manifest["name"]), subtitle, tuple(moments), moment.telling_interval(run)))
 
 
 def write(run: Run, path: Path | None = None) -> Path:

@@ -63,12 +63,14 @@ class Page:
     """What a page says of itself.
 
     moments: start of every interval as local RFC 3339, which the slider walks through; empty for a page without time.
+    first: interval at which the slider stands when the page is opened.
     details: more for scripts, as ``degsim.page.details``.
     """
 
     title: str
     subtitle: str
     moments: tuple[str, ...] = ()
+    first: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -80,6 +82,7 @@ def assemble(subject: T, sections: Sequence[Section[T]], page: Page) -> str:
     about = {
         "title": page.title,
         "moments": page.moments,
+        "first": page.first,
         "details": page.details,
         "sections": [{"name": each.name, "title": each.title, "timed": each.timed} for each in shown],
     }

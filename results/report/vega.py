@@ -9,10 +9,10 @@ from sim.errors import RunError
 
 @cache
 def library() -> bytes:
-    """The script, which sets ``vega`` and ``vegaLite`` on ``window``.  Raises ``RunError`` without the extra ``report``."""
+    """The script, which sets ``vegaEmbed`` on ``window``.  Raises ``RunError`` without the extra ``report``."""
     try:
         import vl_convert  # noqa: PLC0415
     except ImportError:
         raise RunError("report", "needs the extra: pip install 'degsim[report]'") from None
-    script: str = vl_convert.javascript_bundle("window.vega = vega; window.vegaLite = vegaLite;")
-    return script.encode()
+    # Its hundreds of short names stay its own.
+    return f"(() => {{{vl_convert.javascript_bundle()}}})();".encode()

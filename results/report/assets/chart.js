@@ -1,12 +1,12 @@
 /* await degsim.chart(element, spec, options): a Vega-Lite chart in the colours of the page, drawn anew when the theme or the
  * width changes.
  *
- * spec: a Vega-Lite specification, or a function that returns one (called at each theme; degsim.color(...) is current then).
- *       Width follows the element unless the spec has one.
+ * spec: a Vega-Lite specification, or a function (width in px) that returns one; it is called for every drawing, when
+ *       degsim.color(...) is current.  Width follows the element unless the spec has one.
  * options: {label: what the chart shows, in a sentence (required; screen readers read it), at: true where the spec has a
- *           parameter "at" that follows the slider's interval}
- * Returns {view(): the Vega view, signal(name, value), data(name, rows)}: values set through these survive a new theme.
- * `await redraw()` asks the function for its specification again, where what it shows was chosen anew.
+ *           parameter "at" that follows the slider's interval, onClick: (datum) => ... for a click on a mark}
+ * Tooltips are what the spec's tooltip encodings say.
+ * Returns {view(): the Vega view, signal(name, value), data(name, rows), redraw()}: values set through these survive a new theme.
  */
 "use strict";
 
@@ -28,15 +28,31 @@
     const [ink, muted, faint] = ["ink", "muted", "faint"].map(degsim.color);
     const looks = ["blue", "vermillion", "green", "orange", "purple", "sky"].map(degsim.color);
     return {
-      background: null, font: "inherit", padding: 2,
+      background: null, font: getComputedStyle(document.body).fontFamily, padding: 2,
       view: { stroke: null },
       axis: { labelColor: muted, titleColor: ink, gridColor: faint, domainColor: muted, tickColor: muted, titleFontWeight: "normal", labelFontSize: 11, titleFontSize: 12 },
-      legend: { labelColor: ink, titleColor: ink, titleFontWeight: "normal", orient: "top", symbolStrokeWidth: 2, labelLimit: 220, columns: 3 },
+      legend: { labelColor: ink, titleColor: ink, titleFontWeight: "normal", orient: "top", labelLimit: 200, symbolStrokeWidth: 2, symbolSize: 300 },
       title: { color: ink, anchor: "start", fontSize: 13, fontWeight: 600 },
       header: { labelColor: ink, titleColor: ink },
-      text: { color: ink }, rule: { color: muted }, mark: { color: looks[0] },
+      text: { color: ink }, rule: { color: muted },
       range: { category: looks },
     };
+  };
+
+  // --- what the pointer is over -------------------------------------------------------------------------------------------
+
+  let tip = null;
+
+  const showTip = (event, value) => {
+    tip ??= document.body.appendChild(degsim.element("div", { class: "tip", hidden: true }));
+    tip.hidden = value === null || value === undefined || value === "";
+    if (tip.hidden) return;
+    const pairs = typeof value === "object" ? Object.entries(value) : [["", value]];
+    tip.replaceChildren(degsim.element("dl", {}, pairs.map(([name, text]) =>
+      [degsim.element("dt", { text: name }), degsim.element("dd", { text: text })])));
+    const { width, height } = tip.getBoundingClientRect();
+    tip.style.left = `${Math.max(4, Math.min(event.clientX + 14, innerWidth - width - 4))}px`;
+    tip.style.top = `${event.clientY + 18 + height > innerHeight ? event.clientY - height - 10 : event.clientY + 18}px`;
   };
 
   degsim.chart = async (element, spec, options = {}) => {
@@ -45,32 +61,65 @@
     const signals = new Map();
     const tables = new Map();
     let view = null;
+    let finalize = null;
+    let drawing = null;
+    let again = false;
     element.classList.add("chart");
     element.setAttribute("role", "img");
     element.setAttribute("aria-label", options.label ?? "chart");
 
-    const draw = async () => {
-      const wanted = typeof spec === "function" ? spec() : spec;
-      const full = { width: "container", ...wanted };
-      const compiled = vegaLite.compile(full, { config: config() }).spec;
-      view?.finalize();
-      view = new vega.View(vega.parse(compiled), { renderer: "svg", container: element, hover: true });
+    const drawOnce = async () => {
+      const width = element.clientWidth || 600;
+      const wanted = typeof spec === "function" ? spec(width) : spec;
+      // Axes and legends stand within the width.
+      const full = { width: width - 6, autosize: { type: "fit", contains: "padding" }, ...wanted };
+      finalize?.();
+      const embedded = await vegaEmbed(element, full, {
+        mode: "vega-lite", renderer: "svg", config: config(), actions: false, defaultStyle: false, hover: true,
+        tooltip: (_, event, item, value) => showTip(event, value),
+      });
+      view = embedded.view;
+      finalize = () => embedded.finalize();
+      if (options.onClick) view.addEventListener("click", (_, item) => { if (item?.datum) options.onClick(item.datum); });
       for (const [name, rows] of tables) view.data(name, rows);
       for (const [name, value] of signals) view.signal(name, value);
       await view.runAsync();
+      // Vega calls its own drawing a document of graphics; the element says what it is.
+      element.querySelector("svg")?.setAttribute("aria-hidden", "true");
     };
+
+    const drawAll = async () => {
+      do {
+        again = false;
+        await drawOnce();
+      } while (again);
+      drawing = null;
+    };
+
+    // What is asked for while a drawing is under way is drawn once, after it.
+    const redraw = () => {
+      if (drawing) again = true;
+      else drawing = drawAll();
+      return drawing;
+    };
+
     const set = (keep, method) => (name, value) => {
       keep.set(name, value);
-      view[method](name, value).runAsync();
+      if (!drawing) view[method](name, value).runAsync();
+      else again = true;
     };
-    await draw();
-    let first = true;
-    degsim.onTheme(() => { if (first) first = false; else draw(); });
+
+    await redraw();
+    let isFirst = true;
+    degsim.onTheme(() => { if (isFirst) isFirst = false; else redraw(); });
     let width = element.clientWidth;
     new ResizeObserver(() => {
-      if (element.clientWidth && Math.abs(element.clientWidth - width) > 1) { width = element.clientWidth; draw(); }
+      if (element.clientWidth && Math.abs(element.clientWidth - width) > 1) {
+        width = element.clientWidth;
+        redraw();
+      }
     }).observe(element);
-    const handle = { view: () => view, signal: set(signals, "signal"), data: set(tables, "data"), redraw: draw };
+    const handle = { view: () => view, signal: set(signals, "signal"), data: set(tables, "data"), redraw };
     if (options.at) degsim.onInterval((interval) => handle.signal("at", interval));
     return handle;
   };

@@ -9,7 +9,7 @@
  *                                      Decoded once and kept; never change it.
  *   await degsim.bytes("name/blob")    A blob of that section as Uint8Array, as Python gave it.
  *   await degsim.inflate(bytes)        zlib ("deflate") bytes as Uint8Array; a second argument "deflate-raw" for raw ones.
- *   degsim.page                        {title, moments: [RFC 3339 start of each interval], details, sections}.
+ *   degsim.page                        {title, moments: [RFC 3339 start of each interval], first, details, sections}.
  *   degsim.interval                    The interval of the slider, from 0.
  *   degsim.setInterval(i)              Moves the slider.
  *   degsim.onInterval(fn)              Calls fn(interval) now and after every move, as long as the page is open; moves that
@@ -135,6 +135,8 @@ const degsim = (() => {
     const show = await rendered(name);
     document.getElementById(name).dataset.ready = "yes";
     if (typeof show === "function" && detail) await show(detail);
+    // Whoever was hidden when the slider moved may have stood still.
+    self.setInterval(self.interval);
   };
 
   // --- time -----------------------------------------------------------------------------------------------------------
@@ -190,8 +192,9 @@ const degsim = (() => {
   // --- theme ----------------------------------------------------------------------------------------------------------
 
   const dark = matchMedia("(prefers-color-scheme: dark)");
+  let beforePrint = false;
 
-  self.isDark = () => (document.documentElement.dataset.theme || (dark.matches ? "dark" : "light")) === "dark";
+  self.isDark = () => document.documentElement.dataset.theme === "dark";
 
   self.color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
@@ -200,7 +203,8 @@ const degsim = (() => {
     fn();
   };
 
-  const themed = () => {
+  const themed = (isDark) => {
+    document.documentElement.dataset.theme = isDark ? "dark" : "light";
     document.getElementById("theme").textContent = self.isDark() ? "Light" : "Dark";
     document.getElementById("theme").setAttribute("aria-label", self.isDark() ? "Switch to light" : "Switch to dark");
     for (const fn of themeListeners) fn();
@@ -208,17 +212,20 @@ const degsim = (() => {
 
   const buildTheme = () => {
     document.getElementById("theme").addEventListener("click", () => {
-      document.documentElement.dataset.theme = self.isDark() ? "light" : "dark";
-      themed();
+      themed(!self.isDark());
     });
-    dark.addEventListener("change", themed);
-    themed();
+    dark.addEventListener("change", () => themed(dark.matches));
+    // Paper is light, whatever the screen is.
+    addEventListener("beforeprint", () => { beforePrint = self.isDark(); if (beforePrint) themed(false); });
+    addEventListener("afterprint", () => { if (beforePrint) themed(true); });
+    themed(dark.matches);
   };
 
   // --- start ----------------------------------------------------------------------------------------------------------
 
   const start = async () => {
     self.page = await self.data("page");
+    self.interval = self.page.first;
     buildTheme();
     buildSlider();
     addEventListener("hashchange", () => arrive(true));
