@@ -110,6 +110,9 @@ def _draw_limits(ax: Axes, scene: Scene) -> None:
     """The flows that the transformer does not carry, and where they begin."""
     left, right = ax.get_xlim()
     ax.axvline(0, color=style.MUTED, linewidth=0.8)
+    # What was cleared is explained beside it; the limits are named at the other end of the panel.
+    is_high = scene.price is not None and scene.price > sum(ax.get_ylim()) / 2
+    y, end_of_text = (0.02, "bottom") if is_high else (0.98, "top")
     for limit_kw, end, text in (
         (scene.import_limit_kw, right, "import limit"),
         (-scene.export_limit_kw, left, "export limit"),
@@ -120,8 +123,8 @@ def _draw_limits(ax: Axes, scene: Scene) -> None:
         ax.axvline(limit_kw, color=style.VERMILLION, linewidth=1.5)
         outward = 1 if end > limit_kw else -1
         ax.annotate(
-            f"{text} {style.plain(abs(limit_kw))} kW", (limit_kw, 0.98), (4 * outward, 0),
-            ("data", "axes fraction"), "offset points", color=style.VERMILLION, rotation=90, va="top",
+            f"{text} {style.plain(abs(limit_kw))} kW", (limit_kw, y), (4 * outward, 0),
+            ("data", "axes fraction"), "offset points", color=style.VERMILLION, rotation=90, va=end_of_text,
             ha="left" if outward > 0 else "right", fontsize=8.5, bbox=_PLATE,
         )  # fmt: skip
 
@@ -196,5 +199,18 @@ def _draw_cross(ax: Axes, scene: Scene) -> None:
     ax.set_ylabel(f"price, {scene.run.manifest['currency']}/kWh")
     if scene.price is not None:
         ax.axhline(scene.price, color=style.MUTED, linewidth=0.9, linestyle=style.DOTTED)
+        _draw_level(ax, supply, demand, scene.price)
         ax.plot(scene.quantity_kw, scene.price, "o", color=style.INK, markersize=8, markeredgecolor="white", zorder=6)
         style.end_labels(ax, [Label(scene.price, f"cleared {style.plain(scene.price, 3)}", style.MUTED, style.DOTTED)])
+
+
+def _draw_level(ax: Axes, supply: OfferCurve, demand: OfferCurve, price: float) -> None:
+    """The quantities that both sides would trade at the price alike, where there is more than one."""
+    least = max(supply.low(price), -demand.high(price))
+    most = min(supply.high(price), -demand.low(price), ax.get_xlim()[1])
+    if most - least > tolerances.POWER_KW:
+        ax.plot([least, most], [price] * 2, color=style.BLUE, alpha=0.25, linewidth=9, solid_capstyle="butt")
+        ax.annotate(
+            f"plateau: {style.plain(most - least)} kW indifferent", ((least + most) / 2, price), (0, 9),
+            textcoords="offset points", ha="center", va="bottom", fontsize=8.5, color=style.BLUE, bbox=_PLATE,
+        )  # fmt: skip

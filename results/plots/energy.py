@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,11 @@ Floats = NDArray[np.float64]
 
 GRID, LOSSES, OTHERS = "upstream grid", "losses", "other kinds"
 LOSSES_LOOK, OTHERS_LOOK = Look("#777777", "-", "||"), Look("#bbbbbb", "-", "++")
+
+KINDS: Mapping[str, Look] = MappingProxyType(
+    dict(zip(("household", "ev", "solar", "battery"), style.LOOKS[1:], strict=False))
+)
+"""Kinds that look alike in every run; others take what looks are left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +102,18 @@ def _by_kind(power: pd.DataFrame, sign: int) -> pd.DataFrame:
 def _few(table: pd.DataFrame) -> pd.DataFrame:
     kinds = [name for name in table.columns if name not in (GRID, LOSSES)]
     crowd = kinds[len(style.LOOKS) - 1 :]
-    if len(crowd) <= 1 and len(kinds) < len(style.LOOKS):
+    if not crowd:
         return table
     return table.drop(columns=crowd).assign(**{OTHERS: table[crowd].sum(axis=1)})
 
 
 def _looks(found: Balance) -> dict[str, Look]:
-    """The look of each column; that of the grid is the first, whatever kinds there are."""
-    fixed = {GRID: style.LOOKS[0], LOSSES: LOSSES_LOOK, OTHERS: OTHERS_LOOK}
-    kinds = [str(name) for name in found.given.columns if name not in fixed]
-    own = dict(zip(kinds, style.LOOKS[1:], strict=False))
-    return {str(name): fixed.get(str(name)) or own[str(name)] for name in found.given.columns}
+    """The look of each column; whatever kinds there are, those that most runs have look alike in all of them."""
+    fixed = {GRID: style.LOOKS[0], LOSSES: LOSSES_LOOK, OTHERS: OTHERS_LOOK, **KINDS}
+    names = [str(name) for name in found.given.columns]
+    free = [look for look in style.LOOKS if look not in [fixed[name] for name in (*names, GRID) if name in fixed]]
+    own = dict(zip([name for name in names if name not in fixed], free, strict=False))
+    return {name: fixed.get(name) or own[name] for name in names}
 
 
 def _claim(run: Run, found: Balance) -> str:

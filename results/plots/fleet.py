@@ -83,7 +83,12 @@ def _claim(run: Run) -> str:
     missing = f"{style.plain(found.unserved_kwh)} of {style.plain(found.need_kwh)} kWh"
     if found.missed:
         return f"{found.missed} of {found.finished} visits ended short of what was asked for: {missing} missing"
-    return f"All {found.finished} visits that ended got what they asked for: {style.plain(found.served_kwh)} kWh"
+    who = (
+        f"All {found.finished} visits that ended got what they"
+        if found.finished > 1
+        else "The one visit that ended got what it"
+    )
+    return f"{who} asked for: {style.plain(found.served_kwh)} kWh"
 
 
 def _remark(run: Run) -> str:

@@ -14,7 +14,7 @@ from results.run import Run
 _ACK = {"color": style.BLUE, "marker": "o", "linestyle": "", "markersize": 6.5}
 _NACK = {"color": style.VERMILLION, "marker": "X", "linestyle": "", "markersize": 7.5}
 
-_ACK_PT, _NACK_PT = 44.0, 92.0
+_ACK_PT, _NACK_PT = 44.0, 98.0
 """Right ends of the columns of numbers, in points from the panel."""
 
 

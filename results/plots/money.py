@@ -73,7 +73,7 @@ def _ranked(exact: Mapping[tuple[str, str], Decimal], kinds: list[str]) -> _Acco
     for (kind, term), amount in exact.items():
         turnover[term] = turnover.get(term, Decimal(0)) + abs(amount)
         net[kind] = net.get(kind, Decimal(0)) + amount
-    ranked = sorted(turnover, key=lambda term: (-turnover[term], term))
+    ranked = sorted((term for term in turnover if turnover[term]), key=lambda term: (-turnover[term], term))
     most = len(style.LOOKS)
     shown = ranked if len(ranked) <= most + 1 else [*ranked[:most], _OTHER]
     flows: dict[tuple[str, str], Decimal] = {}

@@ -24,6 +24,9 @@ Floats = NDArray[np.float64]
 BANDS = 2
 """Nodes for which the band of their participants' prices is drawn; the others are counted."""
 
+_LOOKS = (*style.LOOKS[1:], style.LOOKS[0])
+"""Of nodes: the one that parts most never looks like the root in grey, whose line is solid."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Day:
@@ -195,7 +198,7 @@ def _draw_lines(ax: Axes, day: _Day, values: pd.DataFrame) -> list[Label]:
     for node in day.crowd:
         ax.stairs(values[node], day.edges, baseline=None, color=style.FAINT, linewidth=0.8)
     labels = []
-    for node, look in zip(day.apart, style.LOOKS, strict=False):
+    for node, look in zip(day.apart, _LOOKS, strict=False):
         ax.stairs(
             values[node], day.edges, baseline=None, color=look.color, linestyle=look.dashes, linewidth=1.9, zorder=3
         )

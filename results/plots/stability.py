@@ -143,6 +143,8 @@ def _draw_adder(ax: Axes, run: Run, node: str) -> None:
     rows = run.prices[run.prices["node"] == node].set_index("interval").reindex(range(run.calendar.count))
     ax.axhline(0, color=style.INK, linewidth=0.8)
     ax.stairs(rows["adder_per_kwh"], style.edges_s(run), baseline=None, color=style.GREEN, linewidth=1.7)
+    if rows["adder_per_kwh"].isna().all():
+        ax.text(0.5, 0.6, "no adders in this run", transform=ax.transAxes, ha="center", color=style.MUTED)
     ax.set_ylabel(f"adder,\n{run.manifest['currency']}/kWh")
     ax.margins(y=0.15)
     style.time_axis(ax, run.calendar)

@@ -111,7 +111,8 @@ def canvas(
 def headline(figure: Figure, claim: str, run: Run, remark: str = "") -> None:
     """What the picture shows, as a sentence, over which run it shows; the panels keep clear of it."""
     manifest = run.manifest
-    source = f"{manifest['name']} · policy {manifest['policy']} · seed {manifest['seed']}"
+    policy = f" · policy {manifest['policy']}" if manifest["policy"] else ""
+    source = f"{manifest['name']}{policy} · seed {manifest['seed']}"
     whole = source.replace(" · ", _JOINT)
     title(figure, claim, " · ".join(part for part in (remark, whole) if part))
 

@@ -27,7 +27,7 @@ _FLOWS = ["wire_lv_kw", "market_flow_kw"]
 _PLATE = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
 
 ROOM = 1.7
-"""What would have flowed before the market is in the picture up to so many times of what did flow or was cleared."""
+"""What would have flowed before the market is in the picture up to so many times of the limit, or of what did flow."""
 
 
 def shows(run: Run) -> bool:
@@ -149,7 +149,10 @@ def _reach(rows: pd.DataFrame) -> float:
     """How far from zero the picture reaches, but for limits [kW]."""
     before = float(np.nanmax(rows["before_kw"].abs().to_numpy(), initial=0.0))
     flows = float(np.nanmax(np.abs(rows[_FLOWS].to_numpy()), initial=1.0))
-    return max(flows, min(before, ROOM * flows))
+    limits = rows[["rated_import_kw", "rated_export_kw"]].to_numpy()
+    known = limits[np.isfinite(limits)]
+    room = ROOM * max(flows, float(known.max())) if known.size else math.inf
+    return max(flows, min(before, room))
 
 
 def _changed(rows: pd.DataFrame) -> bool:

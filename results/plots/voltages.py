@@ -47,6 +47,7 @@ def draw(run: Run, interval: int | None = None) -> Figure:
     style.time_axis(ax, run.calendar)
     style.mark_interval(ax, run, interval)
     ax.set_ylabel("voltage, pu of the nominal")
+    ax.use_sticky_edges = False
     ax.margins(y=0.06)
     style.end_labels(ax, labels)
     return figure
