@@ -21,7 +21,6 @@ from sim.canonical import canonical, hashed
 from sim.contracts import templates
 from sim.contracts.contract import Contract, Role, Template
 from sim.errors import CurveError
-from sim.market.problem import LOSSES
 from sim.wire.messages import is_callback
 
 SUPPLY, SITES = "supply", "sites"
@@ -100,19 +99,19 @@ def _losses(run: Run, evidence: Evidence, contract: Contract, intervals: Sequenc
 def _rent(run: Run, evidence: Evidence, contract: Contract, intervals: Sequence[int]) -> Iterator[Cycle]:
     """What the participants of a clearing pay in more than they get, apart by where it comes from."""
     answers = _answers(run)
+    losses = dict(zip(run.intervals["interval"], run.intervals["loss_surplus"], strict=True))
     for interval in intervals:
         if interval not in run.clearings:
             continue
         result = run.clearings[interval][1]["message"]["aggregationResult"]
-        losses = sum(one["amountPerH"] for one in result.get("accounts", ()) if one["name"] == LOSSES)
         cut_off = {era for era, k in (*evidence.cut_off, *evidence.unheard) if k == interval}
         left = -_receipts(result["setpoints"], set())
-        per_h = {
-            "rent": left - losses,
-            "lossSurplus": losses,
-            "undelivered": -_receipts(result["setpoints"], cut_off) - left,
+        amounts = {
+            "rent": left * run.hours - losses[interval],
+            "lossSurplus": losses[interval],
+            "undelivered": (-_receipts(result["setpoints"], cut_off) - left) * run.hours,
         }
-        values = {name: Decimal(f"{value * run.hours:.6f}") for name, value in per_h.items()}
+        values = {name: Decimal(f"{amount:.6f}") for name, amount in amounts.items()}
         carrier = answers.get(interval, ())[-1:]
         source = Source("what the clearing leaves over", *carrier)
         yield Cycle(interval, values, dict.fromkeys(values, source), dict(zip(["clearing"], carrier, strict=False)))
