@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -61,30 +62,26 @@ def first_message(pair: Pair) -> First | None:
     Raises ``RunError`` for a journal that is missing or damaged.
     """
     reading = pair.reading()
-    both = itertools.zip_longest(_said(pair.one, set(pair.only[0])), _said(pair.two, set(pair.only[1])))
+    sides = ((pair.one, pair.only[0]), (pair.two, pair.only[1]))
+    both = itertools.zip_longest(*(_said(run, frozenset(left_out), pair.until_s) for run, left_out in sides))
     for ours, theirs in both:
         if ours is not None and theirs is not None and ours.line == theirs.line:
             reading.names.learn(ours.line)
             continue
-        if (ours is None or theirs is None) and not _goes_on(pair, ours is None):
-            return None
         found = _apart(pair, reading, ours, theirs)
         if found is not None:
             return found
     return None
 
 
-def _goes_on(pair: Pair, first_ends: bool) -> bool:
-    """Whether it tells something that one journal ends here: it does not where that run has fewer intervals."""
-    ended, other = pair.counts if first_ends else pair.counts[::-1]
-    return ended >= other
-
-
-def _said(run: Run, left_out: set[str]) -> Iterator[_Said]:
+def _said(run: Run, left_out: frozenset[str], until_s: float) -> Iterator[_Said]:
+    """The messages of a run before a second, but for those from or to whom is left out."""
     for number, line in enumerate(run.journal_lines(), start=1):
-        if not line.startswith(_MESSAGE) or not line.endswith(b"\n"):
+        if not line.startswith(_MESSAGE):
             continue
         said = _Said(run, line, number)
+        if until_s < math.inf and int(said.record()["t"]) >= until_s:
+            continue
         if not left_out or not left_out & {*_parties(said.record())}:
             yield said
 

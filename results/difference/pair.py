@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -45,6 +46,19 @@ class Pair:
     def same_currency(self) -> bool:
         """Whether money of both can be set off."""
         return bool(self.one.manifest["currency"] == self.two.manifest["currency"])
+
+    @cached_property
+    def until_s(self) -> float:
+        """Simulated second up to which both say what they would if they ended together; infinite where they do.
+
+        In its last interval a run has no next one to prepare, so that what is said in it is that of no longer run.
+        """
+        ours, theirs = (
+            count * run.calendar.interval_s for count, run in zip(self.counts, (self.one, self.two), strict=True)
+        )
+        if ours == theirs:
+            return math.inf
+        return min(ours, theirs) - (self.one if ours < theirs else self.two).calendar.interval_s
 
     def reading(self) -> Reading:
         """How what the runs say is compared: where they start apart, times count from each run's own start."""

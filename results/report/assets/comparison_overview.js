@@ -3,7 +3,7 @@
 degsim.section("overview", async (element) => {
   const model = await comparison.model();
   const h = degsim.element;
-  const facts = h("dl", { class: "facts" });
+  const facts = h("dl", { class: "compared" });
   const fact = (name, ...said) => facts.append(h("dt", { text: name }), h("dd", {}, ...said));
   fact("seeds", model.seeds.join(", "));
   if (model.axes.length) fact("what differs", model.axes.join(", "));
@@ -17,9 +17,10 @@ degsim.section("overview", async (element) => {
   const table = h("div");
   element.append(table);
   const wanted = model.seeds.length;
+  const told = model.axes.length === 1 && model.variants.every((variant) => variant.axes[model.axes[0]] === variant.name);
   degsim.table(table, [
     { name: "name", title: "variant" },
-    ...model.axes.map((path) => ({ title: path, value: (row) => row.axes[path] ?? null })),
+    ...(told ? [] : model.axes).map((path) => ({ title: path, value: (row) => row.axes[path] ?? null })),
     { name: "baseline", title: "compared with", value: (row) => model.variants[row.baseline].name },
     { name: "done", title: "runs", kind: "number", show: (done) => `${done} of ${wanted}` },
     { name: "paired", title: "same days as its baseline", value: (row) => (row.unpaired.length ? `not on ${row.unpaired.length} seeds` : "yes") },
