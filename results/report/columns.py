@@ -16,7 +16,7 @@ Rows = list[list[float]]
 KW, PRICE, SHARE, VOLTAGE = 3, 5, 4, 4
 """Decimals that a page keeps of a power, a price, a share and a voltage: those that it shows, so that none is rounded twice."""
 
-CELLS = 200_000
+CELLS = 400_000
 """Numbers that a page keeps of one column of a table, at most."""
 
 

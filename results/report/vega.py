@@ -15,4 +15,4 @@ def library() -> bytes:
     except ImportError:
         raise RunError("report", "needs the extra: pip install 'degsim[report]'") from None
     # Its hundreds of short names stay its own.
-    return f"(() => {{{vl_convert.javascript_bundle()}}})();".encode()
+    return f"(() => {{{vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;')}}})();".encode()

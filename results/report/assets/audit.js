@@ -17,14 +17,14 @@ degsim.section("audit", async (element) => {
     { name: "description", title: "What holds in every sound run" },
     { name: "checked", title: "Looked at" },
   ];
-  degsim.table(box, columns, data.invariants, { caption: "Invariants", filter: false });
+  degsim.table(box, columns, data.invariants, { caption: "Invariants", quiet: true, filter: false });
   const faults = data.invariants.flatMap((each) => each.faults.map(([where, what, remedy]) => ({ invariant: each.name, where, what, remedy })));
   if (!faults.length) return;
   const list = h("div");
   element.append(h("h3", { text: "Findings" }), list);
   degsim.table(list, [
     { name: "invariant", title: "Invariant" }, { name: "where", title: "Where" },
-    { name: "what", title: "What" }, { name: "remedy", title: "Remedy" }], faults, { caption: "Findings of the audit" });
+    { name: "what", title: "What" }, { name: "remedy", title: "Remedy" }], faults, { caption: "Findings of the audit", quiet: true });
   if (faults.length < data.findings) {
     element.append(h("p", { class: "note", text: `${degsim.count(data.findings - faults.length)} more are told by degsim verify.` }));
   }

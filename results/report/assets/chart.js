@@ -24,14 +24,14 @@
     URL.revokeObjectURL(script.src);
   };
 
-  const config = () => {
+  const config = (width) => {
     const [ink, muted, faint] = ["ink", "muted", "faint"].map(degsim.color);
     const looks = ["blue", "vermillion", "green", "orange", "purple", "sky"].map(degsim.color);
     return {
       background: null, font: getComputedStyle(document.body).fontFamily, padding: 2,
       view: { stroke: null },
       axis: { labelColor: muted, titleColor: ink, gridColor: faint, domainColor: muted, tickColor: muted, titleFontWeight: "normal", labelFontSize: 11, titleFontSize: 12 },
-      legend: { labelColor: ink, titleColor: ink, titleFontWeight: "normal", orient: "top", labelLimit: 200, symbolStrokeWidth: 2, symbolSize: 300 },
+      legend: { labelColor: ink, titleColor: ink, titleFontWeight: "normal", orient: "top", labelLimit: 180, symbolStrokeWidth: 2, symbolSize: 300, columns: Math.max(1, Math.floor(width / 190)) },
       title: { color: ink, anchor: "start", fontSize: 13, fontWeight: 600 },
       header: { labelColor: ink, titleColor: ink },
       text: { color: ink }, rule: { color: muted },
@@ -75,7 +75,7 @@
       const full = { width: width - 6, autosize: { type: "fit", contains: "padding" }, ...wanted };
       finalize?.();
       const embedded = await vegaEmbed(element, full, {
-        mode: "vega-lite", renderer: "svg", config: config(), actions: false, defaultStyle: false, hover: true,
+        mode: "vega-lite", renderer: "svg", config: config(width), actions: false, defaultStyle: false, hover: true,
         tooltip: (_, event, item, value) => showTip(event, value),
       });
       view = embedded.view;

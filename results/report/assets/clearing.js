@@ -16,7 +16,7 @@ degsim.clearing = async (element, clearings, currency) => {
   const same = h("input", { type: "checkbox", id: "same-axes", on: { change: () => show() } });
   element.append(h("div", { class: "tools" },
     names.length > 1 && clearings.every ? [h("label", { for: "clearing-node", text: "Node" }), select] : null,
-    h("label", { class: "check" }, same, " Same axes in every interval")), said, none, box);
+    h("label", { class: "check" }, same, "Same axes in every interval")), said, none, box);
 
   let interval = 0;
   let chart = null;
@@ -118,7 +118,7 @@ degsim.clearing = async (element, clearings, currency) => {
           mark: { type: "line", clip: true, strokeWidth: 2.2 },
           encoding: {
             order: { field: "order", type: "quantitative" },
-            color: { field: "name", type: "nominal", sort: null, scale: { ...lookOf, range: drawn.map((each) => degsim.color(each[3])) }, legend: { title: null, columns: 0 } },
+            color: { field: "name", type: "nominal", sort: null, scale: { ...lookOf, range: drawn.map((each) => degsim.color(each[3])) }, legend: { title: null } },
             strokeDash: { field: "name", type: "nominal", sort: null, scale: { ...lookOf, range: drawn.map((each) => DASH[each[3]]) }, legend: { title: null } },
           },
         },
@@ -132,7 +132,7 @@ degsim.clearing = async (element, clearings, currency) => {
     const scene = current();
     box.hidden = !scene;
     none.hidden = Boolean(scene);
-    none.textContent = Object.keys(clearings.scenes).length ? "This run has no clearing in this interval." : "This run has no market.";
+    none.textContent = "This run has no clearing in this interval.";
     said.textContent = scene ? claim(scene) + remarks(scene) : "";
     box.setAttribute("aria-label", `Clearing diagram. ${said.textContent}`);
     if (!scene) return;

@@ -184,7 +184,7 @@ const degsim = (() => {
     self.onInterval((interval) => {
       if (!self.page.moments.length) return;
       range.value = interval;
-      output.textContent = `${self.moment(interval)} (${interval} of 0 to ${self.page.moments.length - 1})`;
+      output.textContent = `${self.moment(interval)} · interval ${interval} of 0–${self.page.moments.length - 1}`;
       range.setAttribute("aria-valuetext", self.moment(interval));
     });
   };

@@ -10,7 +10,7 @@ degsim.feeder = (element, map, nodes) => {
   const h = degsim.element;
   const svg = degsim.svg;
   const NAMED = 12;
-  const HEIGHT = 430;
+  const TALLEST = 430;
   const MARGIN = 28;
   const bus = new Map(map.buses.map((name, k) => [name, k]));
   const line = new Map(map.lines.map((name, k) => [name, k]));
@@ -69,6 +69,9 @@ degsim.feeder = (element, map, nodes) => {
   const build = (edition) => {
     const picture = map.editions[edition];
     const width = Math.max(280, frame.clientWidth);
+    // A street without a branch needs no square.
+    const levels = new Set(picture.y).size;
+    const HEIGHT = Math.min(TALLEST, 70 + 60 * levels);
     const place = (k) => [MARGIN + picture.x[k] * (width - 2 * MARGIN), MARGIN + picture.y[k] * (HEIGHT - 2 * MARGIN)];
     const radius = Math.max(1.6, Math.min(6, 90 / Math.sqrt(Math.max(1, picture.buses.length)) / 2));
     const sites = new Set(picture.sites);
@@ -167,7 +170,7 @@ degsim.feeder = (element, map, nodes) => {
     legend.replaceChildren(
       bar(v.map(voltageColor), [v[0], 1, v[4]].map((each) => degsim.number(each, 2)), `voltage, pu (band: ${low} to ${high})`),
       bar([0, 0.5, 1].map(loadingColor), ["0 %", "50 %", "100 %"], "loading, % of the rating; wider is more, purple beyond it"),
-      h("div", { class: "muted", text: `With a dark rim: participants. Two rings: a transformer.${phases.length > 1 ? " Of three phases, the one farthest from 1." : ""}` }));
+      h("div", { class: "muted", text: `With a rim: participants. Two rings: a transformer.${phases.length > 1 ? " Of three phases, the one farthest from 1." : ""}` }));
   };
 
   let interval = 0;

@@ -31,6 +31,8 @@
     if (!isKnown(text)) return "–";
     const [whole, part] = String(text).replace("-", "").split(".");
     const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ",");
-    return `${String(text).startsWith("-") ? "−" : ""}${grouped}${part === undefined ? "" : `.${part}`}`;
+    // Zeros beyond the second decimal say nothing.
+    const decimals = part === undefined ? "" : `.${part.replace(/0+$/, "").padEnd(Math.min(2, part.length), "0")}`;
+    return `${String(text).startsWith("-") ? "−" : ""}${grouped}${decimals}`;
   };
 })();

@@ -43,16 +43,16 @@
     const flowKeys = ["market_flow_kw", "assessed_kw", "wire_lv_kw", "wire_lv_kvar", "import_limit_kw", "export_limit_kw", "rated_import_kw", "rated_export_kw", "loading", "binding"];
     const partyKeys = ["setpoint_kw", "delivered_kw", "curtailed_kw", "available_kw", "q_kvar", "unserved_kw", "energy_wh", "price_per_kwh"];
     return [
-      { name: "prices", title: "Prices by node", count: prices.names.length, open: true, note: prices.note,
+      { name: "prices", of: prices, title: "Prices by node", count: isTold(prices, "price_per_kwh") ? prices.names.length : 0, open: true, note: prices.note,
         columns: [{ name: "name", title: "Node" }, { name: "price_per_kwh", title: "Price", unit, kind: "number", digits: 5 }, { name: "adder_per_kwh", title: "Adder to the price above", unit, kind: "signed", digits: 5 }],
         rows: rows(prices, ["price_per_kwh", "adder_per_kwh"]) },
-      { name: "flows", title: "Flows at transformers (+ import)", count: nodes.names.length, open: true, note: nodes.note,
+      { name: "flows", of: nodes, title: "Flows at transformers (+ import)", count: nodes.names.length, open: true, note: nodes.note,
         columns: [{ name: "name", title: "Transformer" }, kw("wire_lv_kw", "On the wires"), kw("market_flow_kw", "As cleared"), kw("assessed_kw", "As assessed"),
           { name: "loading", title: "Loading", unit: "of the rating", kind: "percent", digits: 2 }, kw("import_limit_kw", "Import limit of the market"), kw("export_limit_kw", "Export limit of the market"),
           kw("rated_import_kw", "Import limit"), kw("rated_export_kw", "Export limit"), { name: "wire_lv_kvar", title: "Reactive", unit: "kvar", kind: "number", digits: 3 },
           { name: "binding", title: "Held the clearing", show: (text) => ({ FORWARD: "import limit", REVERSE: "export limit" })[text] ?? "–" }],
         rows: rows(nodes, flowKeys) },
-      { name: "parties", title: "Set-points and deliveries (+ injection)", count: parties.names.length, open: true, note: parties.note,
+      { name: "parties", of: parties, title: "Set-points and deliveries (+ injection)", count: parties.names.length, open: true, note: parties.note,
         columns: [{ name: "name", title: "Participant" }, { name: "kind", title: "Kind" }, { name: "node", title: "Node" }, { name: "bus", title: "Bus" },
           kw("setpoint_kw", "Awarded"), kw("delivered_kw", "Delivered"), { name: "energy_wh", title: "Metered", unit: "Wh", kind: "count" },
           { name: "price_per_kwh", title: "Price", unit, kind: "number", digits: 5 }, kw("curtailed_kw", "Cut"), kw("available_kw", "Available"),
@@ -73,7 +73,14 @@
       { name: "bounds", title: "Bounds beside the tree", count: bounds.names.length,
         columns: [{ name: "name", title: "Bound" }, { name: "value", title: "Value", kind: "number", digits: 5 }, { name: "most", title: "At most", kind: "number", digits: 5 }, { name: "price_per_unit", title: "Worth of another unit", unit: `${data.currency}/h`, kind: "number", digits: 5 }],
         rows: rows(bounds, ["value", "most", "price_per_unit"]) },
-    ].filter((table) => table.count);
+    ].filter((table) => table.count).map((table) => ({ ...table, columns: table.columns.filter((column) => isTold(table.of, column.name)) }))
+      .filter((table) => table.columns.some((column) => column.kind || table.name === "voltages"));
+  };
+
+  /* Whether a column says anything in any interval; names and texts always do. */
+  const isTold = (group, name) => {
+    const rows = group?.[name];
+    return !Array.isArray(rows?.[0]) || rows.some((row) => row.some((value) => value !== null));
   };
 
   const tableBox = (parent, table) => {
@@ -87,7 +94,7 @@
       if (stale) return;
       const rows = table.rows(degsim.interval);
       if (shown) shown.update(rows);
-      else shown = degsim.table(box, table.columns, rows, { caption: table.title, filter: table.count > 8, page: 25 });
+      else shown = degsim.table(box, table.columns, rows, { caption: table.title, quiet: true, filter: table.count > 8, page: 25 });
     };
     details.addEventListener("toggle", () => { if (details.open && stale) update(); });
     return update;
@@ -97,17 +104,19 @@
     const data = await degsim.data("moment");
     const summary = h("div");
     const [left, right, below] = [h("div"), h("div"), h("div")];
-    element.append(summary, h("div", { class: "columns" }, h("div", {}, h("h3", { text: "Feeder" }), left), h("div", {}, h("h3", { text: "Clearing" }), right)), h("h3", { text: "Tables of this interval" }), below);
+    const isMarket = Object.keys(data.clearings.scenes).length > 0;
+    element.append(summary, h("div", { class: "columns" }, h("div", {}, h("h3", { text: "Feeder" }), left),
+      isMarket ? h("div", {}, h("h3", { text: "Clearing" }), right) : null), h("h3", { text: "Tables of this interval" }), below);
     data.map.notes.forEach((text) => left.append(h("p", { class: "note", text: `Here: ${text}.` })));
     if (!data.clearings.every) right.append(h("p", { class: "note", text: `Of ${degsim.count(data.clearings.nodes)} nodes, the one where each interval was decided.` }));
     const map = degsim.feeder(left, data.map, data.nodes);
-    const clearing = await degsim.clearing(right, data.clearings, data.currency);
+    const clearing = isMarket ? await degsim.clearing(right, data.clearings, data.currency) : null;
     const updates = tables(data).map((table) => tableBox(below, table));
     degsim.onInterval((interval) => {
       if (element.parentElement.hidden) return;
       summary.replaceChildren(facts(told(data, interval)));
       map.update(interval);
-      clearing.update(interval);
+      clearing?.update(interval);
       updates.forEach((update) => update());
     });
     return (detail) => degsim.setInterval(Number(detail));

@@ -50,13 +50,16 @@
   /* A value for every interval, and the last one again at the end of the run. */
   const steps = (values) => values.map((v, i) => ({ i, v })).concat(values.length ? [{ i: values.length, v: values.at(-1) }] : []);
 
-  const rowsOf = (series) => series.flatMap((one) => steps(one.values).map((row) => ({ ...row, name: one.name })));
+  /* What the legend calls a line; several may share a name there. */
+  const named = (one) => one.legend ?? one.name;
 
-  const looks = (series) => ({
-    names: series.map((one) => one.name),
-    colors: series.map((one, k) => degsim.color(one.color ?? COLORS[k % COLORS.length])),
-    dashes: series.map((one, k) => one.dash ?? DASHES[k % DASHES.length]),
-  });
+  const rowsOf = (series) => series.flatMap((one) => steps(one.values).map((row) => ({ ...row, name: named(one), id: one.name })));
+
+  const looks = (series) => {
+    const first = new Map(series.map((one, k) => [named(one), [degsim.color(one.color ?? COLORS[k % COLORS.length]), one.dash ?? DASHES[k % DASHES.length]]]).reverse());
+    const names = [...new Set(series.map(named))];
+    return { names, colors: names.map((name) => first.get(name)[0]), dashes: names.map((name) => first.get(name)[1]) };
+  };
 
   const lineLayer = (series, y) => {
     const { names, colors, dashes } = looks(series);
@@ -65,8 +68,9 @@
       mark: { type: "line", interpolate: "step-after", strokeWidth: 1.8, clip: true },
       encoding: {
         y: { field: "v", type: "quantitative", ...y },
-        color: { field: "name", type: "nominal", sort: null, scale: { domain: names, range: colors }, legend: { title: null, columns: 0 } },
+        color: { field: "name", type: "nominal", sort: null, scale: { domain: names, range: colors }, legend: { title: null } },
         strokeDash: { field: "name", type: "nominal", sort: null, scale: { domain: names, range: dashes }, legend: { title: null } },
+        detail: { field: "id" },
       },
     };
   };
@@ -78,7 +82,7 @@
       mark: { type: "area", interpolate: "step-after", clip: true, opacity: 0.85, stroke: degsim.color("paper"), strokeWidth: 0.8 },
       encoding: {
         y: { field: "v", type: "quantitative", stack: "zero", ...y },
-        color: { field: "name", type: "nominal", sort: null, scale: { domain: names, range: colors }, legend: { title: null, columns: 0 } },
+        color: { field: "name", type: "nominal", sort: null, scale: { domain: names, range: colors }, legend: { title: null } },
       },
     });
     const isDown = (one) => one.values.some((v) => v < 0);
@@ -138,7 +142,7 @@
 
   const tell = (series, digits, unit) => series.map((one) => ({ name: one.name, values: one.values, write: (v) => `${degsim.number(v, digits)} ${unit}` }));
 
-  const draw = (parent, { title, label, notes = [], height = 230, layers, told }) => {
+  const draw = (parent, { title, label, notes = [], height = 260, layers, told }) => {
     const box = h("div");
     parent.append(h("figure", { style: "margin:0" }, h("h3", { text: title }), box, notes.filter(Boolean).map((text) => h("figcaption", { class: "muted", text }))));
     const spec = (width) => {
@@ -181,7 +185,7 @@
     if (!adders.length) return;
     await draw(parent, {
       title: "Adders: local price less the price above",
-      label: `Adders by node over the run in ${unit}`, height: 150,
+      label: `Adders by node over the run in ${unit}`, height: 190,
       layers: () => [shaded(parted), lineLayer(adders, { title: `adder, ${unit}` })],
       told: tell(adders, 4, unit),
     });
@@ -190,10 +194,10 @@
   const flowSeries = (nodes, k) => [
     { name: "on the wires", values: nodes.wire_lv_kw[k], color: "blue", dash: [1, 0] },
     { name: "as cleared", values: nodes.market_flow_kw[k], color: "ink", dash: [2, 2] },
-    { name: "limit", values: nodes.rated_import_kw[k], color: "vermillion", dash: [1, 0] },
-    { name: "limit, export", values: negative(nodes.rated_export_kw[k]), color: "vermillion", dash: [1, 0] },
-    { name: "limit the market used", values: nodes.import_limit_kw[k], color: "vermillion", dash: [7, 2] },
-    { name: "the same, export", values: negative(nodes.export_limit_kw[k]), color: "vermillion", dash: [7, 2] },
+    { name: "limit, import", legend: "limit", values: nodes.rated_import_kw[k], color: "vermillion", dash: [1, 0] },
+    { name: "limit, export", legend: "limit", values: negative(nodes.rated_export_kw[k]), color: "vermillion", dash: [1, 0] },
+    { name: "market's limit, import", legend: "market's limit", values: nodes.import_limit_kw[k], color: "vermillion", dash: [7, 2] },
+    { name: "market's limit, export", legend: "market's limit", values: negative(nodes.export_limit_kw[k]), color: "vermillion", dash: [7, 2] },
   ].filter((one) => hasAny(one.values));
 
   const flows = async (parent, moment) => {
@@ -209,7 +213,7 @@
     refresh();
     // Limits that are far from what flowed would flatten it; they are told on hover.
     const near = (series) => {
-      const reach = Math.max(1, ...series.filter((one) => !one.name.includes("export") && !one.name.startsWith("limit")).flatMap((one) => one.values.map((v) => Math.abs(v ?? 0))));
+      const reach = Math.max(1, ...series.filter((one) => !one.legend).flatMap((one) => one.values.map((v) => Math.abs(v ?? 0))));
       return series.filter((one) => Math.min(...one.values.filter((v) => v !== null).map(Math.abs)) <= 4 * reach);
     };
     const chart = await draw(box, {
@@ -253,8 +257,10 @@
     const [low, high] = fan.band;
     const all = [...fan.lowest, ...fan.highest].filter((v) => v !== null);
     const reach = Math.max(0.02, ...all.map((v) => Math.abs(v - 1)));
-    const y = { title: "voltage, pu", scale: { zero: false, domain: [1 - 1.15 * reach, 1 + 1.15 * reach] } };
-    const shown = [low, high].filter((edge) => Math.abs(edge - 1) <= 1.15 * reach);
+    const room = 0.15 * reach;
+    const domain = [Math.min(0.995, ...all) - room, Math.max(1.005, ...all) + room];
+    const y = { title: "voltage, pu", scale: { zero: false, nice: false, domain } };
+    const shown = [low, high].filter((edge) => edge >= domain[0] && edge <= domain[1]);
     await draw(parent, {
       title: "Voltages of all buses",
       label: "Lowest, median and highest voltage over all buses by interval, per unit of the nominal voltage",
@@ -270,9 +276,9 @@
     const fan = time.lines;
     if (!hasAny(fan.median)) return;
     const most = Math.max(...fan.highest.filter((v) => v !== null));
-    const y = percentAxis("loading of lines, % of the rating");
+    const y = percentAxis("loading, % of rating");
     await draw(parent, {
-      title: "Loading of lines", height: 150,
+      title: "Loading of lines", height: 190,
       label: "Median and highest loading over all lines by interval as a share of the rating",
       notes: ["Line: median. Dark: the middle 90 % of lines. Light: extremes."],
       layers: () => [...fanLayers(fan, "green", y), ...(most > 0.6 ? [limit(1, y)] : [])],
@@ -292,7 +298,7 @@
         encoding: { y: { value: 6 } },
       };
       await draw(parent, {
-        title: `State of charge: ${kind}`, height: 180,
+        title: `State of charge: ${kind}`, height: 210,
         label: `State of charge of all of kind ${kind} over the run`,
         notes: ["Line: median of those that are there. Dark: the middle 90 %. Light: extremes.", due.length ? "Marks at the top: departures." : ""],
         layers: () => [...fanLayers(fan, "purple", y), ...(due.length ? [deadlines] : [])],
@@ -307,7 +313,7 @@
   const sessions = (parent, time) => {
     const rows = time.sessions;
     if (!rows.era.length) return;
-    const moment = (at) => (at < degsim.page.moments.length ? degsim.moment(Math.floor(at)) : "after the run");
+    const moment = (at) => (at < 0 ? "before the run" : at < degsim.page.moments.length ? degsim.moment(Math.floor(at)) : "after the run");
     const box = h("div");
     parent.append(h("h3", { text: "Visits of vehicles" }), box);
     degsim.table(box, [
@@ -318,7 +324,7 @@
       { name: "served", title: "Served", unit: "kWh", kind: "number", digits: 3 },
       { name: "unserved", title: "Missing", unit: "kWh", kind: "number", digits: 3 },
     ], rows.era.map((era, i) => ({ era, arrival: rows.arrival[i], departure: rows.departure[i], need: rows.need_kwh[i], served: rows.served_kwh[i], unserved: rows.unserved_kwh[i] })),
-    { caption: "Visits of vehicles" });
+    { caption: "Visits of vehicles", quiet: true });
   };
 
   degsim.section("time", async (element) => {

@@ -13,7 +13,7 @@
     if (!rows.length) return;
     const box = h("div");
     parent.append(h("div", {}, h("h3", { text: title }), box));
-    degsim.table(box, columns, rows, { caption: title, filter: rows.length > 12, ...options });
+    degsim.table(box, columns, rows, { caption: title, quiet: true, filter: rows.length > 12, ...options });
   };
 
   const money = (currency) => [

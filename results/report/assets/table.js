@@ -7,7 +7,7 @@
  *            text of a Decimal, sorted by its amount).
  *   show     (value, row) -> text or node, instead of what the kind would write.
  * rows: objects or arrays (then `name` is an index).
- * options: {caption (required: what it is), filter: true, page: 50, empty: "nothing", sort: [name, "ascending"|"descending"],
+ * options: {caption (required: what it is; quiet: true where a heading says the same already), filter: true, page: 50, empty: "nothing", sort: [name, "ascending"|"descending"],
  *           onOpen: (row) => ..., called by a click on a row or Enter on its first cell}
  * Returns {update(rows), rows()}: other rows with the same sorting and filter; the rows shown on all pages.
  */
@@ -44,7 +44,7 @@
       const button = h("button", { type: "button", on: { click: () => sortBy(column) } }, column.title, unit);
       return h("th", { scope: "col", class: isText(column) ? "" : "number" }, button);
     });
-    const caption = h("caption", { text: options.caption ?? "" });
+    const caption = h("caption", { class: options.quiet ? "quiet" : null, text: options.caption ?? "" });
     const table = h("table", {}, caption, h("thead", {}, h("tr", {}, heads)), body);
     const field = h("input", { type: "search", placeholder: "Filter", "aria-label": `Filter: ${options.caption ?? "rows"}`,
       on: { input: () => { state.text = field.value; state.page = 0; draw(); } } });
@@ -94,7 +94,7 @@
       const first = state.page * size;
       const part = state.shown.slice(first, first + size);
       body.replaceChildren(...part.map(rowOf));
-      if (!part.length) body.append(h("tr", {}, h("td", { colspan: columns.length, class: "none", text: options.empty ?? "nothing" })));
+      if (!part.length) body.append(h("tr", {}, h("td", { colspan: columns.length, class: "note", text: options.empty ?? "nothing" })));
       heads.forEach((head, i) => {
         const isSorted = state.sort && (columns[i].name ?? columns[i].title) === state.sort[0];
         if (isSorted) head.setAttribute("aria-sort", state.sort[1]);

@@ -97,7 +97,7 @@ def _picture(picture: GridPicture) -> dict[str, Any]:
     places = np.array(list(picture.buses.values()), dtype=float).reshape(-1, 2)
     low = places.min(axis=0, initial=np.inf) if len(places) else np.zeros(2)
     span = (places.max(axis=0, initial=-np.inf) - low) if len(places) else np.ones(2)
-    unit = (places - low) / np.where(span > 0, span, 1.0)
+    unit = np.where(span > 0, (places - low) / np.where(span > 0, span, 1.0), 0.5)
     edges = [
         [kind, name, number[start], number[end]]
         for kind, name, start, end in picture.edges

@@ -16,7 +16,7 @@ from results.run import Run
 from sim import tolerances
 
 NODES = 6
-"""Nodes whose prices get a line of their own, which are the looks that can be told apart; of more, those with the largest adders."""
+"""Nodes whose prices get a line of their own, as many as can be told apart; of more, those with the largest adders."""
 
 QUANTILES = {"lowest": 0.0, "low": 0.05, "median": 0.5, "high": 0.95, "highest": 1.0}
 
