@@ -67,6 +67,8 @@ class _Body(msgspec.Struct):
 
 
 _MESSAGE = b'{"kind":"message"'
+_EVENT = b'{"event":'
+_decode_event = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_said = msgspec.json.Decoder(_Said).decode
 _decode_body = msgspec.json.Decoder(_Body).decode
 
@@ -143,9 +145,12 @@ def _contracts(run: Run) -> Iterator[Row]:
 
 
 def _events(run: Run) -> Iterator[dict[str, Any]]:
-    for record in run.journal():
-        if record["kind"] == "event":
-            yield record["event"]
+    for number, line in enumerate(run.journal_lines(), start=1):
+        if line.startswith(_EVENT):  # most lines are messages, and need not be read for this
+            try:
+                yield _decode_event(line)["event"]
+            except (msgspec.MsgspecError, UnicodeDecodeError, KeyError) as error:
+                raise RunError(str(run.path), (Fault(f"{run.journal_path.name}:{number}", f"{error}"),)) from error
 
 
 # --- findings ---------------------------------------------------------------------------------------------------------
