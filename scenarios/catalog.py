@@ -11,6 +11,7 @@ import importlib
 import inspect
 import math
 import sys
+import textwrap
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +27,8 @@ from sim.market.policy import PROMISES, Policy
 from sim.market.problem import Clearing, Problem
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from results.metrics import Metric, Relative
 
 P = ParamSpec("P")
@@ -307,7 +310,15 @@ def _invariants() -> Mapping[str, str]:
 def _tables() -> Mapping[str, str]:
     from results.tables import TABLES  # noqa: PLC0415
 
-    return {name: ", ".join(schema.names) for name, schema in TABLES.items()}
+    return {
+        name: f"{schema.metadata[b'description'].decode()}\n{textwrap.fill(', '.join(map(_with_unit, schema)), 100)}"
+        for name, schema in TABLES.items()
+    }
+
+
+def _with_unit(column: pa.Field) -> str:
+    unit = column.metadata[b"unit"].decode()
+    return f"{column.name} [{unit}]" if unit else str(column.name)
 
 
 def _books() -> Mapping[str, str]:

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from small_run import Draft, Edit, write_run
+from tables_page import PAGE, page
 
 from results import writing
 from results.run import Run, stream_path, table_path
@@ -59,6 +60,10 @@ def test_every_power_and_energy_column_has_the_unit_that_its_name_ends_with() ->
                 assert field.metadata[b"unit"] == b"currency/kWh"
             elif suffix in units:
                 assert field.metadata[b"unit"].decode() == units[suffix]
+
+
+def test_the_page_of_tables_is_the_one_that_their_schemas_write() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "stale: python -m tests.results.tables_page"
 
 
 def test_units_and_meanings_travel_with_the_file(day: Run) -> None:
