@@ -211,11 +211,11 @@ class _Identifiers:
 def _packed(node: _Node, identifiers: _Identifiers) -> Packed:
     shapes = [[[key, below.number] for key, below in zip(k, b, strict=True)] for k, (_, b) in node.shapes.items()]
     parts = {
-        "code": _integers(node.code),
+        "code": integers(node.code),
         "shapes": shapes,
         "items": None if node.items is None else node.items.number,
-        "lists": _integers(node.lists),
-        "lengths": _integers(node.lengths),
+        "lists": integers(node.lists),
+        "lengths": integers(node.lengths),
         "leaves": _column(node.leaves, identifiers) if node.leaves else None,
     }
     return {name: part for name, part in parts.items() if part is not None and part != []}
@@ -223,7 +223,7 @@ def _packed(node: _Node, identifiers: _Identifiers) -> Packed:
 
 def _column(values: Sequence[Any], identifiers: _Identifiers) -> Packed:
     if all(type(value) is int and -SAFE < value < SAFE for value in values):
-        return {"int": _integers(values)}
+        return {"int": integers(values)}
     if not all(type(value) is str for value in values):
         return _worded("json", [_json(value) for value in values])
     if all(_UUID.fullmatch(value) for value in values):
@@ -240,7 +240,7 @@ def _worded(kind: str, values: Sequence[str]) -> Packed:
     numbers: dict[str, int] = {}
     at = [numbers.setdefault(value, len(numbers)) for value in values]
     return (
-        {kind: list(values)} if len(numbers) == len(values) > 1 else {"of": list(numbers), "at": _integers(at), kind: 1}
+        {kind: list(values)} if len(numbers) == len(values) > 1 else {"of": list(numbers), "at": integers(at), kind: 1}
     )
 
 
@@ -259,8 +259,8 @@ def _as_bytes(values: Sequence[str]) -> Packed | None:
     return {"bytes": _base64(b"".join(found)), "size": size, "prefix": start}
 
 
-def _integers(values: Sequence[int]) -> Any:
-    """The shortest form of some integers."""
+def integers(values: Sequence[int]) -> Any:
+    """The shortest form of some integers, as it is described above; None for none."""
     if not values:
         return None
     if values.count(values[0]) == len(values):

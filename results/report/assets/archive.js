@@ -7,6 +7,8 @@
  *   archive.read(i)        The same as an object.
  *   archive.column(path)   (i) -> what stands at a path of keys, such as ["body", "context", "bapId"], as text without quotes;
  *                          null where nothing does.  Paths lead through no lists.
+ *
+ * degsim.integers(packed)  {get(k)} of integers as they are packed there, for data of other sections.
  */
 "use strict";
 
@@ -204,4 +206,5 @@
     return whole;
   };
   degsim.unpacked = (packed) => new Archive(packed);
+  degsim.integers = integers;
 })();
