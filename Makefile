@@ -6,7 +6,7 @@ READY := .venv/ready
 # One process for each core; a file stays together, because its tests share runs.
 SPREAD := -n auto --dist loadfile
 
-.PHONY: help demo setup test test-all lint types layers bench use-cases mutants lock clean
+.PHONY: help demo setup test test-all lint types layers bench use-cases gallery notebooks mutants lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,12 @@ bench: setup  ## measure; writes nothing
 
 use-cases: setup  ## run the library of scenarios and write its pages, docs/use_cases and docs/building_blocks.md
 	$(BIN)/python -m tests.use_cases.pages
+
+gallery: setup  ## run every scenario that ships and draw results/gallery anew
+	$(BIN)/python -m scenarios.gallery
+
+notebooks: setup  ## execute the notebooks under docs/notebooks and keep what their cells give
+	$(BIN)/python -m tests.notebooks
 
 mutants: setup  ## change the code of formulas, ledger and settlement in small ways; list the changes that no test notices
 	$(BIN)/mutmut run --max-children 2

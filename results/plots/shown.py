@@ -9,6 +9,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from results.files import write_at_once
 from results.plots import FORMATS, style
 
 
@@ -21,14 +22,22 @@ class Shown:
     def _repr_png_(self) -> bytes:
         return self._bytes("png")
 
-    def save(self, path: Path | str) -> None:
-        """Write it; the ending says as what.  Raises ``ValueError`` for an ending that matplotlib does not know."""
-        Path(path).write_bytes(self._bytes(Path(path).suffix.lstrip(".")))
+    @property
+    def claim(self) -> str:
+        """The sentence over it."""
+        return " ".join(self.figure.texts[0].get_text().split())
 
-    def _bytes(self, fmt: str) -> bytes:
+    def save(self, path: Path | str, dpi: int | None = None) -> None:
+        """Write it; the ending says as what.  dpi: dots per inch, where not those of every picture.
+
+        Raises ``ValueError`` for an ending that matplotlib does not know.
+        """
+        write_at_once(Path(path), self._bytes(Path(path).suffix.lstrip("."), dpi))
+
+    def _bytes(self, fmt: str, dpi: int | None = None) -> bytes:
         file = io.BytesIO()
         with style.applied():
-            self.figure.savefig(file, format=fmt, metadata=dict(FORMATS.get(fmt, {})))
+            self.figure.savefig(file, format=fmt, metadata=dict(FORMATS.get(fmt, {})), dpi=dpi or "figure")
         return file.getvalue()
 
 
