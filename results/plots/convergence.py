@@ -127,7 +127,7 @@ def _ascending(run: Run) -> Mapping[int, str]:
 
 
 @dataclass(frozen=True)
-class _Replay:
+class Replay:
     """The rounds that a policy went through on its way to a clearing, from the problem alone.
 
     name: of the policy with its options, as in ``adder-ascent:rounds=40``.
@@ -190,7 +190,7 @@ class _Replay:
 
 def _of_ascent(run: Run, interval: int) -> Search:
     problem = read_problem(_exchanges(run)[interval][-1][0], f"aggregate of interval {interval}")
-    replay, tree = _Replay(problem, _ascending(run)[interval]), problem.tree
+    replay, tree = Replay(problem, _ascending(run)[interval]), problem.tree
     rounds = []
     for played in replay.trace.rounds:
         above = replay.adders(played.adder).copy()

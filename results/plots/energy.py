@@ -58,19 +58,19 @@ def draw(run: Run, interval: int | None = None) -> Figure:
     """
     figure, (ax,) = style.canvas(1, 5.2)
     found = balance(run)
-    looks = _looks(found)
+    chosen = looks(found)
     style.headline(figure, _claim(run, found), run, _remark(run))
-    if not looks:
+    if not chosen:
         style.note(ax, "no meter has counted anything, and nothing crossed to the upstream grid")
         return figure
     for table, sign in ((found.given, 1), (found.taken, -1)):
-        _stack(ax, run, table, sign, looks)
+        _stack(ax, run, table, sign, chosen)
     ax.axhline(0, color=style.INK, linewidth=0.9, zorder=5)
     style.time_axis(ax, run.calendar)
     style.mark_interval(ax, run, interval)
     ax.set_ylabel("mean power, kW:\nput in +, taken out −")
     ax.margins(y=0.05)
-    _name(figure, run, found, looks)
+    _name(figure, run, found, chosen)
     return figure
 
 
@@ -107,7 +107,7 @@ def _few(table: pd.DataFrame) -> pd.DataFrame:
     return table.drop(columns=crowd).assign(**{OTHERS: table[crowd].sum(axis=1)})
 
 
-def _looks(found: Balance) -> dict[str, Look]:
+def looks(found: Balance) -> dict[str, Look]:
     """The look of each column; whatever kinds there are, those that most runs have look alike in all of them."""
     fixed = {GRID: style.LOOKS[0], LOSSES: LOSSES_LOOK, OTHERS: OTHERS_LOOK, **KINDS}
     names = [str(name) for name in found.given.columns]
@@ -136,10 +136,10 @@ def _remark(run: Run) -> str:
     return f"{unsolved} intervals without a power flow" if unsolved else ""
 
 
-def _stack(ax: Axes, run: Run, table: pd.DataFrame, sign: int, looks: Mapping[str, Look]) -> None:
+def _stack(ax: Axes, run: Run, table: pd.DataFrame, sign: int, worn: Mapping[str, Look]) -> None:
     edges = style.edges_s(run)
     base: Floats = np.zeros(len(table))
-    for name, look in looks.items():
+    for name, look in worn.items():
         top: Floats = base + sign * table[name].to_numpy(dtype=np.float64)
         ax.stairs(
             top, edges, baseline=base, fill=True, facecolor=look.color, edgecolor="white", hatch=look.hatch, linewidth=0,
@@ -149,12 +149,12 @@ def _stack(ax: Axes, run: Run, table: pd.DataFrame, sign: int, looks: Mapping[st
     ax.stairs(base, edges, baseline=None, color=style.INK, linewidth=0.7, zorder=4)
 
 
-def _name(figure: Figure, run: Run, found: Balance, looks: Mapping[str, Look]) -> None:
+def _name(figure: Figure, run: Run, found: Balance, worn: Mapping[str, Look]) -> None:
     """Each kind with the energy that it put in and took."""
     energy = found.kwh(run.hours)
     patches = [
         Patch(facecolor=look.color, hatch=look.hatch, edgecolor="white", label=_words(name, *energy[name]))
-        for name, look in looks.items()
+        for name, look in worn.items()
     ]
     figure.legend(
         handles=patches, loc="outside lower center", ncols=3, frameon=False, handlelength=1.8, title="energy, kWh",

@@ -68,9 +68,9 @@ def _is_outside(run: Run, over: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype
 def _claim(run: Run, found: Voltages, over: pd.DataFrame) -> str:
     low, high = found.band_pu
     outside = int(_is_outside(run, over).sum())
-    verdict = f"leave the band for {duration(outside * run.hours)}" if outside else "stay within the band"
+    verdict = f"are for {duration(outside * run.hours)} outside" if outside else "stay within"
     ends = [f"{end.v_pu:.3f} ({style.short(end.bus)})" for end in (found.lowest, found.highest)]
-    return f"Voltages {verdict} of {low:g} to {high:g} pu: {' to '.join(ends)}"
+    return f"Voltages {verdict} {low:g} to {high:g} pu: {' to '.join(ends)}"
 
 
 def _remark(run: Run, found: Voltages) -> str:
