@@ -3,8 +3,9 @@
  *
  * spec: a Vega-Lite specification, or a function (width in px) that returns one; it is called for every drawing, when
  *       degsim.color(...) is current.  Width follows the element unless the spec has one.
- * options: {label: what the chart shows, in a sentence (required; screen readers read it), at: true where the spec has a
- *           parameter "at" that follows the slider's interval, onClick: (datum) => ... for a click on a mark}
+ * options: {label: what the chart shows, in a sentence, or a function that says it (required; screen readers read it),
+ *           at: true where the spec has a parameter "at" that follows the slider's interval,
+ *           onClick: (datum) => ... for a click on a mark}
  * Tooltips are what the spec's tooltip encodings say.
  * Returns {view(): the Vega view, signal(name, value), data(name, rows), redraw()}: values set through these survive a new theme.
  */
@@ -65,8 +66,6 @@
     let drawing = null;
     let again = false;
     element.classList.add("chart");
-    element.setAttribute("role", "img");
-    element.setAttribute("aria-label", options.label ?? "chart");
 
     const drawOnce = async () => {
       const width = element.clientWidth || 600;
@@ -84,8 +83,11 @@
       for (const [name, rows] of tables) view.data(name, rows);
       for (const [name, value] of signals) view.signal(name, value);
       await view.runAsync();
-      // Vega calls its own drawing a document of graphics; the element says what it is.
+      // Vega calls its own drawing a document of graphics with a hundred parts; the element says what it is.
       element.querySelector("svg")?.setAttribute("aria-hidden", "true");
+      element.removeAttribute("aria-roledescription");
+      element.setAttribute("role", "img");
+      element.setAttribute("aria-label", typeof options.label === "function" ? options.label() : options.label ?? "chart");
     };
 
     const drawAll = async () => {

@@ -134,10 +134,9 @@ degsim.clearing = async (element, clearings, currency) => {
     none.hidden = Boolean(scene);
     none.textContent = "This run has no clearing in this interval.";
     said.textContent = scene ? claim(scene) + remarks(scene) : "";
-    box.setAttribute("aria-label", `Clearing diagram. ${said.textContent}`);
     if (!scene) return;
     if (chart) chart.redraw();
-    else chart = await (starting ??= degsim.chart(box, spec, { label: `Clearing diagram. ${said.textContent}` }));
+    else chart = await (starting ??= degsim.chart(box, spec, { label: () => `Clearing diagram. ${said.textContent}` }));
   };
   let starting = null;
 

@@ -40,6 +40,8 @@
     const [low, high] = map.band;
     const at = (group, k, i, keys) => Object.fromEntries(keys.map((key) => [key, group[key][k][i]]));
     const rows = (group, keys, more = () => ({})) => (i) => group.names.map((name, k) => ({ name, ...at(group, k, i, keys), ...more(k) }));
+    // Of those who take part now and then, those who do now.
+    const present = (of, key) => (i) => of(i).filter((row) => row[key] !== null);
     const flowKeys = ["market_flow_kw", "assessed_kw", "wire_lv_kw", "wire_lv_kvar", "import_limit_kw", "export_limit_kw", "rated_import_kw", "rated_export_kw", "loading", "binding"];
     const partyKeys = ["setpoint_kw", "delivered_kw", "curtailed_kw", "available_kw", "q_kvar", "unserved_kw", "energy_wh", "price_per_kwh"];
     return [
@@ -57,10 +59,10 @@
           kw("setpoint_kw", "Awarded"), kw("delivered_kw", "Delivered"), { name: "energy_wh", title: "Metered", unit: "Wh", kind: "count" },
           { name: "price_per_kwh", title: "Price", unit, kind: "number", digits: 5 }, kw("curtailed_kw", "Cut"), kw("available_kw", "Available"),
           { name: "q_kvar", title: "Reactive", unit: "kvar", kind: "number", digits: 3 }, kw("unserved_kw", "Without supply")],
-        rows: rows(parties, partyKeys, (k) => ({ kind: parties.kind[k], node: parties.node[k] || "–", bus: parties.bus[k] || "–" })) },
+        rows: present(rows(parties, partyKeys, (k) => ({ kind: parties.kind[k], node: parties.node[k] || "–", bus: parties.bus[k] || "–" })), "setpoint_kw") },
       { name: "states", title: "State of charge at the end", count: states.names.length,
         columns: [{ name: "name", title: "Device" }, { name: "kind", title: "Kind" }, { name: "soc", title: "State of charge", kind: "percent", digits: 2 }],
-        rows: rows(states, ["soc"], (k) => ({ kind: kindOf.get(states.names[k]) ?? "–" })) },
+        rows: present(rows(states, ["soc"], (k) => ({ kind: kindOf.get(states.names[k]) ?? "–" })), "soc") },
       { name: "voltages", title: "Voltages", count: map.buses.length,
         columns: [{ name: "name", title: "Bus" }, ...phases.map((phase) => ({ name: `v${phase}`, title: phase ? `Phase ${phase}` : "Voltage", unit: "pu", kind: "number", digits: 4 })), { name: "verdict", title: "Band" }],
         rows: (i) => map.buses.map((name, k) => {
@@ -94,7 +96,7 @@
       if (stale) return;
       const rows = table.rows(degsim.interval);
       if (shown) shown.update(rows);
-      else shown = degsim.table(box, table.columns, rows, { caption: table.title, quiet: true, filter: table.count > 8, page: 25 });
+      else shown = degsim.table(box, table.columns, rows, { caption: table.title, quiet: true, filter: table.count > 5, page: 25 });
     };
     details.addEventListener("toggle", () => { if (details.open && stale) update(); });
     return update;
