@@ -27,14 +27,10 @@ from sim.errors import DegsimError, Fault, ScenarioError, nearest
 ROOT = Path(__file__).parents[1]
 GALLERY = ROOT / "results" / "gallery"
 TABLE = GALLERY / "pictures.yaml"
-STUDIES = ROOT / "docs" / "studies"
+STUDIES = ROOT / "scenarios" / "studies"
+DRAWN = ROOT / "docs" / "studies"
 """Where the pictures of studies lie: a study is hundreds of runs, and is drawn by whoever carries it out."""
 
-SHELVES = {
-    "": ROOT / "scenarios",
-    "use_cases": ROOT / "scenarios" / "use_cases",
-    "stability": ROOT / "scenarios" / "stability",
-}
 MOST = 4
 """Pictures of one scenario."""
 DPI = 90
@@ -63,7 +59,8 @@ class Table:
 
 def shipped() -> dict[str, Path]:
     """Every scenario that ships, by its name."""
-    return {path.stem: path for folder in SHELVES.values() for path in sorted(folder.glob("*.yaml"))}
+    found = sorted((ROOT / "scenarios").rglob("*.yaml"))
+    return {path.stem: path for path in found if path.parent != STUDIES}
 
 
 def read_table(path: Path = TABLE) -> Table:
@@ -97,8 +94,8 @@ def _study_faults(said: Mapping[str, Sequence[str]]) -> Iterator[Fault]:
         for one in pictures:
             if one not in PICTURES:
                 yield Fault(name, f"no picture {one}; {nearest(one, PICTURES)}")
-            elif not (STUDIES / name / f"{one}.png").is_file():
-                yield Fault(name, f"{one}.png is not in {STUDIES / name}", "carry out the study")
+            elif not (DRAWN / name / f"{one}.png").is_file():
+                yield Fault(name, f"{one}.png is not in {DRAWN / name}", "carry out the study")
 
 
 def hang(path: Path, names: Sequence[str], folder: Path) -> Hung:
@@ -159,11 +156,11 @@ def page(hung: Sequence[Hung], studies: Mapping[str, Sequence[str]], folder: Pat
             _picture(claim, PLOTS[name].summary, f"{one.path.stem}/{name}.png") for name, claim in one.claims.items()
         ]
     for name, pictures in studies.items():
-        source = ROOT / "scenarios" / "studies" / f"{name}.yaml"
+        source = STUDIES / f"{name}.yaml"
         description = yaml.safe_load(source.read_text(encoding="utf-8"))["description"]
         parts += [f"## {name}", f"{description} [{source.name}]({_link(source, folder)})"]
         parts += [
-            _picture(PICTURES[one].title, PICTURES[one].summary, _link(STUDIES / name / f"{one}.png", folder))
+            _picture(PICTURES[one].title, PICTURES[one].summary, _link(DRAWN / name / f"{one}.png", folder))
             for one in pictures
         ]
     return "\n\n".join(parts) + "\n"

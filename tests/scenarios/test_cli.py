@@ -119,7 +119,7 @@ def test_run_prints_the_summary_and_leaves_a_folder_that_verifies_and_plots(tmp_
     assert cli.main(["run", str(STREET), *overrides, "--seed", "3", "--out", str(folder)]) == 0
     captured = capsys.readouterr()
     assert captured.out.startswith("street: policy locational, seed 3")
-    assert "8/8 intervals" in captured.err
+    assert "street 100%, in 0:" in captured.err
     assert cli.main(["verify", str(folder)]) == 0
     assert "ok   journal" in capsys.readouterr().out
     assert cli.main(["plot", str(folder), "clearing", "--interval", "4", "--format", "svg"]) == 0
