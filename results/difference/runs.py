@@ -90,7 +90,10 @@ def _notes(pair: Pair) -> Iterator[str]:
         yield f"intervals of {minutes}: prices, set-points, flows and postings belong to no interval of both and are left out"
     elif ours != theirs:
         shared = min(ours, theirs)
-        yield f"{ours} and {theirs} intervals: the first {shared} are compared, messages to the last of them; counts and metrics are of the whole runs"
+        yield (
+            f"{ours} and {theirs} intervals: the first {shared} are compared, messages to the last of them; "
+            "counts and metrics are of the whole runs"
+        )
     if not pair.starts_together:
         starts = f"{pair.one.calendar.start.isoformat()} and {pair.two.calendar.start.isoformat()}"
         yield f"starts at {starts}: intervals are compared by number, times count from each run's own start"

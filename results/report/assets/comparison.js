@@ -7,6 +7,7 @@
  * comparison.better(metric)                "less is better", or "".
  * comparison.command(text)                 A command line with a button that copies it.
  * comparison.short(name, room)             A name cut in its middle: names that belong together differ at their ends.
+ * comparison.legend(element, columns)      How a chart's legend stands; on a narrow page one line for each entry.
  * comparison.about(metric)                 A paragraph with what a metric is and where its formula is from.
  */
 "use strict";
@@ -14,6 +15,7 @@
 const comparison = (() => {
   const h = degsim.element;
   const self = {};
+  let made = 0;
 
   self.model = () => degsim.data("overview");
 
@@ -22,8 +24,9 @@ const comparison = (() => {
   self.choice = (label, options, chosen, onChange) => {
     const entries = options.map(([value, text]) =>
       Array.isArray(text) ? h("optgroup", { label: value }, text.map((one) => option(one, chosen))) : option([value, text], chosen));
-    const select = h("select", { on: { change: () => onChange(select.value) } }, entries);
-    return h("label", {}, label, select);
+    const id = `choice-${(made += 1)}`;
+    const select = h("select", { id, on: { change: () => onChange(select.value) } }, entries);
+    return h("div", {}, h("label", { for: id, text: label }), select);
   };
 
   self.metrics = (model, label, chosen, onChange, { headline = [], most = Infinity } = {}) => {
@@ -37,7 +40,7 @@ const comparison = (() => {
     return self.choice(label, groups.map(([name, found]) => [name, found.map(one)]), chosen, (value) => onChange(Number(value)));
   };
 
-  self.unit = (metric) => metric.unit;
+  self.legend = (element, columns = 4) => ({ columns: element.clientWidth < 500 ? 1 : columns, symbolOpacity: 1, symbolSize: 90, labelFontSize: 12, labelLimit: 320 });
   self.named = (metric) => (metric.unit ? `${metric.name} [${metric.unit}]` : metric.name);
   self.better = (metric) => (metric.better ? `${metric.better} is better` : "");
 
@@ -72,9 +75,6 @@ const comparison = (() => {
     const cut = model.variants.map((variant) => self.short(variant.name, room));
     return cut.map((label, i) => (cut.indexOf(label) === i ? label : `${self.short(model.variants[i].name, room - 4)} (${i + 1})`));
   };
-
-  /* A range of values that has no width is given some, so that an axis has a middle. */
-  self.finite = (values) => values.filter((value) => value !== null && value !== undefined);
 
   return self;
 })();

@@ -34,18 +34,20 @@ degsim.section("differences", async (element) => {
     const rows = compared().map((i) => ({
       variant: labels[i], name: model.variants[i].name, mean: row(i)[MEAN], low: row(i)[LOW], high: row(i)[HIGH], look: LOOKS[look(row(i))],
     }));
-    const title = `${metric().name} less that of ${baseline().name === data.baselines[0].name && compared().length > 1 && data.baselines[0].name.startsWith("that of") ? "its baseline" : baseline().name}`;
-    const x = { type: "quantitative", title: metric().unit ? `difference [${metric().unit}]` : "difference" };
+    const base = [...new Set(compared().map((i) => row(i)[AGAINST]))];
+    const title = `${metric().name}: each less ${base.length === 1 ? model.variants[base[0]].name : "its baseline"}`;
+    const x = { type: "quantitative", title: [metric().unit ? `difference [${metric().unit}]` : "difference", { less: "← better", more: "better →" }[metric().better]].filter(Boolean).join(", ") };
     const y = { field: "variant", type: "nominal", sort: rows.map((each) => each.variant), title: null, axis: { labelLimit: 240 } };
     const known = Object.keys(LOOKS).filter((key) => rows.some((each) => each.look === LOOKS[key]));
     const scale = { domain: known.map((key) => LOOKS[key]), range: known.map((key) => colors[key]) };
+    const color = { field: "look", type: "nominal", scale, title: null, legend: comparison.legend(chart) };
     const tooltip = [
       { field: "name", title: "variant" }, { field: "mean", title: "mean", format: `,.${digits()}f` },
       { field: "low", title: "95 % from", format: `,.${digits()}f` }, { field: "high", title: "to", format: `,.${digits()}f` },
     ];
     const whole = rows.filter((each) => each.low !== null);
     return {
-      title, height: { step: 34 },
+      title, height: Math.max(90, 34 * rows.length),
       layer: [
         { data: { values: [{ zero: 0 }] }, mark: { type: "rule", color: degsim.color("ink") }, encoding: { x: { ...x, field: "zero" } } },
         {
@@ -58,13 +60,13 @@ degsim.section("differences", async (element) => {
         },
         {
           data: { values: whole }, mark: { type: "rule", strokeWidth: 2.5 },
-          encoding: { x: { ...x, field: "low" }, x2: { field: "high" }, y, color: { field: "look", type: "nominal", scale, legend: null }, tooltip },
+          encoding: { x: { ...x, field: "low" }, x2: { field: "high" }, y, color, tooltip },
         },
         {
           data: { values: rows.filter((each) => each.mean !== null) }, mark: { type: "point", filled: true, size: 90, opacity: 1, strokeWidth: 2 },
           encoding: {
             x: { ...x, field: "mean" }, y, tooltip,
-            color: { field: "look", type: "nominal", scale, title: null, legend: { columns: chart.clientWidth < 500 ? 1 : 4 } },
+            color,
             shape: { field: "look", type: "nominal", title: null, scale: { domain: scale.domain, range: known.map((key) => ({ better: "circle", worse: "square", apart: "diamond", same: "cross" })[key]) } },
           },
         },

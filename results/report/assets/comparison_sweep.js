@@ -34,23 +34,25 @@ degsim.section("sweep", async (element) => {
     const kept = all.filter(({ panel, mean }) => panels.includes(panel) && mean !== null);
     const x = { field: "at", type: axis.numeric ? "quantitative" : "nominal", title: axis.path, sort: axis.values, scale: axis.numeric ? { zero: false } : undefined, axis: axis.numeric ? { values: axis.values.map(Number), grid: false } : { labelAngle: -30 } };
     const y = { type: "quantitative", title: comparison.named(metric), scale: { zero: false } };
-    const color = { field: "line", type: "nominal", sort: lines, title: state.lines ? end(state.lines) : null, legend: state.lines ? { columns: chart.clientWidth < 500 ? 1 : 4 } : null };
+    const color = { field: "line", type: "nominal", sort: lines, title: state.lines ? end(state.lines) : null, scale: { domain: lines }, legend: state.lines ? comparison.legend(chart) : null };
+    // With one domain and title the legends of colour, dashes and shape are one.
+    const [dash, shape] = [{ ...color }, { ...color }];
     const tooltip = [{ field: "name", title: "variant" }, { field: "mean", format: `,.${metric.digits}f` }, { field: "low", title: "95 % from", format: `,.${metric.digits}f` }, { field: "high", title: "to", format: `,.${metric.digits}f` }];
     const columns = panels.length < 2 || chart.clientWidth < 600 ? 1 : 2;
     const width = Math.max(140, Math.floor((chart.clientWidth - 30) / columns) - 90);
     const banded = axis.numeric
-      ? { mark: { type: "area", opacity: 0.16 }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color: { ...color, legend: null } } }
-      : { mark: { type: "rule", strokeWidth: 1.6 }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color: { ...color, legend: null }, xOffset: { field: "line" } } };
+      ? { mark: { type: "area", opacity: 0.16 }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color } }
+      : { mark: { type: "rule", strokeWidth: 1.6 }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color, xOffset: { field: "line" } } };
     const offset = axis.numeric ? {} : { xOffset: { field: "line" } };
     const layer = [
       banded,
-      ...(axis.numeric ? [{ mark: { type: "line", strokeWidth: 2 }, encoding: { x, y: { ...y, field: "mean" }, color, strokeDash: { field: "line", type: "nominal", sort: lines, legend: null } } }] : []),
-      { mark: { type: "point", filled: true, size: 50, opacity: 1 }, encoding: { x, y: { ...y, field: "mean" }, color, ...offset, shape: { field: "line", type: "nominal", sort: lines, legend: null }, tooltip } },
+      ...(axis.numeric ? [{ mark: { type: "line", strokeWidth: 2 }, encoding: { x, y: { ...y, field: "mean" }, color, strokeDash: dash } }] : []),
+      { mark: { type: "point", filled: true, size: 50, opacity: 1 }, encoding: { x, y: { ...y, field: "mean" }, color, ...offset, shape, tooltip } },
     ];
     const shared = { data: { values: kept } };
     if (panels.length < 2) return { ...shared, height: 300, layer };
     return {
-      ...shared, width: undefined, columns,
+      ...shared, width: undefined, autosize: { type: "pad" }, columns,
       facet: { field: "panel", type: "nominal", title: null, sort: panels, header: { labelLimit: width } },
       spec: { width, height: 170, layer },
     };

@@ -4,6 +4,7 @@ degsim.section("tradeoff", async (element) => {
   const [model, data] = await Promise.all([comparison.model(), degsim.data("tradeoff")]);
   const h = degsim.element;
   const state = { across: data.across, up: data.up };
+  const HEIGHT = 420;
   const FIRST = "beaten by no other in both";
   const OTHER = "another is at least as good in both";
 
@@ -23,6 +24,37 @@ degsim.section("tradeoff", async (element) => {
     return found;
   };
 
+  /* Names beside their points, moved up or down until they are clear of each other; layers of those that moved alike.  Those
+   * that are beaten by no other come first, and a name without room is left to the tooltip and the table. */
+  const placed = (rows, seeds) => {
+    const extent = (key, ends) => {
+      const values = [...rows.flatMap((row) => ends.map((end) => row[end])), ...seeds.map((seed) => seed[key])];
+      return [Math.min(...values), Math.max(...values)];
+    };
+    const [[x0, x1], [y0, y1]] = [extent("x", ["left", "right"]), extent("y", ["below", "above"])];
+    const at = (value, low, high, length) => (high > low ? ((value - low) / (high - low)) * length : length / 2);
+    const width = chart.clientWidth - 60;
+    const taken = [];
+    const layers = new Map();
+    for (const row of [...rows].sort((a, b) => (a.look === FIRST ? 0 : 1) - (b.look === FIRST ? 0 : 1))) {
+      const [px, py] = [at(row.x, x0, x1, width), HEIGHT - 60 - at(row.y, y0, y1, HEIGHT - 60)];
+      const long = 6.5 * row.label.length;
+      const right = px + long + 10 > width;
+      const box = (dy) => ({ left: right ? px - 8 - long : px + 8, right: right ? px - 8 : px + 8 + long, y: py + dy });
+      const free = (dy) => taken.every((other) => {
+        const own = box(dy);
+        return own.right < other.left || own.left > other.right || Math.abs(own.y - other.y) > 12;
+      });
+      const dy = [-9, 9, -22, 22, -35, 35, -48, 48].find(free);
+      if (dy === undefined) continue;
+      taken.push(box(dy));
+      const key = `${dy} ${right}`;
+      if (!layers.has(key)) layers.set(key, { dy, right, values: [] });
+      layers.get(key).values.push(row);
+    }
+    return [...layers.values()];
+  };
+
   const spec = () => {
     const [across, up] = [model.metrics[state.across], model.metrics[state.up]];
     const labels = comparison.labels(model, chart);
@@ -38,26 +70,26 @@ degsim.section("tradeoff", async (element) => {
     const titled = (metric) => [comparison.named(metric), comparison.better(metric)].filter(Boolean).join(", ");
     const x = { type: "quantitative", title: titled(across), scale: { zero: false, nice: true } };
     const y = { type: "quantitative", title: titled(up), scale: { zero: false, nice: true } };
-    const color = { field: "look", type: "nominal", title: null, scale: { domain: [FIRST, OTHER], range: [degsim.color("blue"), degsim.color("muted")] }, legend: { columns: 1, labelLimit: 300 } };
-    const bars = (from, to) => ({ mark: { type: "rule", strokeWidth: 1.6 }, encoding: { ...from, ...to, color: { ...color, legend: null } } });
+    const color = { field: "look", type: "nominal", title: null, scale: { domain: [FIRST, OTHER], range: [degsim.color("blue"), degsim.color("muted")] }, legend: comparison.legend(chart, 1) };
+    const bars = (from, to) => ({ mark: { type: "rule", strokeWidth: 1.6 }, encoding: { ...from, ...to, color } });
     const tooltip = [
       { field: "name", title: "variant" },
       { field: "x", title: across.name, format: `,.${across.digits}f` }, { field: "y", title: up.name, format: `,.${up.digits}f` },
     ];
     return {
-      height: 420, data: { values: rows },
+      height: HEIGHT, data: { values: rows },
       layer: [
-        { data: { values: seeds }, mark: { type: "circle", size: 14, opacity: 0.5 }, encoding: { x: { ...x, field: "x" }, y: { ...y, field: "y" }, color: { ...color, legend: null }, tooltip: [...tooltip, { field: "seed" }] } },
+        { data: { values: seeds }, mark: { type: "circle", size: 14, opacity: 0.5 }, encoding: { x: { ...x, field: "x" }, y: { ...y, field: "y" }, color, tooltip: [...tooltip, { field: "seed" }] } },
         bars({ x: { ...x, field: "left" }, x2: { field: "right" } }, { y: { ...y, field: "y" } }),
         bars({ y: { ...y, field: "below" }, y2: { field: "above" } }, { x: { ...x, field: "x" } }),
         {
           mark: { type: "point", filled: true, size: 80, opacity: 1 },
-          encoding: { x: { ...x, field: "x" }, y: { ...y, field: "y" }, color, tooltip, shape: { field: "look", type: "nominal", title: null, scale: { domain: [FIRST, OTHER], range: ["circle", "square"] } } },
+          encoding: { x: { ...x, field: "x" }, y: { ...y, field: "y" }, color, tooltip, shape: { field: "look", type: "nominal", title: null, legend: comparison.legend(chart, 1), scale: { domain: [FIRST, OTHER], range: ["circle", "square"] } } },
         },
-        ...(rows.length <= 24 ? [{
-          mark: { type: "text", align: "left", dx: 8, dy: -8, fontSize: 11 },
+        ...placed(rows, seeds).map(({ dy, right, values }) => ({
+          data: { values }, mark: { type: "text", align: right ? "right" : "left", dx: right ? -8 : 8, dy, fontSize: 11 },
           encoding: { x: { ...x, field: "x" }, y: { ...y, field: "y" }, text: { field: "label" } },
-        }] : []),
+        })),
       ],
     };
   };
