@@ -1,7 +1,7 @@
 """The gallery: every scenario that ships, run, with the few pictures that tell its story.
 
-``python -m scenarios.gallery [DIR]`` draws it.  ``results/gallery/pictures.yaml`` says which pictures these are.  Beside them a page is written, with the sentence that stands
-over each.  The same versions draw the same bytes.
+``python -m scenarios.gallery [DIR]`` draws it.  ``results/gallery/pictures.yaml`` says which pictures these are.  Beside them a
+page is written, with the sentence that stands over each.  The same versions draw the same bytes.
 """
 
 from __future__ import annotations
