@@ -16,6 +16,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import blended_transform_factory
 from numpy.typing import NDArray
 
@@ -114,7 +115,8 @@ def headline(figure: Figure, claim: str, run: Run, remark: str = "") -> None:
     policy = f" · policy {manifest['policy']}" if manifest["policy"] else ""
     source = f"{manifest['name']}{policy} · seed {manifest['seed']}"
     whole = source.replace(" · ", _JOINT)
-    title(figure, claim, " · ".join(part for part in (remark, whole) if part))
+    part_of = "" if run.complete else f"unfinished: {run.calendar.count} of {run.planned} intervals"
+    title(figure, claim, " · ".join(part for part in (part_of, remark, whole) if part))
 
 
 def title(figure: Figure, claim: str, below: str) -> None:
@@ -125,6 +127,13 @@ def title(figure: Figure, claim: str, below: str) -> None:
     figure.text(0.012, 1 - 0.1 / height_in, "\n".join(lines), fontsize=11.5, fontweight="bold", va="top")
     figure.text(0.012, 1 - down_in / height_in, "\n".join(small), fontsize=8.5, color=MUTED, va="top")
     figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - (down_in + 0.04 + 0.16 * len(small)) / height_in))
+
+
+def keep_apart(figure: Figure, pad_in: float) -> None:
+    """Room to the left and right of each panel, in inches; the title must be there."""
+    engine = figure.get_layout_engine()
+    if isinstance(engine, ConstrainedLayoutEngine):
+        engine.set(w_pad=pad_in)
 
 
 def _parts_in_lines(below: str) -> list[str]:

@@ -59,6 +59,7 @@ def draw(run: Run, interval: int | None = None) -> Figure:
     figure = Figure(figsize=(9.0, 1.1 + rows * (0.95 + 0.26 * (tallest + 1))), layout="constrained")
     panels = figure.subplots(rows, 2 if len(shown) > 1 else 1, squeeze=False).flatten().tolist()
     style.headline(figure, _claim(run, shown), run, _remark(run, found, shown, interval))
+    style.keep_apart(figure, 0.12)
     for ax, account in zip(panels, shown, strict=False):
         _draw_account(ax, run, account)
         ax.set_ylim(-tallest - 0.6, 0.6)  # bars of one height in all panels

@@ -485,3 +485,11 @@ def test_nothing_is_drawn_where_anything_cannot_be(
     assert says in told
     assert len(told.splitlines()) == 1
     assert not (folder / "plots").exists()
+
+
+def test_a_run_that_was_stopped_says_so_in_every_picture(day: Run) -> None:
+    stopped = Run(day.path)
+    stopped.manifest = {**day.manifest, "complete": False, "planned": 9}
+    for name in PLOTS:
+        assert drawn(stopped, name).texts[1].get_text().startswith("unfinished: 8 of 9 intervals")
+        assert "unfinished" not in drawn(day, name).texts[1].get_text()
