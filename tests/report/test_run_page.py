@@ -28,6 +28,7 @@ from tests.results.small_run import (
     without_prices,
     write_run,
 )
+from tests.results.test_difference import stopped
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 SECTIONS = ("summary", "time", "moment", "audit")
@@ -170,6 +171,18 @@ def test_every_section_draws_whatever_the_run_holds(edit: str, at, shot) -> None
         assert page.query_selector_all("[role=alert]") == []
         if edit == "as it is":
             shot(page, f"desktop-{section}")
+
+
+def test_a_run_that_was_stopped_is_shown_as_far_as_it_went(day, opened, tmp_path: Path) -> None:
+    run = Run(stopped(tmp_path, day))
+    page = opened(report.write(run))
+    assert page.inner_text("#summary .verdict") == "This run was stopped after 3 of 8 intervals; the page shows these."
+    page.click("nav a[href='#moment']")
+    page.wait_for_selector("#moment[data-ready=yes]")
+    slide_to(page, 2)
+    _parties_are_told(page, run, 2)
+    page.click("nav a[href='#audit']")
+    assert page.locator("#audit .verdict").inner_text() == "This run was stopped; only a finished run is audited."
 
 
 def test_names_are_text_and_never_markup(at) -> None:

@@ -48,7 +48,7 @@
   };
   const metrics = [
     { name: 0, title: "Metric" }, { name: 2, title: "Value", kind: "number", show: value }, { name: 1, title: "Unit" },
-    { title: "Wanted", value: (row) => better[row[3]] ?? row[3] }, { name: 4, title: "What it is" },
+    { title: "Wanted", value: (row) => better[row[3]] ?? row[3] }, { name: 4, title: "What it is", wide: true },
   ];
 
   const made = (element, manifest, seconds) => {
@@ -67,7 +67,7 @@
   degsim.section("summary", async (element) => {
     const data = await degsim.data("summary");
     const currency = data.currency;
-    if (data.partial) element.append(h("p", { class: "verdict bad", text: data.partial }));
+    if (data.stopped) element.append(h("p", { class: "verdict bad", text: data.stopped }));
     if (data.description) element.append(h("p", { text: data.description }));
     element.append(tiles(data.tiles));
     const columns = h("div", { class: "columns" });

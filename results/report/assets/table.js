@@ -6,6 +6,7 @@
  *   kind     "text" (default), "number" (right, `digits` decimals, default 1), "signed", "percent", "count" or "decimal" (exact
  *            text of a Decimal, sorted by its amount).
  *   show     (value, row) -> text or node, instead of what the kind would write.
+ *   wide     true for sentences: the column is never squeezed.
  * rows: objects or arrays (then `name` is an index).
  * options: {caption (required: what it is; quiet: true where a heading says the same already), filter: true, page: 50, empty: "nothing", sort: [name, "ascending"|"descending"],
  *           onOpen: (row) => ..., called by a click on a row or Enter on its first cell}
@@ -26,6 +27,13 @@
   const isText = (column) => (column.kind ?? "text") === "text";
   const valueOf = (column, row) => (column.value ? column.value(row) : row[column.name]);
   const textOf = (column, row) => written[column.kind ?? "text"](valueOf(column, row), column);
+
+  const LONG = 40;
+  const classOf = (column, content) => {
+    if (!isText(column)) return "number";
+    if (column.wide) return "wide";
+    return typeof content === "string" && content.length <= LONG ? "short" : "";
+  };
 
   const compared = (column) => (a, b) => {
     const [x, y] = [valueOf(column, a), valueOf(column, b)];
@@ -82,7 +90,7 @@
         const content = column.show ? column.show(valueOf(column, row), row) : textOf(column, row);
         const opens = i === 0 && options.onOpen;
         const inside = opens ? h("button", { type: "button", class: "open" }, content) : content;
-        return h(i === 0 ? "th" : "td", { class: isText(column) ? "" : "number", scope: i === 0 ? "row" : null }, inside);
+        return h(i === 0 ? "th" : "td", { class: classOf(column, content), scope: i === 0 ? "row" : null }, inside);
       });
       return h("tr", options.onOpen ? { class: "opens", on: { click: () => options.onOpen(row) } } : {}, cells);
     };

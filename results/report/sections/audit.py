@@ -6,18 +6,23 @@ from typing import Any
 
 from results.metrics.once import once
 from results.run import Run
-from results.verify import INVARIANTS, verify
+from results.verify import INVARIANTS, Report, verify
 
 FINDINGS = 2_000
 """Findings of one invariant that a page spells out before it counts the rest."""
 
-report_of = once(verify)
-"""The audit of a run, made once."""
+
+@once
+def report_of(run: Run) -> Report | None:
+    """The audit of a run, made once; None for one that was stopped, of which nothing can be proved."""
+    return verify(run) if run.complete else None
 
 
 def data(run: Run) -> dict[str, Any]:
-    """The audit by invariant, in its order."""
+    """The audit by invariant, in its order; None for the findings of a run that was stopped."""
     report = report_of(run)
+    if report is None:
+        return {"findings": None, "invariants": []}
     meaning = {invariant.name: invariant.description for invariant in INVARIANTS}
     return {
         "findings": report.findings,

@@ -26,6 +26,7 @@ def data(run: Run) -> dict[str, Any]:
     manifest = run.manifest
     return {
         "currency": summary.header.currency,
+        "stopped": "" if run.complete else _stopped(run),
         "description": manifest["scenario"].get("description") or "",
         "tiles": list(_tiles(run, summary)),
         "text": render(summary),
@@ -46,6 +47,10 @@ def data(run: Run) -> dict[str, Any]:
             "scenario": manifest["scenario"],
         },
     }
+
+
+def _stopped(run: Run) -> str:
+    return f"This run was stopped after {run.calendar.count:,} of {run.planned:,} intervals; the page shows these."
 
 
 def _participants(run: Run) -> list[list[Any]]:
@@ -73,9 +78,15 @@ def _tiles(run: Run, summary: Summary) -> Iterator[Tile]:
     yield from _money_tiles(summary)
     delivered, refused = sum(summary.messages.values()), sum(summary.refused.values())
     yield _tile("Messages", f"{delivered:,}", "", f"{refused:,} refused" if refused else "none refused", "messages")
-    findings = report_of(run).findings
-    said = f"{findings:,} findings" if findings else "sound"
-    yield _tile("Audit", said, "", f"{len(report_of(run).audits)} invariants, recomputed from the folder", "audit")
+    yield _audit_tile(run)
+
+
+def _audit_tile(run: Run) -> Tile:
+    report = report_of(run)
+    if report is None:
+        return _tile("Audit", "not made", "", "only a finished run is audited", "audit")
+    said = f"{report.findings:,} findings" if report.findings else "sound"
+    return _tile("Audit", said, "", f"{len(report.audits)} invariants, recomputed from the folder", "audit")
 
 
 def _tile(title: str, value: str, unit: str, says: str, section: str) -> Tile:
