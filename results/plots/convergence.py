@@ -119,7 +119,7 @@ def _hardest(run: Run) -> int:
 def _ascending(run: Run) -> Mapping[int, str]:
     """Intervals whose policy went in rounds of its own, with that policy as the scenario names it."""
     policies = run.intervals.set_index("interval")["policy"]
-    is_one = policies.str.partition(":")[0].isin(["adder-ascent", "utilisation", "utilisation-damped"])
+    is_one = policies.str.split(":").str[0].isin(["adder-ascent", "utilisation", "utilisation-damped"])
     return dict(zip(policies.index[is_one].tolist(), policies[is_one].tolist(), strict=True))
 
 
