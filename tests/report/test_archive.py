@@ -17,7 +17,11 @@ from hypothesis import strategies as st
 
 from results.report import archive
 from results.report.archive import Packed, of_run, pack
+from results.run import Run
+from scenarios.reader import read
+from scenarios.runner import execute
 
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
 ASSET = Path(archive.__file__).parent / "assets" / "archive.js"
 IDENTIFIERS = st.uuids().map(str)
 DIGESTS = st.binary(min_size=64, max_size=64).map(lambda raw: "BLAKE-512=" + base64.b64encode(raw).decode())
@@ -134,16 +138,11 @@ def _travelled(packed: Packed) -> Packed:
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory):
-    from results.run import Run
-    from scenarios.reader import read
-    from scenarios.runner import execute
-
-    scenario = Path(__file__).parents[2] / "scenarios" / "use_cases" / "forecasts.yaml"
-    return Run(execute(read(scenario), tmp_path_factory.mktemp("archive") / "run"))
+def small(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return Run(execute(read(SCENARIOS / "use_cases" / "forecasts.yaml"), tmp_path_factory.mktemp("archive") / "run"))
 
 
-def test_a_run_s_messages_come_back_to_the_letter(small) -> None:
+def test_a_run_s_messages_come_back_to_the_letter(small: Run) -> None:
     lines = [line.rstrip(b"\n") for line in small.journal_lines() if json.loads(line)["kind"] == "message"]
     carried = of_run(small)
     assert (carried.count, carried.left) == (len(lines), 0)
@@ -152,7 +151,7 @@ def test_a_run_s_messages_come_back_to_the_letter(small) -> None:
     assert len(carried.deflated) < sum(map(len, lines)) / 12
 
 
-def test_a_page_carries_the_first_messages_as_far_as_they_fit(small) -> None:
+def test_a_page_carries_the_first_messages_as_far_as_they_fit(small: Run) -> None:
     whole = of_run(small)
     part = of_run(small, most_bytes=len(whole.deflated) // 3)
     assert 0 < part.count < whole.count
@@ -163,6 +162,24 @@ def test_a_page_carries_the_first_messages_as_far_as_they_fit(small) -> None:
     assert (few.count, few.left) == (5, whole.count - 5)
     first = unpacked(json.loads(zlib.decompress(whole.deflated)))[:5]
     assert unpacked(json.loads(zlib.decompress(few.deflated))) == first
+
+
+@pytest.mark.slow
+def test_the_page_s_script_reads_the_street_s_messages_to_the_letter(browser, tmp_path: Path) -> None:
+    run = Run(execute(read(SCENARIOS / "street.yaml"), tmp_path / "run"))
+    lines = [line.decode() for line in archive.message_lines(run)]
+    carried = of_run(run)
+    assert (carried.count, carried.left) == (len(lines), 0)
+    sample = [*range(0, len(lines), 997), len(lines) - 1]
+    page = browser.new_page()
+    page.evaluate("() => { globalThis.degsim = {}; }")
+    page.add_script_tag(content=ASSET.read_text(encoding="utf-8"))
+    texts = page.evaluate(
+        "([text, sample]) => { const archive = degsim.unpacked(JSON.parse(text)); return sample.map((i) => archive.text(i)); }",
+        [zlib.decompress(carried.deflated).decode(), sample],
+    )
+    page.close()
+    assert texts == [lines[i] for i in sample]
 
 
 def _in_browser(browser, lines: list[bytes]) -> list[list[str]]:
@@ -185,7 +202,7 @@ def _in_browser(browser, lines: list[bytes]) -> list[list[str]]:
         page.close()
 
 
-def test_the_page_s_script_reads_a_run_s_messages_to_the_letter_in_any_order(browser, small) -> None:
+def test_the_page_s_script_reads_a_run_s_messages_to_the_letter_in_any_order(browser, small: Run) -> None:
     lines = list(archive.message_lines(small))
     there, back = _in_browser(browser, lines)
     assert there == [line.decode() for line in lines]

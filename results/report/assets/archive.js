@@ -18,7 +18,7 @@
   // Integers: one for all, a list, or differences.
   const integers = (packed) => {
     if (typeof packed === "number") return { get: () => packed };
-    if (packed === undefined) return { get: () => { throw new Error("the messages of this page are damaged"); } };
+    if (packed === undefined || packed === null) return { get: () => { throw new Error("the messages of this page are damaged"); } };
     const plain = Array.isArray(packed) ? packed : [];
     if (!Array.isArray(packed)) {
       let last = 0;
@@ -42,7 +42,7 @@
   // {plain(k): without quotes, json(k): as it is written}
   const quoted = (plain) => ({ plain, json: (k) => JSON.stringify(plain(k)) });
   const column = (packed, number, identifier) => {
-    if (packed === undefined) return null;
+    if (packed === undefined || packed === null) return null;
     if ("int" in packed) {
       const values = integers(packed.int);
       return { plain: (k) => String(values.get(k)), json: (k) => String(values.get(k)) };

@@ -188,7 +188,7 @@
         message ? fact("Message id", message) : null,
         others.length ? fact(said.isCallback(row.action) ? "Answers" : "Answered by", ...others.map((other) => go(`${other.seq} ${other.action} `, () => show(other)))) : null,
         contract ? fact("Contract", `${contract} `, go("its messages", () => { close(); degsim.go("messages", `contract:${contract}`); }),
-          degsim.page.sections.some((section) => section.name === "money") ? go(" its money", () => leave("money", `contract:${contract}`)) : null) : null);
+          degsim.page.sections.some((section) => section.name === "money") ? h("span", {}, " ", go("its money", () => leave("money", `contract:${contract}`))) : null) : null);
     };
 
     const show = (row) => {
@@ -282,13 +282,14 @@
     return items;
   };
 
-  const LEFT = 150; // where the first lane stands; times are written before it
-  const LANE = 170;
+  // Where the first lane stands, with times before it, and how far the lanes are apart: closer on a phone.
+  const spacing = () => (innerWidth < 640 ? [115, 120] : [150, 170]);
   const STEP = 40;
   const MOST = 250; // arrows of one picture
 
   const drawSequence = (said, time, rows, open) => {
     const svg = degsim.svg;
+    const [LEFT, LANE] = spacing();
     const items = folded(rows);
     const lanes = [...new Set(rows.flatMap((row) => [row.sender, row.receiver]))];
     const at = (name) => LEFT + LANE * lanes.indexOf(name);
@@ -375,7 +376,7 @@
     const draw = (rows, name) => {
       const { picture, left } = drawSequence(said, time, rows, dialog.open);
       title.textContent = name;
-      hint.textContent = `${degsim.count(rows.length)} messages${left ? `; ${degsim.count(left)} later ones are not drawn` : ""}. What repeats is drawn once, with its number; a click or Enter on an arrow opens its message.`;
+      hint.textContent = `${degsim.count(rows.length)} ${rows.length === 1 ? "message" : "messages"}${left ? `; ${degsim.count(left)} later ones are not drawn` : ""}. What repeats is drawn once, with its number; a click or Enter on an arrow opens its message.`;
       region.replaceChildren(picture);
       title.focus();
     };

@@ -141,6 +141,7 @@
 
   // --- pieces of the page ---------------------------------------------------------------------------------------------
 
+  const counted = (n, word) => `${degsim.count(n)} ${word}${n === 1 ? "" : "s"}`;
   const moment = (interval) => (degsim.page.moments.length ? degsim.moment(interval) : `interval ${interval}`);
   const hasMessages = () => degsim.page.sections.some((section) => section.name === "messages");
   const messageLink = (seq, leave) => {
@@ -151,7 +152,7 @@
   const isNumber = (cell) => typeof cell === "string" && /^[−+-]?[\d,.]+$/.test(cell);
   const plainTable = (caption, heads, rows) =>
     h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
-      h("table", {}, h("caption", { text: caption }), h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col", class: heads.indexOf(head) && isNumber(rows[0]?.[heads.indexOf(head)]) ? "plain number" : "plain", text: head })))),
+      h("table", {}, h("caption", { text: caption }), h("thead", {}, h("tr", {}, heads.map((head, k) => h("th", { scope: "col", class: k && isNumber(rows[0]?.[k]) ? "plain number" : "plain", text: head })))),
         h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell, k) => h("td", { class: k && isNumber(cell) ? "number" : "" }, cell)))))));
 
   const SHOWN = 12; // intervals of one posting that are written out
@@ -220,7 +221,7 @@
     const holder = h("div");
     const amount = party ? netOf(known, party, postings) : total(known, postings);
     const details = h("details", { class: "term" },
-      h("summary", {}, h("span", { text: title }), h("span", { class: "amount", text: `${degsim.decimal(amount)} ${known.data.currency}` }), h("span", { class: "said", text: `${degsim.count(postings.length)} postings` })), holder);
+      h("summary", {}, h("span", { text: title }), h("span", { class: "amount", text: `${degsim.decimal(amount)} ${known.data.currency}` }), h("span", { class: "said", text: counted(postings.length, "posting") })), holder);
     details.addEventListener("toggle", () => {
       if (!details.open || holder.childElementCount) return;
       degsim.table(holder, postingColumns(known, party), postings, { caption: `${title}: Enter on a number explains a posting`, onOpen: (p) => open(p.number), page: 25 });
@@ -246,7 +247,7 @@
       contract.terms.length ? plainTable("Terms", ["term", "payer", "payee", "formula"], contract.terms.map(([name, from, to, formula]) => [name, from, to, h("code", { text: formula })])) : null,
       h("h4", { text: "What became of it" }),
       plainTable(`Signed events; besides, ${degsim.count(contract.computed)} times SETTLEMENT_COMPUTED`, ["number", "event", "time", "by", "says"], contract.events.map(([id, type, time, by, says]) => [id, type, time.replace("T", " ").slice(0, 19), by, says])),
-      h("h4", { text: `Amounts (${degsim.count(contract.owed.length)} postings)` }),
+      h("h4", { text: `Amounts (${counted(contract.owed.length, "posting")})` }),
       ...(terms.length ? terms.map(([title, postings]) => termDetails(known, title, postings, "", open)) : [h("p", { class: "muted", text: "Nothing was posted." })]),
     ];
   };
@@ -263,7 +264,7 @@
         ...grouped(own, (p) => `${p.term} with ${p.payer === party ? p.payee : p.payer}`).map(([title, postings]) => termDetails(known, title, postings, party, open)),
       ];
     });
-    return [h("p", {}, "Net ", h("strong", { class: "net", text: `${degsim.decimal(netOf(known, party, mine))} ${known.data.currency}` }), ` of ${degsim.count(mine.length)} postings under ${degsim.count(contracts.length)} contracts; + is received.`), ...parts];
+    return [h("p", {}, "Net ", h("strong", { class: "net", text: `${degsim.decimal(netOf(known, party, mine))} ${known.data.currency}` }), ` of ${counted(mine.length, "posting")} under ${counted(contracts.length, "contract")}; + is received.`), ...parts];
   };
 
   // --- the section ----------------------------------------------------------------------------------------------------
