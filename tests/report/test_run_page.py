@@ -22,13 +22,13 @@ from tests.results.small_run import (
     Draft,
     Edit,
     renamed,
+    stopped,
     with_one_node,
     without_a_market,
     without_power_flow,
     without_prices,
     write_run,
 )
-from tests.results.test_difference import stopped
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 SECTIONS = ("summary", "time", "moment", "audit")

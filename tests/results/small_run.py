@@ -25,10 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pandas as pd
 
 from results.exchange import REQUESTS
-from results.run import JOURNAL, WITNESS
+from results.run import JOURNAL, WITNESS, Run
 from results.tables import RECORDED, TABLES
+from results.writing import Draft as WrittenDraft
 from results.writing import write
 from sim.clock import Calendar, local_start
 from sim.contracts.contract import Contract, Line, Settlement
@@ -628,3 +630,29 @@ def renamed(names: Mapping[str, str]) -> Edit:
         draft.journal[:] = json.loads(text)
 
     return edit
+
+
+# --- a run that was stopped -------------------------------------------------------------------------------------------
+
+
+def stopped(tmp_path: Path, day: Run) -> Path:
+    """A small run as it would have been left after three of its intervals, in a folder of its own."""
+    folder = tmp_path / "stopped"
+    lines = day.journal_path.read_bytes().splitlines(keepends=True)
+    end = next(n for n, line in enumerate(lines) if b'"interval":2,"kind":"commit"' in line)
+    content = b"".join(lines[: end + 1])
+    said = {name: value for name, value in day.manifest.items() if name != "tables"}
+    sessions = {"sessions": _rows_of(day.sessions, 0)}
+    with WrittenDraft(folder) as draft:
+        draft.journal.write(content)
+        for index in range(3):
+            rows = {name: _rows_of(day.table(name), index) for name in RECORDED if name != "sessions"}
+            draft.add({**said, "whole": index + 1, "journalBytes": len(content)}, rows, sessions, b"")
+    return folder
+
+
+def _rows_of(frame: pd.DataFrame, index: int) -> dict[str, list[Any]]:
+    """What an interval adds to a table."""
+    timeless = frame if index == 0 else frame.iloc[:0]
+    rows = frame[frame["interval"] == index] if "interval" in frame else timeless
+    return {str(column): rows[column].tolist() for column in rows}

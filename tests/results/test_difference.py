@@ -7,18 +7,14 @@ import shutil
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import pytest
-from small_run import Draft, Edit, write_run
+from small_run import Draft, Edit, stopped, write_run
 
 from results.difference import Differences, First, difference, render
 from results.difference.totals import ENERGY, MEASURES, MONEY, PARTIES, PRICES
 from results.metrics import METRICS, measure
 from results.run import Run
-from results.tables import RECORDED
-from results.writing import Draft as WrittenDraft
 from scenarios import cli
 from scenarios.reader import read
 from scenarios.runner import execute
@@ -313,26 +309,3 @@ def test_the_text_keeps_to_its_width_and_tells_numbers_apart(hamlet: Hamlets) ->
     text = render(difference(hamlet("seed=1"), hamlet("seed=2")))
     assert max(map(len, text.splitlines())) <= 110
     assert "first set-point that differs (" in text
-
-
-def stopped(tmp_path: Path, day: Run) -> Path:
-    """The small run as it would have been left after three of its intervals."""
-    folder = tmp_path / "stopped"
-    lines = day.journal_path.read_bytes().splitlines(keepends=True)
-    end = next(n for n, line in enumerate(lines) if b'"interval":2,"kind":"commit"' in line)
-    content = b"".join(lines[: end + 1])
-    said = {name: value for name, value in day.manifest.items() if name != "tables"}
-    sessions = {"sessions": rows_of(day.sessions, 0)}
-    with WrittenDraft(folder) as draft:
-        draft.journal.write(content)
-        for index in range(3):
-            rows = {name: rows_of(day.table(name), index) for name in RECORDED if name != "sessions"}
-            draft.add({**said, "whole": index + 1, "journalBytes": len(content)}, rows, sessions, b"")
-    return folder
-
-
-def rows_of(frame: pd.DataFrame, index: int) -> dict[str, list[Any]]:
-    """What an interval adds to a table."""
-    timeless = frame if index == 0 else frame.iloc[:0]
-    rows = frame[frame["interval"] == index] if "interval" in frame else timeless
-    return {str(column): rows[column].tolist() for column in rows}
