@@ -26,6 +26,7 @@ def lived(flow, limit_kw: float = 100.0, nodes: tuple[str, ...] = ("tx",)) -> Si
         calendar=Calendar(local_start(datetime(2016, 5, 17), "Europe/Berlin"), 900, count),
         manifest={"name": "known", "policy": "broadcast", "seed": 1, "currency": "EUR"},
         hours=0.25,
+        complete=True,
     )
 
 
