@@ -378,7 +378,8 @@
       title.textContent = name;
       hint.textContent = `${degsim.count(rows.length)} ${rows.length === 1 ? "message" : "messages"}${left ? `; ${degsim.count(left)} later ones are not drawn` : ""}. What repeats is drawn once, with its number; a click or Enter on an arrow opens its message.`;
       region.replaceChildren(picture);
-      title.focus();
+      title.focus({ preventScroll: true });
+      title.scrollIntoView();
     };
     const sequence = (transaction) => {
       const rows = familyOf(said, transaction);

@@ -297,7 +297,7 @@
     const detail = (name, parts) => {
       title.textContent = name;
       body.replaceChildren(...parts.filter(Boolean));
-      title.focus();
+      title.focus({ preventScroll: true });
       title.scrollIntoView();
     };
     body.append(h("p", { class: "muted", text: "Choose a party or a contract above." }));
