@@ -17,6 +17,7 @@ from typing import Any, Final
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ID_BYTES = re.compile(_ID.pattern.encode())
 _DIGEST = re.compile(r"(?:BLAKE-512=|sha256:|ed25519:)\S+")
+_NAME_BYTES = re.compile(_ID_BYTES.pattern + rb"|(?:BLAKE-512=|sha256:|ed25519:)[^\s\"]+")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*")
 _KEYS = ("era", "name", "id", "signalId", "role", "meterId", "cycleId")
 """What may tell the items of a list apart, so that one more among them does not shift the others."""
@@ -54,6 +55,13 @@ class Names:
             name = found.decode()
             self._to.setdefault(name, name)
             self._from.setdefault(name, name)
+
+    def same_lines(self, one: bytes, two: bytes) -> bool:
+        """Whether two lines differ by nothing but names that stand for each other; quicker than reading what they say."""
+        if _NAME_BYTES.split(one) != _NAME_BYTES.split(two):
+            return False
+        pairs = zip(_NAME_BYTES.findall(one), _NAME_BYTES.findall(two), strict=True)
+        return all([self._match(ours.decode(), theirs.decode()) for ours, theirs in pairs])
 
     def same(self, one: str, two: str) -> bool:
         """Whether two texts differ by nothing but names that stand for each other."""

@@ -68,6 +68,8 @@ def first_message(pair: Pair) -> First | None:
         if ours is not None and theirs is not None and ours.line == theirs.line:
             reading.names.learn(ours.line)
             continue
+        if ours is not None and theirs is not None and reading.names.same_lines(ours.line, theirs.line):
+            continue
         found = _apart(pair, reading, ours, theirs)
         if found is not None:
             return found

@@ -81,6 +81,9 @@ def _near(ours: pd.Series[Any], theirs: pd.Series[Any], tolerance: float) -> NDA
 
 
 def _plain(value: Any) -> Any:
+    """A cell as Python has it; an empty one is absent."""
+    if pd.isna(value):
+        return ABSENT
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -22,6 +23,8 @@ SHOWN = 8
 NAMES = 10
 """Participants that are named before the rest is counted."""
 _DIGITS = 6
+_WHOLE = 1e12
+"""Whole numbers up to here are counts, and written in full."""
 _NOTHING = "–"
 _SAME = {
     True: "no difference: the journals are the same, byte for byte",
@@ -142,7 +145,10 @@ def _told(value: Any, other: Any) -> str:
 
 
 def _number(value: Number) -> str:
-    return f"{value:,f}" if isinstance(value, Decimal) else f"{value:,.{_DIGITS}g}"
+    if isinstance(value, Decimal):
+        return f"{value:,f}"
+    is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer() and abs(value) < _WHOLE)
+    return f"{value:,.0f}" if is_whole else f"{value:,.{_DIGITS}g}"
 
 
 def _signed(value: Number) -> str:
@@ -166,7 +172,7 @@ def as_json(found: Differences) -> str:
         "firsts": [_first_said(first) for first in found.firsts],
         "totals": [_total_said(total) for total in found.totals],
     }
-    return json.dumps(said, indent=2, ensure_ascii=False, default=str)
+    return json.dumps(said, indent=2, ensure_ascii=False, default=str, allow_nan=False)
 
 
 def _field(field: Field) -> dict[str, Any]:
@@ -180,12 +186,17 @@ def _first_said(first: First) -> dict[str, Any]:
     return {"kind": first.kind, **sides, "fields": [_field(field) for field in first.fields], **counts}
 
 
+def _finite(value: Number) -> Number:
+    """A ratio to nothing is infinite, which JSON cannot say."""
+    return value if value is None or math.isfinite(value) else None
+
+
 def _total_said(total: Total) -> dict[str, Any]:
     return {
         "group": total.group,
         "name": total.name,
         "unit": total.unit,
-        "one": total.one,
-        "two": total.two,
-        "difference": total.difference,
+        "one": _finite(total.one),
+        "two": _finite(total.two),
+        "difference": _finite(total.difference),
     }

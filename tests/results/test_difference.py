@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from small_run import Draft, Edit, stopped, write_run
 
-from results.difference import Differences, First, difference, render
+from results.difference import Differences, First, as_json, difference, render
+from results.difference.documents import ABSENT
 from results.difference.totals import ENERGY, MEASURES, MONEY, PARTIES, PRICES
 from results.metrics import METRICS, measure
 from results.run import Run
@@ -177,6 +178,19 @@ def test_a_refusal_is_told_with_its_reason(against: Callable[[Edit], Differences
     assert [field.where for field in one.fields] == ["/ack", "/error"]
     assert one.two is not None
     assert one.two.what.startswith("refused; ")
+
+
+def test_a_price_that_only_one_run_has_is_shown_beside_nothing(
+    against: Callable[[Edit], Differences],
+) -> None:
+    def unprice(draft: Draft) -> None:
+        draft.tables["prices"]["price_per_kwh"][4] = None
+
+    found = against(unprice)
+    (field,) = first(found, "price").fields
+    assert field.two is ABSENT
+    assert "–" in render(found)
+    assert "two" not in json.loads(as_json(found))["firsts"][0]["fields"][0]
 
 
 def test_what_stands_in_no_message_and_no_table_is_still_found(against: Callable[[Edit], Differences]) -> None:

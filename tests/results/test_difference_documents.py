@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -76,6 +77,14 @@ def test_what_both_have_said_by_the_same_name_keeps_it() -> None:
     names.learn(f'{{"id":"{a}"}}\n'.encode())
     assert names.same(a, a)
     assert not names.same(a, b)
+
+
+@given(IDS, IDS, IDS, IDS)
+def test_lines_are_the_same_exactly_where_what_they_say_is(a: str, b: str, c: str, d: str) -> None:
+    ours, theirs = f'{{"id":"{a}","of":"{b}/0","kw":1}}', f'{{"id":"{c}","of":"{d}/0","kw":1}}'
+    by_line = Names().same_lines(ours.encode(), theirs.encode())
+    assert by_line == (apart(json.loads(ours), json.loads(theirs)) == [])
+    assert not Names().same_lines(ours.encode(), theirs.replace('"kw":1', '"kw":2').encode())
 
 
 def test_digests_follow_from_what_they_are_of() -> None:

@@ -8,6 +8,8 @@ degsim.section("differences", async (element) => {
   const TOLDS = ["not told from 0", "0 lies outside", "0 lies outside, corrected for all"];
   const LOOKS = { better: "better than its baseline", worse: "worse than its baseline", apart: "different", same: "not told from it" };
 
+  const chance = (p) => (p !== null && p < 0.00005 ? "< 0.0001" : degsim.number(p, 4));
+
   const baseline = () => data.baselines[state.baseline];
   const metric = () => model.metrics[state.metric];
   const row = (variant) => baseline().rows[state.metric][variant];
@@ -100,8 +102,8 @@ degsim.section("differences", async (element) => {
       { name: "against", title: "compared with", value: (i) => model.variants[row(i)[AGAINST]].name },
       number(MEAN, "difference"), number(LOW, "95 % from"), number(HIGH, "to"),
       { name: "told", title: "told apart", value: (i) => (row(i)[MEAN] === null ? null : row(i)[TOLD]), show: (told) => (told === null ? "–" : TOLDS[told]) },
-      { name: "p", title: "p", kind: "number", digits: 4, value: (i) => row(i)[P] },
-      { name: "holm", title: "p, corrected", kind: "number", digits: 4, value: (i) => row(i)[HOLM] },
+      { name: "p", title: "p", kind: "number", value: (i) => row(i)[P], show: chance },
+      { name: "holm", title: "p, corrected", kind: "number", value: (i) => row(i)[HOLM], show: chance },
       { name: "better", title: "seeds that are better", kind: "percent", digits: 0, value: (i) => row(i)[BETTER] },
       { name: "pairs", title: "seeds", kind: "count", value: (i) => row(i)[PAIRS], show: (pairs, i) => pairs + (row(i)[DROPPED] ? ` (${row(i)[DROPPED]} without a value)` : "") },
     ], compared(), { caption: `Differences of ${comparison.named(metric())}`, filter: model.variants.length > 12 });

@@ -45,7 +45,8 @@ degsim.section("tradeoff", async (element) => {
         const own = box(dy);
         return own.right < other.left || own.left > other.right || Math.abs(own.y - other.y) > 12;
       });
-      const dy = [-9, 9, -22, 22, -35, 35, -48, 48].find(free);
+      const within = (dy) => py + dy > 6 && py + dy < HEIGHT - 66;
+      const dy = [-9, 9, -22, 22, -35, 35, -48, 48, -61, -74].find((one) => within(one) && free(one));
       if (dy === undefined) continue;
       taken.push(box(dy));
       const key = `${dy} ${right}`;
