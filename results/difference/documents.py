@@ -67,10 +67,10 @@ class Names:
         """Whether two texts differ by nothing but names that stand for each other."""
         if _DIGEST.fullmatch(one) and _DIGEST.fullmatch(two):
             return self._match(one, two)
-        if one == two:
-            return True
         ours, theirs = _ID.findall(one), _ID.findall(two)
-        if not ours or len(ours) != len(theirs) or _ID.split(one) != _ID.split(two):
+        if not ours or not theirs:
+            return one == two
+        if _ID.split(one) != _ID.split(two):
             return False
         return all([self._match(a, b) for a, b in zip(ours, theirs, strict=True)])
 

@@ -184,6 +184,7 @@ def test_a_price_that_only_one_run_has_is_shown_beside_nothing(
     against: Callable[[Edit], Differences],
 ) -> None:
     def unprice(draft: Draft) -> None:
+        draft.records("flow")[1]["note"] = "so that the journals differ"
         draft.tables["prices"]["price_per_kwh"][4] = None
 
     found = against(unprice)
