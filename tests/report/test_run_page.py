@@ -348,6 +348,19 @@ def test_a_click_in_a_chart_moves_the_slider(at) -> None:
     assert max(seen) in (6, 7)
 
 
+def test_every_chart_shades_the_interval_of_the_slider(at) -> None:
+    page = at("time")
+    shade = "all => all.map(path => { const box = path.getBoundingClientRect(); return [box.left, box.width]; })"
+    seen = []
+    for interval in (1, 2):
+        slide_to(page, interval)
+        page.wait_for_timeout(150)
+        seen.append(np.array(page.eval_on_selector_all(".chart svg path[opacity='0.16']", shade)))
+    before, after = seen
+    assert len(before) == page.locator(".chart").count()
+    assert after[:, 0] == pytest.approx(before[:, 0] + before[:, 1], abs=1.5)
+
+
 def test_every_chart_says_in_words_what_it_shows(at) -> None:
     page = at("time")
     charts = page.locator(".chart")

@@ -83,24 +83,26 @@
       encoding: {
         y: { field: "v", type: "quantitative", stack: "zero", ...y },
         color: { field: "name", type: "nominal", sort: null, scale: { domain: names, range: colors }, legend: { title: null } },
+        detail: { field: "id" },
       },
     });
     const isDown = (one) => one.values.some((v) => v < 0);
     return [series.filter((one) => !isDown(one)), series.filter(isDown)].filter((some) => some.length).map(half);
   };
 
+  const band = (fan, low, high, opacity, color, y) => ({
+    data: { values: steps(fan[low]).map((row, i) => ({ i: row.i, v: row.v, top: fan[high][Math.min(i, fan[high].length - 1)] })) },
+    mark: { type: "area", interpolate: "step-after", opacity, color: degsim.color(color), clip: true },
+    encoding: { y: { field: "v", type: "quantitative", ...y }, y2: { field: "top" } },
+  });
+
   const fanLayers = (fan, color, y) => {
-    const band = (low, high, opacity) => ({
-      data: { values: steps(fan[low]).map((row, i) => ({ i: row.i, v: row.v, top: fan[high][Math.min(i, fan[high].length - 1)] })) },
-      mark: { type: "area", interpolate: "step-after", opacity, color: degsim.color(color), clip: true },
-      encoding: { y: { field: "v", type: "quantitative", ...y }, y2: { field: "top" } },
-    });
     const middle = {
       data: { values: steps(fan.median) },
       mark: { type: "line", interpolate: "step-after", strokeWidth: 2, color: degsim.color(color), clip: true },
       encoding: { y: { field: "v", type: "quantitative", ...y } },
     };
-    return [band("lowest", "highest", 0.18), band("low", "high", 0.3), middle];
+    return [band(fan, "lowest", "highest", 0.18, color, y), band(fan, "low", "high", 0.3, color, y), middle];
   };
 
   const limit = (value, y) => ({
@@ -117,8 +119,9 @@
 
   const cursor = () => ({
     data: { values: [{}] },
+    transform: [{ calculate: "at", as: "i" }, { calculate: "at + 1", as: "end" }],
     mark: { type: "rect", color: degsim.color("ink"), opacity: 0.16 },
-    encoding: { x: { datum: { expr: "at" }, type: "quantitative" }, x2: { datum: { expr: "at + 1" } }, y: { value: 0 }, y2: { value: "height" } },
+    encoding: { x2: { field: "end" }, y: { value: 0 }, y2: { value: "height" } },
   });
 
   /* What is told of an interval when the pointer is anywhere over it. */
@@ -153,7 +156,6 @@
   };
 
   const hasAny = (values) => (values ?? []).some((v) => v !== null && v !== undefined);
-  const zip = (values, others, of) => values.map((v, i) => (v === null || others[i] === null ? null : of(v, others[i])));
   const negative = (values) => values.map((v) => (v === null ? null : -v));
 
   // --- the charts ---------------------------------------------------------------------------------------------------------
@@ -162,24 +164,26 @@
     const at = new Map(moment.prices.names.map((name, k) => [name, k]));
     const pick = (column) => (node) => moment.prices[column][at.get(node)] ?? [];
     const unit = `${time.currency}/kWh`;
-    const { root, nodes, more, alike, retailer, parted } = time.prices;
-    const tariff = [["retailer sells", "import_price"], ["retailer buys", "export_price"]]
-      .filter(([, name]) => hasAny(retailer[name])).map(([name, key]) => ({ name, values: retailer[key], color: "muted", dash: [1.5, 2.5] }));
+    const { root, nodes, more, alike, own, retailer, parted } = time.prices;
+    const tariff = [["retailer sells", "import_price", [1.5, 2.5]], ["retailer buys", "export_price", [5, 2, 1.5, 2]]]
+      .filter(([, name]) => hasAny(retailer[name])).map(([name, key, dash]) => ({ name, values: retailer[key], color: "muted", dash }));
     const lines = [...nodes.slice(0, 5), ...(at.has(root) ? [root] : [])]
       .map((node) => ({ name: node, values: pick("price_per_kwh")(node) })).filter((one) => hasAny(one.values));
     lines.filter((one) => one.name === root).forEach((one) => Object.assign(one, { color: "ink", dash: [1, 0] }));
     const series = [...tariff, ...lines];
     if (!series.length) return;
+    const y = { title: `price, ${unit}`, scale: { zero: false } };
     await draw(parent, {
       title: "Prices by node",
       label: `Prices by node over the run in ${unit}`,
       notes: [
         parted.length ? "Shaded: intervals in which prices differ." : "",
+        own.low ? "Band: from the lowest to the highest price of a participant, where they differ from their nodes'." : "",
         alike ? `${degsim.count(alike)} ${alike === 1 ? "node never has" : "nodes never have"} an adder: the price there is that of ${root}.` : "",
         more + Math.max(0, nodes.length - 5) ? `${degsim.count(more + Math.max(0, nodes.length - 5))} more nodes have smaller adders; see One interval.` : "",
       ],
-      layers: () => [shaded(parted), lineLayer(series, { title: `price, ${unit}`, scale: { zero: false } })],
-      told: tell(series, 4, unit),
+      layers: () => [shaded(parted), ...(own.low ? [band(own, "low", "high", 0.3, "purple", y)] : []), lineLayer(series, y)],
+      told: tell([...series, ...(own.low ? [{ name: "highest own price", values: own.high }, { name: "lowest own price", values: own.low }] : [])], 4, unit),
     });
     const adders = nodes.slice(0, 6).map((node) => ({ name: node, values: pick("adder_per_kwh")(node) })).filter((one) => hasAny(one.values));
     if (!adders.length) return;
@@ -226,28 +230,32 @@
     if (nodes.names.length > 1) box.querySelector("h3").after(h("div", { class: "tools" }, h("label", { for: "flow-node", text: "Transformer" }), select));
   };
 
+  /* Kinds that look alike in every run, and in every picture; others take what is left, and the rest share a grey. */
+  const KINDS = { household: "vermillion", ev: "green", solar: "orange", battery: "purple" };
+  const OTHER = "line";
+  const kindColors = (names) => {
+    const free = COLORS.filter((color) => !names.some((name) => KINDS[name] === color));
+    return new Map(names.map((name) => [name, KINDS[name] ?? free.shift() ?? OTHER]));
+  };
+
   const energy = async (parent, time) => {
     const { names, injected, withdrawn } = time.kinds;
     if (!names.length) return;
+    const colors = kindColors(names);
     const series = names.flatMap((name, k) => {
-      const look = { color: COLORS[k % COLORS.length] };
-      return [{ name, values: injected[k], ...look }, { name, values: negative(withdrawn[k]), ...look }];
+      const look = { legend: colors.get(name) === OTHER ? "other kinds" : name, color: colors.get(name) };
+      return [{ name: `${name} injects`, values: injected[k], ...look }, { name: `${name} withdraws`, values: negative(withdrawn[k]), ...look }];
     }).filter((one) => one.values.some((v) => v));
     const slack = { name: "grid (+ import)", values: time.grid.slack_kw, color: "ink", dash: [4, 2] };
-    const first = new Map(series.map((one) => [one.name, one]));
-    const stacked = [...first.keys()].map((name) => ({ ...first.get(name) }));
-    const told = series.map((one) => ({ ...one, name: one.values.some((v) => v < 0) ? `${one.name} withdraws` : `${one.name} injects` }));
     await draw(parent, {
       title: "Power by kind of participant",
       label: "Power injected and withdrawn by kind of participant over the run in kW, stacked around zero",
       notes: ["Mean metered power of the interval: injections above 0, withdrawals below; the dashed line is what the upstream grid gives (+) or takes (−)."],
-      layers: () => {
-        const { names: domain, colors } = looks(stacked);
-        const layers = stackLayer(series, { title: "power, kW (+ injection)" });
-        for (const layer of layers) layer.encoding.color.scale = { domain, range: colors };
-        return [...layers, { ...lineLayer([slack], {}), encoding: { y: { field: "v", type: "quantitative" }, color: { value: degsim.color("ink") }, strokeDash: { value: [4, 2] } } }];
-      },
-      told: tell([...told, ...(hasAny(slack.values) ? [slack] : [])], 1, "kW"),
+      layers: () => [...stackLayer(series, { title: "power, kW (+ injection)" }), {
+        ...lineLayer([slack], {}),
+        encoding: { y: { field: "v", type: "quantitative" }, color: { value: degsim.color("ink") }, strokeDash: { value: [4, 2] } },
+      }],
+      told: tell([...series, ...(hasAny(slack.values) ? [slack] : [])], 1, "kW"),
     });
   };
 

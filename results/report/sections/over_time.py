@@ -49,8 +49,19 @@ def _prices(run: Run) -> dict[str, Any]:
         "more": max(0, len(apart) - NODES),
         "alike": len(size) - len(apart),
         "parted": [int(i) for i in np.flatnonzero(parted)],
+        "own": _own(run),
         "retailer": {name: by_interval(run, name, PRICE) for name in ("import_price", "export_price")},
     }
+
+
+def _own(run: Run) -> dict[str, list[float]]:
+    """Lowest and highest price of any participant, by interval, where they differ from their nodes'; else nothing."""
+    own = metrics.own_adders(run)
+    if not (own["own_per_kwh"].abs() > tolerances.PRICE_PER_KWH).any():
+        return {}
+    asked = own.merge(run.setpoints[["interval", "era", "price_per_kwh"]], on=["interval", "era"])
+    ends = asked.groupby("interval")["price_per_kwh"].agg(["min", "max"]).reindex(range(run.calendar.count))
+    return {"low": column(ends["min"], PRICE), "high": column(ends["max"], PRICE)}
 
 
 def _kinds(run: Run) -> dict[str, Any]:
