@@ -129,15 +129,15 @@ def _uplift(run: Run, evidence: Evidence, contract: Contract, intervals: Sequenc
         if interval not in run.clearings or interval not in first:
             continue
         ask, before = first[interval]
-        was, now = (_setpoint(result, era) for result in (before, run.clearings[interval][1]))
+        was, after = (_setpoint(result, era) for result in (before, run.clearings[interval][1]))
         offers = ask["message"]["aggregationRequest"]["participants"]
         curve = next((one["offerCurve"]["curve"] for one in offers if one["era"] == era), None)
-        if was is None or now is None or curve is None:
+        if was is None or after is None or curve is None:
             continue
-        offset_kw = now["setpointKW"] - was["setpointKW"]
+        offset_kw = after["setpointKW"] - was["setpointKW"]
         values = {
             "offsetKWh": Decimal(f"{abs(offset_kw) * run.hours:.6f}"),
-            "upliftPerKWh": Decimal(f"{_uplift_per_kwh(curve, era, offset_kw, now):.9f}"),
+            "upliftPerKWh": Decimal(f"{_uplift_per_kwh(curve, era, offset_kw, after):.9f}"),
         }
         carrier = answers.get(interval, ())
         sources = {
@@ -147,14 +147,14 @@ def _uplift(run: Run, evidence: Evidence, contract: Contract, intervals: Sequenc
         yield Cycle(interval, values, sources, dict(zip(["clearing"], carrier[-1:], strict=False)))
 
 
-def _uplift_per_kwh(curve: Sequence[Record], era: str, offset_kw: float, now: Record) -> float:
+def _uplift_per_kwh(curve: Sequence[Record], era: str, offset_kw: float, after: Record) -> float:
     """The price less the marginal cost of who is held back, that less the price of who is made to run; ≥ 0."""
-    price = now.get("price")
+    price = after.get("price")
     if price is None:
         return 0.0
     try:
         own = curves.clear(
-            curves.OfferCurve.of([(p["price"], p["powerKW"]) for p in curve], who=era), now["setpointKW"]
+            curves.OfferCurve.of([(p["price"], p["powerKW"]) for p in curve], who=era), after["setpointKW"]
         )
     except CurveError:
         return 0.0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from results.plots import style
 from results.run import Run
@@ -33,13 +34,13 @@ class Count:
 
 def shows(run: Run) -> bool:
     """Whether there was any message."""
-    return next(run.message_records(), None) is not None
+    return len(run.messages) > 0
 
 
 def draw(run: Run, interval: int | None = None) -> Figure:
     """A row per action: a dot at the number of messages that were taken, a cross at that of those refused; log scale.
 
-    interval: count what was sent while it lasted.
+    interval: count what was received while it lasted.
     """
     counts = counted(run, interval)
     figure, (ax,) = style.canvas(1, 2.0 + 0.27 * max(3, len(counts)))
@@ -52,16 +53,14 @@ def draw(run: Run, interval: int | None = None) -> Figure:
 
 
 def counted(run: Run, interval: int | None = None) -> Mapping[str, Count]:
-    """Messages of the journal by action, in order of their first; of the whole run, or of those sent in one interval."""
+    """Messages of the journal by action, in order of their first; of the whole run, or of those received in one interval."""
+    messages = run.messages if interval is None else run.messages[run.messages["interval"] == interval]
     counts: dict[str, Count] = {}
-    for record in run.message_records():
-        if interval not in (None, int(record["t"]) // run.calendar.interval_s):
-            continue
-        count = counts.setdefault(str(record["body"]["context"]["action"]), Count())
-        if record["ack"] == "ACK":
+    for action, taken, code in zip(messages["action"], messages["ack"], messages["error"], strict=True):
+        count = counts.setdefault(action, Count())
+        if taken:
             count.ack += 1
         else:
-            code = str((record.get("error") or {}).get("errorCode", "without a code"))
             count.refused[code] = count.refused.get(code, 0) + 1
     return counts
 
@@ -93,6 +92,7 @@ def _draw_counts(ax: Axes, counts: Mapping[str, Count]) -> None:
     ax.set_xscale("log")
     ax.set_xlim(0.7, 1.6 * most)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.grid(axis="y", visible=False)
     ax.set_yticks(range(len(rows)), [style.short(action, 30) for action in rows])
     ax.set_ylim(-0.7, len(rows) - 0.3)
