@@ -133,6 +133,13 @@ def test_the_page_asks_nothing_of_the_network(made) -> None:
     assert not re.search(r"(src|href)=\"(?!#|data:)", re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL))
 
 
+def test_no_script_or_style_ends_the_block_it_stands_in() -> None:
+    assets = Path(report.__file__).parent / "assets"
+    for path in sorted(assets.iterdir()):
+        if path.suffix in (".js", ".css"):
+            assert not re.search(r"</(script|style)|<!--", path.read_text(encoding="utf-8"), re.IGNORECASE), path.name
+
+
 def test_the_command_writes_the_page_into_the_folder_and_says_where(tmp_path: Path, capsys) -> None:
     folder = write_run(tmp_path / "run")
     assert main(["report", str(folder)]) == 0
