@@ -38,7 +38,7 @@ degsim.section("differences", async (element) => {
     }));
     const base = [...new Set(compared().map((i) => row(i)[AGAINST]))];
     const title = `${metric().name}: each less ${base.length === 1 ? model.variants[base[0]].name : "its baseline"}`;
-    const x = { type: "quantitative", title: [metric().unit ? `difference [${metric().unit}]` : "difference", { less: "← better", more: "better →" }[metric().better]].filter(Boolean).join(", ") };
+    const x = { type: "quantitative", axis: { tickCount: Math.max(3, Math.floor(chart.clientWidth / 110)) }, title: [metric().unit ? `difference [${metric().unit}]` : "difference", { less: "← better", more: "better →" }[metric().better]].filter(Boolean).join(", ") };
     const y = { field: "variant", type: "nominal", sort: rows.map((each) => each.variant), title: null, axis: { labelLimit: 240 } };
     const known = Object.keys(LOOKS).filter((key) => rows.some((each) => each.look === LOOKS[key]));
     const scale = { domain: known.map((key) => LOOKS[key]), range: known.map((key) => colors[key]) };
