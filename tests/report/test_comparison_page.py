@@ -206,6 +206,7 @@ def test_the_worst_seed_comes_with_a_command_that_gives_its_value_again(
         shown.get_by_role("link", name="hamlet.yaml").click()
     download.value.save_as(tmp_path / "hamlet.yaml")
     shown.get_by_role("link", name="Worst seeds").click()
+    shown.wait_for_selector("#worst[data-ready=yes]")
     line = next(line for line in cells(shown, "#worst") if line[:2] == ["none", "peak_import_kw [kW]"])
     command = line[-1].removesuffix(" Copy")
     assert command == f"degsim run hamlet.yaml --set market.policy=none --seed {line[3]}"
