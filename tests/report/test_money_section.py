@@ -126,6 +126,7 @@ def test_a_party_s_terms_sum_to_its_net_and_unfold_to_postings(
     assert sum((_decimal(part.split()[0]) for part in parts), Decimal(0)) == due
     page.focus("#money .term summary")
     page.keyboard.press("Enter")
+    page.wait_for_selector("#money .term[open] tbody tr")
     rows = page.eval_on_selector_all(
         "#money .term[open] tbody tr td:last-child", "all => all.map(one => one.innerText)"
     )
