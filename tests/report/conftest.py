@@ -20,7 +20,10 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-dev-shm-usage",  # a container's is too small for a page
 )
+PATIENCE_MS = 120_000
+"""A busy machine is no fault of a page."""
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 740}
 
@@ -33,13 +36,14 @@ def _chromium() -> str:
     return str(found)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, nothing else in its process can run an event loop
 def browser():
     path = _chromium()
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        chromium = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS), timeout=PATIENCE_MS)
         yield chromium
         chromium.close()
 
@@ -52,6 +56,7 @@ def opened(browser) -> Iterator[Callable]:
 
     def open_page(path: Path, size: dict[str, int] = DESKTOP, section: str = "", **options):
         context = browser.new_context(viewport=size, offline=True, **options)
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
         address = path.resolve().as_uri()
