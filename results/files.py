@@ -27,6 +27,8 @@ def stated(folder: Path, manifest: str, versions: Sequence[int], what: str) -> d
         said = json.loads((folder / manifest).read_bytes())
     except FileNotFoundError:
         raise RunError(source, f"has no {manifest}: this is no {what} folder, or the {what} never finished") from None
+    except OSError as error:
+        raise RunError(source, f"{manifest} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise RunError(source, f"{manifest} is not JSON: {error}") from error
     if not isinstance(said, dict):

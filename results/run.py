@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from results import derived
 from results.files import stated
+from results.manifest import faults as faults_of
 from results.notebook import Table, as_table
 from results.tables import DERIVED, TABLES, arrow
 from sim.clock import Calendar
@@ -44,6 +45,9 @@ MANIFEST = "run.json"
 
 Record = dict[str, Any]
 """One line of the journal."""
+
+_RECORD = frozenset({"kind"})
+_MESSAGE = frozenset({"kind", "seq", "t", "action", "ack", "body"})
 
 
 def table_path(folder: Path, name: str) -> Path:
@@ -67,7 +71,10 @@ def read_stream(folder: Path, name: str) -> pa.Table:
     except (pa.ArrowException, OSError):
         if not batches:
             return TABLES[name].empty_table()
-    return pa.Table.from_batches(batches, TABLES[name])
+    try:
+        return pa.Table.from_batches(batches, TABLES[name])
+    except pa.ArrowException:
+        raise RunError(str(folder), (Fault(name, "columns are not those of this table"),)) from None
 
 
 class _Frame:
@@ -146,7 +153,10 @@ class Run:
             if faults:
                 raise RunError(str(self.path), tuple(faults))
         else:
-            table = self._parquet(name) if self.complete else self._whole(read_stream(self.path, name))
+            table = self._parquet(name) if self.complete else self._whole(name)
+        if name == "intervals" and table.num_rows != self.manifest["count"]:
+            what = f"has {table.num_rows} rows, and {MANIFEST} counts {self.manifest['count']} intervals"
+            raise RunError(str(self.path), (Fault(name, what),))
         data: pd.DataFrame = table.to_pandas()
         return data
 
@@ -163,8 +173,13 @@ class Run:
             )
         return table
 
-    def _whole(self, table: pa.Table) -> pa.Table:
+    def _whole(self, name: str) -> pa.Table:
         """The rows of whole intervals; what follows was being written when the run was stopped."""
+        table = read_stream(self.path, name)
+        written = self.manifest.get("rows", {}).get(name, 0)
+        if table.num_rows < written:
+            what = f"has {table.num_rows} of the {written} rows that were written: its file is damaged"
+            raise RunError(str(self.path), (Fault(name, what, "run the scenario again"),))
         if "interval" not in table.column_names:
             return table
         return table.filter(pc.less(table["interval"], int(self.manifest["count"])))
@@ -209,8 +224,10 @@ class Run:
                 record = decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise RunError(str(self.path), (Fault(f"{JOURNAL}:{number}", f"is not a record: {error}"),)) from error
-            if "kind" not in record:
-                raise RunError(str(self.path), (Fault(f"{JOURNAL}:{number}", "is not a record: it has no kind"),))
+            lacks = sorted((_MESSAGE if record.get("kind") == "message" else _RECORD) - record.keys())
+            if lacks:
+                what = f"is not a record: it has no {', '.join(lacks)}"
+                raise RunError(str(self.path), (Fault(f"{JOURNAL}:{number}", what),))
             yield record
 
     def journal_lines(self) -> Iterator[bytes]:
@@ -222,6 +239,8 @@ class Run:
             file = self.journal_path.open("rb")
         except FileNotFoundError:
             raise RunError(str(self.path), f"{JOURNAL} is missing") from None
+        except OSError as error:
+            raise RunError(str(self.path), f"{JOURNAL} cannot be read: {error.strerror}") from error
         with file:
             if self.complete:
                 yield from file
@@ -236,18 +255,18 @@ class Run:
     def message_records(self, action: str | None = None) -> Iterator[Record]:
         """The journal's records of kind ``message``; with an action, only those of that action."""
         for record in self.journal():
-            if record["kind"] == "message" and action in (None, record.get("action")):
+            if record["kind"] == "message" and action in (None, record["action"]):
                 yield record
 
     def aggregates(self) -> Iterator[tuple[Record, Record]]:
         """Each accepted ``aggregate`` body with the ``on_aggregate`` body that answers it, in order."""
         asked: dict[str, Record] = {}
         for record in self.message_records():
-            body, context = record["body"], record["body"]["context"]
-            if context["action"] == "aggregate" and record["ack"] == "ACK":
-                asked[context["messageId"]] = body
-            elif context["action"] == "on_aggregate" and context["messageId"] in asked:
-                yield asked.pop(context["messageId"]), body
+            body = record["body"]
+            if record["action"] == "aggregate" and record["ack"] == "ACK":
+                asked[body["context"]["messageId"]] = body
+            elif record["action"] == "on_aggregate" and (named := _message_id(body)) in asked:
+                yield asked.pop(named), body
 
     def clearing_problem(self, interval: int) -> tuple[Record, Record]:
         """The market problem of an interval and its result: the bodies of its last aggregate exchange.
@@ -269,6 +288,13 @@ class Run:
         return {second // self.calendar.interval_s: exchange for second, exchange in exchanges.items()}
 
 
+def _message_id(body: Any) -> str:
+    """The ``messageId`` of a message; empty where it has none, as what was refused may be anything."""
+    context = body.get("context") if isinstance(body, dict) else None
+    named = context.get("messageId") if isinstance(context, dict) else None
+    return named if isinstance(named, str) else ""
+
+
 def _calendar(folder: Path, manifest: Mapping[str, Any]) -> Calendar:
     try:
         start = datetime.fromisoformat(manifest["start"]).astimezone(ZoneInfo(manifest["timeZone"]))
@@ -281,10 +307,14 @@ def _calendar(folder: Path, manifest: Mapping[str, Any]) -> Calendar:
 def _manifest(folder: Path) -> Mapping[str, Any]:
     """What ``run.json`` says.  Of a run that was stopped, ``count`` is the number of whole intervals, ``planned`` of all."""
     said = stated(folder, MANIFEST, READABLE, "run")
-    if said.get("complete") is True:
-        return said
-    whole = said.get("whole")
-    planned = said.get("count")
-    if not (isinstance(whole, int) and isinstance(planned, int) and 0 < whole <= planned) or said["format"] == 2:
+    complete = said.get("complete") is True
+    if not complete and not (_is_whole(said) and said["format"] >= DERIVED_SINCE):
         raise RunError(str(folder), f"{MANIFEST} does not say that the run is complete, or how much of it is whole")
-    return {**said, "complete": False, "planned": planned, "count": whole}
+    if faults := tuple(faults_of(said, complete=complete)):
+        raise RunError(str(folder), faults)
+    return said if complete else {**said, "complete": False, "planned": said["count"], "count": said["whole"]}
+
+
+def _is_whole(said: Mapping[str, Any]) -> bool:
+    whole, planned = said.get("whole"), said.get("count")
+    return type(whole) is type(planned) is int and 0 < whole <= planned

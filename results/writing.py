@@ -49,6 +49,7 @@ class Draft:
         self._files: dict[str, BinaryIO] = {}
         self._streams: dict[str, pa.RecordBatchStreamWriter] = {}
         self._standing: dict[str, pa.Table] = {}
+        self._rows: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -71,13 +72,15 @@ class Draft:
         self._witness.write(testimony)
         for name, batch in batches.items():
             self._stream(name).write_table(batch)
+            self._rows[name] = self._rows.get(name, 0) + batch.num_rows
         for name, table in tables.items():
             if not table.equals(self._standing.get(name)):
                 _replace(stream_path(self.folder, name), table)
                 self._standing[name] = table
+                self._rows[name] = table.num_rows
         for file in (self.journal, self._witness, *self._files.values()):
             file.flush()
-        said = {"format": FORMAT, **manifest, "complete": False}
+        said = {"format": FORMAT, **manifest, "rows": self._rows, "complete": False}
         write_at_once(self.folder / MANIFEST, msgspec.json.encode(said), lasting=False)
 
     def finish(self, manifest: Mapping[str, Any]) -> None:

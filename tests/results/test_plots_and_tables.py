@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import same_color, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, StepPatch
-from small_run import SITES, Draft, Edit, Record, clear_aggregate, without_a_market, write_run
+from small_run import SITES, Draft, Edit, Record, clear_aggregate, stopped, without_a_market, write_run
 
 from results import metrics
 from results.metrics.money import balances
@@ -487,9 +487,8 @@ def test_nothing_is_drawn_where_anything_cannot_be(
     assert not (folder / "plots").exists()
 
 
-def test_a_run_that_was_stopped_says_so_in_every_picture(day: Run) -> None:
-    stopped = Run(day.path)
-    stopped.manifest = {**day.manifest, "complete": False, "planned": 9}
+def test_a_run_that_was_stopped_says_so_in_every_picture(day: Run, tmp_path: Path) -> None:
+    half = Run(stopped(tmp_path, day))
     for name in PLOTS:
-        assert drawn(stopped, name).texts[1].get_text().startswith("unfinished: 8 of 9 intervals")
+        assert drawn(half, name).texts[1].get_text().startswith("unfinished: 3 of 8 intervals")
         assert "unfinished" not in drawn(day, name).texts[1].get_text()

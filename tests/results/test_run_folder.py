@@ -153,6 +153,36 @@ def test_a_manifest_that_vouches_for_nothing_is_refused(folder: Path, content: s
     assert complaint in faults_of(lambda: Run(folder))[0]
 
 
+def test_everything_that_a_manifest_lacks_or_garbles_is_said_when_the_folder_is_opened(folder: Path) -> None:
+    said = json.loads((folder / "run.json").read_text())
+    del said["currency"]
+    garbled = {**said, "count": True, "intervalS": 0, "scenario": "street", "heldIntervals": None}
+    (folder / "run.json").write_text(json.dumps(garbled))
+    assert faults_of(lambda: Run(folder)) == [
+        "run.json: intervalS: is 0, less than 1",
+        "run.json: count: is not a whole number",
+        "run.json: currency: is missing",
+        "run.json: scenario: is not an object",
+        "run.json: heldIntervals: is not an array",
+    ]
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(folder: Path) -> None:
+    run = Run(folder)
+    for name in ("journal.jsonl", "run.json"):
+        (folder / name).unlink()
+        (folder / name).mkdir()
+    assert faults_of(lambda: list(run.journal()))[0].endswith("journal.jsonl cannot be read: Is a directory")
+    assert faults_of(lambda: Run(folder))[0].endswith("run.json cannot be read: Is a directory")
+
+
+def test_a_manifest_that_counts_other_intervals_than_the_table_has_is_found_out(folder: Path) -> None:
+    said = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**said, "count": 400}))
+    run = Run(folder)
+    assert faults_of(lambda: run.intervals) == ["intervals: has 8 rows, and run.json counts 400 intervals"]
+
+
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert faults_of(lambda: Run(tmp_path / "nowhere")) == [f"{tmp_path}/nowhere: there is no such folder"]
 
@@ -175,6 +205,29 @@ def test_a_journal_that_is_missing_or_damaged_is_named_with_its_line(folder: Pat
     assert faults_of(lambda: list(run.journal()))[0].startswith("journal.jsonl:5: is not a record: ")
     run.journal_path.unlink()
     assert faults_of(lambda: list(run.journal()))[0].endswith("journal.jsonl is missing")
+
+
+def test_a_message_without_its_body_is_named_with_its_line(folder: Path) -> None:
+    run = Run(folder)
+    with run.journal_path.open("ab") as journal:
+        journal.write(b'{"kind":"message","seq":99}\n')
+    last = len(run.journal_path.read_bytes().splitlines())
+    assert faults_of(lambda: list(run.journal())) == [
+        f"journal.jsonl:{last}: is not a record: it has no ack, action, body, t"
+    ]
+
+
+@pytest.mark.parametrize("body", ["AAAA", [], 7, {"context": "?"}, {"context": {"messageId": []}}])
+def test_what_was_refused_for_being_no_message_is_no_answer_of_a_market(folder: Path, body: Any) -> None:
+    run = Run(folder)
+    before = len(list(run.aggregates()))
+    refused = [
+        {"kind": "message", "seq": 99, "t": 0, "action": action, "ack": "NACK", "body": body}
+        for action in ("aggregate", "on_aggregate")
+    ]
+    with run.journal_path.open("a") as journal:
+        journal.writelines(json.dumps(record) + "\n" for record in refused)
+    assert len(list(run.aggregates())) == before
 
 
 def test_messages_can_be_asked_for_by_action(day: Run) -> None:
@@ -287,6 +340,27 @@ def test_rows_of_an_interval_that_the_manifest_does_not_count_are_left_unread(st
     assert run.calendar.count == 2
     assert run.intervals["interval"].tolist() == [0, 1]
     assert run.setpoints["interval"].max() == 1
+
+
+@pytest.mark.parametrize("damage", [lambda _: b"", lambda _: b"rubbish", lambda whole: whole[: len(whole) // 2]])
+def test_rows_that_a_stopped_run_has_lost_are_missed(stopped: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = stream_path(stopped, "intervals")
+    path.write_bytes(damage(path.read_bytes()))
+    (fault,) = faults_of(lambda: Run(stopped).intervals)
+    assert fault.startswith("intervals: has ")
+    assert fault.endswith(" of the 3 rows that were written: its file is damaged (run the scenario again)")
+
+
+def test_a_stream_of_another_table_is_refused(stopped: Path) -> None:
+    stream_path(stopped, "prices").write_bytes(stream_path(stopped, "states").read_bytes())
+    assert faults_of(lambda: Run(stopped).prices) == ["prices: columns are not those of this table"]
+
+
+@pytest.mark.parametrize("size", [None, "x", -1])
+def test_a_stopped_run_says_how_much_of_its_journal_is_whole(stopped: Path, size: Any) -> None:
+    said = json.loads((stopped / "run.json").read_text())
+    (stopped / "run.json").write_text(json.dumps({**said, "journalBytes": size}))
+    assert faults_of(lambda: Run(stopped))[0].startswith("run.json: journalBytes: is ")
 
 
 def test_a_run_that_was_stopped_is_not_audited(stopped: Path) -> None:
