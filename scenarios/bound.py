@@ -71,7 +71,7 @@ def bounds(targets: Sequence[Path], overrides: Sequence[str] = ()) -> tuple[Boun
     known: dict[str, Hindsight] = {}
     found = []
     for target in targets:
-        run = Run(target) if target.is_dir() else None
+        run = _finished(target) if target.is_dir() else None
         scenario = read(target, overrides) if run is None else _scenario_of(run)
         truth = hindsight_key(scenario)
         if truth not in known:
@@ -154,6 +154,14 @@ def needs(horizon: Horizon) -> str:
         for column in columns:
             digest.update((np.round(column.astype("<f8"), 6) + 0.0).tobytes())
     return digest.hexdigest()[:32]
+
+
+def _finished(folder: Path) -> Run:
+    run = Run(folder)
+    if not run.complete:
+        what = f"was stopped after {run.calendar.count} of {run.planned} intervals; only a finished run has come to its cost"
+        raise ScenarioError(str(folder), what)
+    return run
 
 
 def _scenario_of(run: Run) -> Scenario:

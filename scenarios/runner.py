@@ -57,6 +57,7 @@ def execute(scenario: Scenario, folder: Path, progress: Progress = lambda _: Non
     draft, former = partial_of(folder), folder.with_name(f".{folder.name}.former")
     if not is_free(draft, JOURNAL):
         raise ScenarioError(str(draft), "is in the way, and no run that was stopped; choose another --out")
+    _keep_one(folder, former)
     shutil.rmtree(draft, ignore_errors=True)
     try:
         draft.mkdir(parents=True)
@@ -76,8 +77,15 @@ def execute(scenario: Scenario, folder: Path, progress: Progress = lambda _: Non
         shutil.rmtree(draft, ignore_errors=True)
         raise
     finally:
-        shutil.rmtree(former, ignore_errors=True)
+        _keep_one(folder, former)
     return folder
+
+
+def _keep_one(folder: Path, former: Path) -> None:
+    """Of a run and the earlier one that was put aside for it, keep the one that is there; who put it aside may have died."""
+    if former.exists() and not folder.exists():
+        former.rename(folder)
+    shutil.rmtree(former, ignore_errors=True)
 
 
 def left_behind(folder: Path) -> str:

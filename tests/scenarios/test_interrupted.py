@@ -15,6 +15,8 @@ import pytest
 
 from results.plots import save
 from results.run import Run
+from scenarios.bound import bounds
+from scenarios.reader import read
 from scenarios.runner import execute, partial_of
 from scenarios.spec import Scenario
 from sim.errors import ScenarioError
@@ -88,8 +90,6 @@ def finished(tmp_path: Path, small: Callable[..., Scenario]) -> tuple[Scenario, 
 
 @pytest.fixture
 def small() -> Callable[..., Scenario]:
-    from scenarios.reader import read
-
     return lambda *overrides: read(ROOT / "scenarios" / "use_cases" / "peer-to-peer.yaml", list(overrides))
 
 
@@ -119,6 +119,48 @@ def test_a_run_replaces_what_an_interrupted_one_left(finished: tuple[Scenario, P
         execute(scenario, folder, interrupt_after(0))
     assert Run(execute(scenario, folder)).complete
     assert not partial_of(folder).exists()
+
+
+@pytest.mark.parametrize("place", ["folder", "draft"])
+def test_who_dies_while_the_new_run_takes_the_place_of_the_earlier_one_leaves_one_of_them(
+    finished: tuple[Scenario, Path], monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    scenario, folder = finished
+    interrupted = {"folder": folder, "draft": partial_of(folder)}[place]
+    rename = Path.rename
+
+    def interrupt(path: Path, target: Path) -> Path:
+        if path == interrupted:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        execute(scenario, folder)
+    assert Run(folder).complete
+    assert Run(partial_of(folder)).complete
+    assert {path.name for path in folder.parent.iterdir()} == {"run", "run.partial"}
+
+
+def test_what_somebody_left_who_was_killed_while_he_replaced_a_run_is_in_nobodys_way(
+    finished: tuple[Scenario, Path],
+) -> None:
+    scenario, folder = finished
+    former = folder.with_name(".run.former")
+    folder.rename(former)
+    with pytest.raises(KeyboardInterrupt):
+        execute(scenario, folder, interrupt_after(0))
+    assert Run(folder).complete
+    (former / "tables").mkdir(parents=True)
+    execute(scenario, folder)
+    assert [path.name for path in folder.parent.iterdir()] == ["run"]
+
+
+def test_only_a_finished_run_is_held_against_the_best(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        execute(read(ROOT / "tests" / "scenarios" / "hamlet.yaml"), tmp_path / "run", interrupt_after(1))
+    with pytest.raises(ScenarioError, match="was stopped after 2 of 4 intervals; only a finished run has"):
+        bounds([tmp_path / "run.partial"])
 
 
 def test_a_folder_that_is_no_run_is_not_taken_for_what_an_interrupted_one_left(finished: tuple[Scenario, Path]) -> None:
