@@ -3,13 +3,19 @@
 In a notebook: ``import results; run = results.open("results/runs/street-locational-seed1"); run.prices.plot()``.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from results.run import Run
+if TYPE_CHECKING:
+    from results.run import Run
 
-__all__ = ["Run", "open"]
+__all__ = ["open"]
 
 
 def open(path: Path | str) -> Run:
     """The run in this folder.  Raises ``RunError`` where there is none that can be read."""
+    from results.run import Run  # noqa: PLC0415  heavy: brings in pandas, which whoever wants a word of ours does not need
+
     return Run(path)

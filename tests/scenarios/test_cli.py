@@ -39,12 +39,22 @@ def write(path: Path, document: object) -> str:
     return str(path)
 
 
-def test_help_answers_without_importing_an_engine() -> None:
-    code = (
-        "import sys; from scenarios import cli; cli._parser(); print(*sorted({m.split('.')[0] for m in sys.modules}))"
-    )
+@pytest.mark.parametrize(
+    ("code", "heavy"),
+    [
+        (
+            "from scenarios import cli; cli._parser()",
+            {"pandapower", "pandas", "numpy", "matplotlib", "mesa", "simpy", "pydantic", "pyarrow", "scipy", "rich"},
+        ),
+        ("from scenarios import laboratory", {"pandapower", "pandas", "matplotlib", "mesa", "simpy", "pyarrow"}),
+        ("import results", {"pandas", "matplotlib", "pyarrow"}),
+        ("import results.run", {"matplotlib", "pandapower", "vl_convert", "IPython"}),
+    ],
+    ids=["help", "clear", "results", "a run"],
+)
+def test_nobody_waits_for_imports_that_only_others_need(code: str, heavy: set[str]) -> None:
+    code = f"import sys; {code}; print(*sorted({{m.split('.')[0] for m in sys.modules}}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    heavy = {"pandapower", "pandas", "numpy", "matplotlib", "mesa", "simpy", "pydantic", "pyarrow", "scipy"}
     assert heavy.isdisjoint(loaded)
 
 
