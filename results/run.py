@@ -8,7 +8,7 @@ manifest says how many intervals are whole; it opens up to the last of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -279,13 +279,18 @@ class Run:
         return self.clearings[interval]
 
     @cached_property
+    def exchanges(self) -> Mapping[int, Sequence[tuple[Record, Record]]]:
+        """All aggregate exchanges of every interval that has one, in order, by interval."""
+        found: dict[int, list[tuple[Record, Record]]] = {}
+        for ask, answer in self.aggregates():
+            start_s = self.calendar.seconds(ask["message"]["aggregationRequest"]["timeWindow"]["start"])
+            found.setdefault(start_s // self.calendar.interval_s, []).append((ask, answer))
+        return found
+
+    @cached_property
     def clearings(self) -> Mapping[int, tuple[Record, Record]]:
         """The last aggregate exchange of every interval that has one, by interval."""
-        exchanges = {
-            self.calendar.seconds(ask["message"]["aggregationRequest"]["timeWindow"]["start"]): (ask, answer)
-            for ask, answer in self.aggregates()
-        }
-        return {second // self.calendar.interval_s: exchange for second, exchange in exchanges.items()}
+        return {interval: rounds[-1] for interval, rounds in self.exchanges.items()}
 
 
 def _message_id(body: Any) -> str:

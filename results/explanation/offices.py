@@ -15,6 +15,7 @@ import numpy as np
 
 from results.bills import Carrier, Evidence
 from results.explanation.model import Cycle, Source
+from results.metrics.once import once
 from results.run import Record, Run
 from sim import curves
 from sim.canonical import canonical, hashed
@@ -124,12 +125,12 @@ def _receipts(setpoints: Sequence[Record], cut_off: set[str]) -> float:
 
 def _uplift(run: Run, evidence: Evidence, contract: Contract, intervals: Sequence[int]) -> Iterator[Cycle]:
     """By how much the last clearing of an interval has moved somebody from the first, and what that costs at its own curve."""
-    era, answers, first = contract.roles[Role.PROSUMER], _answers(run), _first_clearings(run)
+    era, answers = contract.roles[Role.PROSUMER], _answers(run)
     for interval in intervals:
-        if interval not in run.clearings or interval not in first:
+        if interval not in run.exchanges:
             continue
-        ask, before = first[interval]
-        was, after = (_setpoint(result, era) for result in (before, run.clearings[interval][1]))
+        (ask, before), (_, last) = run.exchanges[interval][0], run.exchanges[interval][-1]
+        was, after = (_setpoint(result, era) for result in (before, last))
         offers = ask["message"]["aggregationRequest"]["participants"]
         curve = next((one["offerCurve"]["curve"] for one in offers if one["era"] == era), None)
         if was is None or after is None or curve is None:
@@ -167,7 +168,8 @@ def _setpoint(answer: Record, era: str) -> Record | None:
     return next((one for one in setpoints if one["era"] == era), None)
 
 
-def _answers(run: Run) -> dict[int, tuple[Carrier, ...]]:
+@once
+def _answers(run: Run) -> Mapping[int, tuple[Carrier, ...]]:
     """The messages that told the clearings of each interval."""
     asked: dict[str, int] = {}
     found: dict[int, tuple[Carrier, ...]] = {}
@@ -182,14 +184,6 @@ def _answers(run: Run) -> dict[int, tuple[Carrier, ...]]:
             carrier = Carrier(record["seq"], record["t"], context["bppId"], context["bapId"], record["action"])
             interval = asked[context["messageId"]]
             found[interval] = (*found.get(interval, ()), carrier)
-    return found
-
-
-def _first_clearings(run: Run) -> dict[int, tuple[Record, Record]]:
-    found: dict[int, tuple[Record, Record]] = {}
-    for ask, answer in run.aggregates():
-        start = ask["message"]["aggregationRequest"]["timeWindow"]["start"]
-        found.setdefault(run.calendar.seconds(start) // run.calendar.interval_s, (ask, answer))
     return found
 
 

@@ -15,7 +15,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from results.metrics.once import once
 from results.plots import style
 from results.plots.style import Label
 from results.run import Record, Run
@@ -91,12 +90,12 @@ def draw(run: Run, interval: int | None = None) -> Figure:
 
 def search(run: Run, interval: int) -> Search | None:
     """The rounds of an interval; None where it was not cleared."""
-    if interval not in _exchanges(run):
+    if interval not in run.exchanges:
         return None
     if interval in _ascending(run):
         return _of_ascent(run, interval)
     rounds = tuple(_of_journal(run, interval))
-    names = _exchanges(run)[interval][0][0]["message"]["aggregationRequest"].get("gridNodes", [])
+    names = run.exchanges[interval][0][0]["message"]["aggregationRequest"].get("gridNodes", [])
     root = next((str(node["era"]) for node in names if not node.get("gridNode")), run.root)
     return Search(interval, root, rounds, False, _stood(rounds))
 
@@ -107,7 +106,7 @@ def _stood(rounds: Sequence[Round]) -> str:
 
 def _hardest(run: Run) -> int:
     """Of the intervals with an ascent, or else with most clearings, the one with the largest adder; -1 where there is none."""
-    counts = {interval: len(exchanges) for interval, exchanges in _exchanges(run).items()}
+    counts = {interval: len(exchanges) for interval, exchanges in run.exchanges.items()}
     most = max(counts.values(), default=0)
     among = list(_ascending(run)) or [interval for interval, count in counts.items() if count == most > 1]
     if not among:
@@ -189,7 +188,7 @@ class Replay:
 
 
 def _of_ascent(run: Run, interval: int) -> Search:
-    problem = read_problem(_exchanges(run)[interval][-1][0], f"aggregate of interval {interval}")
+    problem = read_problem(run.exchanges[interval][-1][0], f"aggregate of interval {interval}")
     replay, tree = Replay(problem, _ascending(run)[interval]), problem.tree
     rounds = []
     for played in replay.trace.rounds:
@@ -221,21 +220,11 @@ def _use(flows_kw: Nodes, limits_kw: Mapping[str, tuple[float, float]]) -> dict[
 
 def _of_journal(run: Run, interval: int) -> Iterator[Round]:
     """Every clearing of the interval with what the wires said to it."""
-    exchanges, said = _exchanges(run)[interval], _assessments(run)
+    exchanges, said = run.exchanges[interval], _assessments(run)
     # A limit is tightened from round to round; what all rounds are measured by is the one that they began with.
     limits = _limits(exchanges[0][0]["message"]["aggregationRequest"])
     for _, answer in exchanges:
         yield _round(answer["message"]["aggregationResult"], said.get(answer["context"]["messageId"], {}), limits)
-
-
-@once
-def _exchanges(run: Run) -> Mapping[int, list[tuple[Record, Record]]]:
-    """All that was cleared for each interval, in order."""
-    found: dict[int, list[tuple[Record, Record]]] = {}
-    for ask, answer in run.aggregates():
-        start_s = run.calendar.seconds(ask["message"]["aggregationRequest"]["timeWindow"]["start"])
-        found.setdefault(start_s // run.calendar.interval_s, []).append((ask, answer))
-    return found
 
 
 def _round(result: Record, wires_kw: Nodes, limits: Mapping[str, tuple[float, float]]) -> Round:

@@ -20,6 +20,7 @@ from scenarios.cli import main
 from scenarios.reader import read
 from scenarios.runner import execute
 from sim.contracts.formula import compile_formula
+from sim.contracts.templates import congestion_rent, offset_uplift
 from sim.errors import RunError
 from sim.ledger import balances
 
@@ -237,3 +238,15 @@ def test_values_stand_in_the_place_of_whole_names_alone() -> None:
     formula = compile_formula("max(-energyKWh, 0) * price + energyKWh2 * meter.kWh", who="test")
     values = {"energyKWh": Decimal("-1.5"), "price": Decimal("0.3"), "energyKWh2": Decimal(2), "meter.kWh": Decimal(4)}
     assert filled(formula, values) == "max(-(-1.5), 0) * 0.3 + 2 * 4"
+
+
+def test_however_many_contracts_there_are_the_journal_is_read_as_often(
+    runs: Mapping[str, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Evidence, events, and the two sides of clearings."""
+    reads = []
+    lines = Run.journal_lines
+    monkeypatch.setattr(Run, "journal_lines", lambda run: reads.append(run) or lines(run))
+    told = contracts(Run(runs["grid-services-plateau"].path)).values()
+    assert {congestion_rent().id, offset_uplift().id} < {one.contract.template_id for one in told}
+    assert len(reads) == 4
