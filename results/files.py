@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -59,8 +60,23 @@ def digest(path: Path) -> str:
 def write_at_once(path: Path, content: bytes, *, lasting: bool = True) -> None:
     """Write under another name and rename, so that no reader ever sees half of it, and that several may write at once.
 
-    lasting: it is on the disk before it is there for others; where it will be replaced in a moment, that would only cost time.
+    It goes through a link, and into a device or a pipe as it comes.  lasting: it is on the disk before it is there for others;
+    where it will be replaced in a moment, that would only cost time.  An ``OSError`` names the path.
     """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+        else:
+            _write_beside(path.resolve(), content, lasting)
+    except OSError as error:
+        # Not the name of the draft, which nobody has heard of; that a disk is full is said without any.
+        error.filename, error.filename2 = str(path), None
+        raise
+
+
+def _write_beside(path: Path, content: bytes, lasting: bool) -> None:
     draft = path.with_suffix(f".{os.getpid()}{DRAFT}")
     try:
         with draft.open("wb") as file:
@@ -69,8 +85,6 @@ def write_at_once(path: Path, content: bytes, *, lasting: bool = True) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         draft.replace(path)
-    except BaseException as error:
+    except BaseException:
         draft.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # that a disk is full is said without a name
         raise

@@ -59,10 +59,12 @@ def bill(run: Run, era: str, folder: Path | None, out: Say, say: Say) -> None:
 
     Of several contracts every one after the first has a number in the names of its files.
     """
-    for number, (contract, signals) in enumerate(cases_of(run, era), 1):
+    cases = cases_of(run, era)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    for number, (contract, signals) in enumerate(cases, 1):
         out(("" if number == 1 else "\n") + table(settle(contract, signals, era)))
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
             mark = "" if number == 1 else f"-{number}"
             for name, content in ((f"contract{mark}.json", contract), (f"signals{mark}.json", signals)):
                 write_file(folder / name, write_json(content))

@@ -165,6 +165,9 @@ def write(path: Path, text: str) -> None:
         if target.exists():
             shutil.copymode(target, draft)
         draft.replace(target)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # nobody has heard of the draft
+        raise
     finally:
         draft.unlink(missing_ok=True)
 

@@ -165,7 +165,8 @@ class _Watch:
     ) -> None:
         with self._whoever_listens():
             try:
-                self._show()
+                if error is None or self._done:  # whoever is refused wants to read why, and that alone
+                    self._show()
             finally:
                 self._display.close()
 

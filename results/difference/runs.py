@@ -37,7 +37,7 @@ def difference(one: Run, two: Run, tolerance: float = 0.0) -> Differences:
     firsts = tuple(_firsts(pair))
     totals = tuple(moved(pair))
     cut = pair.counts[0] != pair.counts[1]
-    found = Differences(*sides, asked, made, *pair.only, firsts, totals, tuple(_notes(pair)), cut)
+    found = Differences(*sides, asked, made, *pair.only, firsts, totals, tuple(dict.fromkeys(_notes(pair))), cut)
     if found.alike and not tolerance and (record := first_record(pair)) is not None:
         return Differences(*sides, asked, made, firsts=(record,))
     return found

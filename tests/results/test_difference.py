@@ -248,6 +248,13 @@ def test_a_run_that_was_stopped_is_compared_as_far_as_it_goes(tmp_path: Path, da
     assert "never finished" in render(found)
 
 
+def test_what_is_to_be_noted_of_both_is_noted_once(tmp_path: Path, day: Run) -> None:
+    half = Run(stopped(tmp_path, day))
+    found = difference(half, half)
+    assert found.alike
+    assert found.notes == (f"{half.path} was never finished: it is compared as far as it goes, 3 of 8 intervals",)
+
+
 def test_intervals_of_other_lengths_are_not_set_side_by_side(hamlet: Hamlets) -> None:
     found = difference(hamlet("seed=1"), hamlet("seed=1", "interval_min=15"))
     assert kinds(found) == ["message"]

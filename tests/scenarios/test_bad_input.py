@@ -185,6 +185,20 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_run(
     assert taken.read_text(encoding="utf-8") == ""
 
 
+def test_why_a_place_is_refused_is_said_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work", encoding="utf-8")
+    assert cli.main(["run", str(STREET), "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"degsim: {tmp_path}: is neither empty nor a run; choose another --out\n"
+
+
+def test_a_bill_whose_inputs_find_no_place_is_not_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stored = STREET.parents[1] / "tests" / "results" / "stored" / "smart-charging-format-2"
+    taken = tmp_path / "file"
+    taken.write_text("", encoding="utf-8")
+    assert cli.main(["bill", str(stored), "house-01", "--out", str(taken)]) == 2
+    assert capsys.readouterr() == ("", f"degsim: {taken}: File exists\n")
+
+
 def test_overrides_reach_any_key_by_number_name_or_kind() -> None:
     scenario = read(STREET, ["market.policy=none", "populations.ev.count=3", "populations[0].scale=2", "seed=9"])
     assert (scenario.market.policy, scenario.seed) == ("none", 9)

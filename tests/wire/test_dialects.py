@@ -840,6 +840,15 @@ def test_convert_into_a_folder_is_refused_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
+def test_a_place_that_is_not_there_is_named_as_it_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.json").write_text(json.dumps(RC_MESSAGES["confirm"]), encoding="utf-8")
+    assert main(["convert", "a.json", "--to", "lts", "--out", "no/where.json"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "degsim: no/where.json: No such file or directory"
+
+
 def test_a_message_cannot_write_lines_of_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.json"
     action = "confirm, valid\nb.json: LTS confirm, valid\x1b[8m"
