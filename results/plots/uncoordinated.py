@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 import pandas as pd
@@ -18,16 +19,33 @@ def flows_kw(run: Run) -> pd.DataFrame:
 
     Each starts from where this run had got to: a battery that the market filled, a car that it kept waiting.  So this is
     what the clearing of the interval changed, and not what another run without a market would show.  NaN where there was
-    no clearing.  Without losses, like the flow as cleared.  Whoever named no baseline counts as ``Offer.uncoordinated_kw``
-    says.
+    no clearing, and at nodes below whoever traded for what stands there: which of them would have carried how much, no
+    market was told.  Without losses, like the flow as cleared.  Whoever named no baseline counts as
+    ``Offer.uncoordinated_kw`` says.
     """
     rows = dict(_rows(run))
     return pd.DataFrame.from_dict(rows, orient="index").reindex(range(run.calendar.count))
 
 
 def _rows(run: Run) -> Iterator[tuple[int, Mapping[str, float]]]:
+    hosts = {str(era): str(host) for era, host in zip(run.participants["era"], run.participants["host"], strict=True)}
+    places = {str(era): str(node) for era, node in zip(run.participants["era"], run.participants["node"], strict=True)}
     for interval, (ask, _) in run.clearings.items():
-        yield interval, _flows(read_problem(ask, f"aggregate of interval {interval}"))
+        problem = read_problem(ask, f"aggregate of interval {interval}")
+        yield interval, _flows(problem) | dict.fromkeys(_inside(problem, hosts, places), math.nan)
+
+
+def _inside(problem: Problem, hosts: Mapping[str, str], places: Mapping[str, str]) -> Iterator[str]:
+    """Nodes between a participant and whoever traded for it.  hosts, places: host and node of everybody, empty without."""
+    parents = {limit.node: limit.parent for limit in problem.limits}
+    traded = {offer.era: offer.node for offer in problem.offers}
+    for era, place in places.items():
+        trader, node = era, place or None
+        while hosts.get(trader):
+            trader = hosts[trader]
+        while node is not None and node != traded.get(trader, node):
+            yield node
+            node = parents[node]
 
 
 def _flows(problem: Problem) -> dict[str, float]:

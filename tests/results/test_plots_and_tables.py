@@ -367,6 +367,23 @@ def test_a_market_that_moves_nobody_has_nothing_before_it(edited: Edited) -> Non
     assert not any(text.startswith("before the market") for text in said(drawn(edited(same), "transformer")))
 
 
+def test_nobody_knows_what_was_before_the_market_below_somebody_that_traded_for_others(edited: Edited) -> None:
+    def pooled(draft: Draft) -> None:
+        people = draft.tables["participants"]
+        draft.row("participants", "pool", "aggregator", "", "", "", "", "")
+        people["host"][people["era"].index("house-1")] = "pool"
+        for record in draft.records("message", "aggregate"):
+            for participant in record["body"]["message"]["aggregationRequest"]["participants"]:
+                if participant["era"] == "house-1":
+                    participant |= {"era": "pool", "gridNode": "grid", "baselineKW": -7.0}
+
+    run = edited(pooled)
+    found = uncoordinated.flows_kw(run)
+    assert found["tx-1"].isna().all()
+    assert found["tx-2"].notna().all()
+    assert said(drawn(run, "transformer")).count("before the market") == 1
+
+
 def test_what_is_far_beyond_the_limits_is_told_and_does_not_squeeze_the_picture(edited: Edited) -> None:
     def surge(draft: Draft) -> None:
         for record in draft.records("message", "aggregate"):
