@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from sim.canonical import canonical, hashed
 from sim.contracts.contract import Contract, Turn
+from sim.contracts.fingerprints import snapshot, terms_hash
 from sim.contracts.settlement_runs import Act
 from sim.events import Actor, EventLog, EventType
 from sim.ledger import Posting
@@ -32,7 +32,7 @@ class Chronicle:
             "currency": contract.currency,
             "roles": [{"role": role, "filledBy": era} for role, era in contract.roles.items()],
             "inputs": [{"name": name, "value": str(value)} for name, value in contract.inputs.items()],
-            "terms": terms_hash(contract),
+            "terms": terms_hash(contract.terms),
         }
         self._write(contract, EventType.CONTRACT_CREATED, facts)
 
@@ -99,18 +99,3 @@ class Chronicle:
         who = actor or self._era
         role = next((role for role, era in contract.roles.items() if era == who), HOST)
         self._log.append(contract.id, event_type, Actor(who, role), facts)
-
-
-def terms_hash(contract: Contract) -> str:
-    """The hash of who pays whom by which formula: rows of name, payer, payee and formula, in their order."""
-    return hashed(canonical([(term.name, term.payer, term.payee, term.formula.text) for term in contract.terms]))
-
-
-def snapshot(signals: Mapping[str, Decimal]) -> str:
-    """The hash of the signals of one interval: the text of each value by its name."""
-    return hashed(canonical({name: str(value) for name, value in signals.items()}))
-
-
-def snapshot_of(snapshots: Sequence[str]) -> str:
-    """The hash that stands for the snapshots of several intervals, in their order."""
-    return hashed(canonical(list(snapshots)))

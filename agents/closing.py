@@ -13,9 +13,10 @@ from decimal import Decimal
 
 from msgspec import UNSET
 
-from agents.chronicle import Chronicle, snapshot_of
+from agents.chronicle import Chronicle
 from sim.contracts.contract import Contract
 from sim.contracts.cycles import Cycles, Rules
+from sim.contracts.fingerprints import snapshot_of
 from sim.contracts.settlement_moves import (
     Account,
     Compute,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from sim.canonical import canonical, hashed
+from sim.contracts.fingerprints import snapshot_of
 from sim.contracts.settlement_runs import settlement_digest
 from sim.events import Event, EventType, History
 from sim.ledger import EXACT, Posting
@@ -98,7 +98,7 @@ class Closings:
             if due != told:
                 term, first, second, currency = account
                 yield f"states {told} {currency} of {term} between {first} and {second}; the intervals sum to {due}"
-        if facts["snapshot"] != hashed(canonical(intervals.snapshots)):
+        if facts["snapshot"] != snapshot_of(intervals.snapshots):
             yield "its snapshot is not that of the intervals"
         closes = facts["name"] == "final"
         due_digest = settlement_digest(

@@ -10,7 +10,16 @@ import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal, DivisionByZero, FloatOperation, Inexact, InvalidOperation, Overflow
+from decimal import (
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    DivisionByZero,
+    FloatOperation,
+    Inexact,
+    InvalidOperation,
+    Overflow,
+)
 from fractions import Fraction
 from typing import TypeVar
 
@@ -23,6 +32,8 @@ EXACT = Context(
     prec=150, Emin=-200, Emax=200, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow, FloatOperation]
 )
 """Sums of money: wide enough for any number of amounts below 1e28, and an error where it would have to round."""
+
+_ROUNDING = Context(prec=EXACT.prec, Emin=EXACT.Emin, Emax=EXACT.Emax)
 
 # ISO 4217:2015, list one, column "minor unit": digits after the point.
 _MINOR_DIGITS = {
@@ -44,6 +55,11 @@ _Key = TypeVar("_Key")
 def total_of(amounts: Iterable[Decimal], start: Decimal = Decimal(0)) -> Decimal:
     """The exact sum, with at least the digits of ``start``."""
     return functools.reduce(EXACT.add, amounts, start)
+
+
+def rounded(amount: Decimal, unit: Decimal) -> Decimal:
+    """The nearest whole number of units; of two equally near the even one."""
+    return amount.quantize(unit, ROUND_HALF_EVEN, _ROUNDING)
 
 
 def is_currency(code: str) -> bool:

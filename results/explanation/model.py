@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 
 from results.bills import Carrier
 from results.run import Record
 from sim.contracts.contract import Contract, Term
-from sim.ledger import EXACT, Posting, minor_unit, total_of
-
-_ROUNDING = Context(prec=EXACT.prec, Emin=EXACT.Emin, Emax=EXACT.Emax)
+from sim.ledger import EXACT, Posting, minor_unit, rounded, total_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +117,13 @@ class Amount:
         return EXACT.subtract(self.rounded, self.before)
 
 
-def rounded(total: Decimal, currency: str) -> Decimal:
-    """An exact sum in minor units, half to even."""
-    return total.quantize(minor_unit(currency), ROUND_HALF_EVEN, _ROUNDING)
-
-
 def amount_of(told: Told, account: Account, number: int, posting: Posting) -> Amount:
     """How the posting of this number came about, which is one of the account's."""
     ends = [0, *(posted.entries for posted in account.postings)]
     place = next(k for k, posted in enumerate(account.postings) if posted.number == number)
     first, end = ends[place : place + 2]
     exact = [entry.exact for entry in account.entries[:end]]
-    total = total_of(exact)
+    total, unit = total_of(exact), minor_unit(posting.currency)
     return Amount(
         number,
         posting,
@@ -139,6 +132,6 @@ def amount_of(told: Told, account: Account, number: int, posting: Posting) -> Am
         account.entries[first:end],
         told.cycles[account.postings[place].cycle],
         total,
-        rounded(total, posting.currency),
-        rounded(total_of(exact[:first]), posting.currency),
+        rounded(total, unit),
+        rounded(total_of(exact[:first]), unit),
     )

@@ -18,9 +18,9 @@ from results.explanation.model import Cycle, Source
 from results.metrics.once import once
 from results.run import Record, Run
 from sim import curves
-from sim.canonical import canonical, hashed
 from sim.contracts import templates
-from sim.contracts.contract import Contract, Role, Template
+from sim.contracts.contract import Contract, Role
+from sim.contracts.fingerprints import terms_hash
 from sim.errors import CurveError
 from sim.wire.messages import is_callback
 
@@ -39,7 +39,7 @@ class Office:
 def office_of(run: Run, evidence: Evidence, contract_id: str, events: Sequence[Record]) -> Office:
     """The contract that these events tell of, with as many of its cycles as can be put together."""
     facts = events[0]["data"] if events else {}
-    template = next((each for each in _TEMPLATES if terms_hash(each) == facts.get("terms")), None)
+    template = next((each for each in _TEMPLATES if terms_hash(each.terms) == facts.get("terms")), None)
     if template is None:
         return Office(None, ())
     roles = {role["role"]: role["filledBy"] for role in facts["roles"]}
@@ -52,11 +52,6 @@ def office_of(run: Run, evidence: Evidence, contract_id: str, events: Sequence[R
         if event["eventType"] == "SETTLEMENT_COMPUTED" and event["data"]["cycle"].isdecimal()
     ]
     return Office(contract, () if of is None else tuple(of(run, evidence, contract, intervals)))
-
-
-def terms_hash(template: Template) -> str:
-    """The hash of who pays whom by which formula, as the event that makes a contract has it."""
-    return hashed(canonical([(term.name, term.payer, term.payee, term.formula.text) for term in template.terms]))
 
 
 _TEMPLATES = (

@@ -16,13 +16,13 @@ from typing import Any
 import msgspec
 
 from results.bills import ONCE, Carrier, Evidence, gather, is_deal, signals_of
-from results.explanation.model import Account, Cycle, Entry, Posted, Source, Told, rounded
+from results.explanation.model import Account, Cycle, Entry, Posted, Source, Told
 from results.explanation.offices import Office, office_of
 from results.run import Record, Run
-from sim.canonical import canonical, hashed
 from sim.contracts.contract import Contract, Term, lines
+from sim.contracts.fingerprints import snapshot
 from sim.errors import ContractError
-from sim.ledger import EXACT, Posting
+from sim.ledger import EXACT, Posting, minor_unit, rounded
 
 _EVENT = b'{"event":'
 _Key = tuple[str, str, str]
@@ -175,11 +175,6 @@ def _with_events(steps: Sequence[_Step], events: Sequence[Record]) -> Iterator[_
         yield replace(step, cycle=replace(step.cycle, event=said, proven=proven))
 
 
-def snapshot(signals: Mapping[str, Decimal]) -> str:
-    """The hash of the signals of one interval, as events of settlement have it: of the text of each value by its name."""
-    return hashed(canonical({name: str(value) for name, value in signals.items()}))
-
-
 def _accounts(run: Run, contract: Contract, steps: Sequence[_Step], numbers: Sequence[int]) -> tuple[Account, ...]:
     """The accounts of a contract.  Raises ``_Unlike`` where they do not come to the postings of these numbers."""
     due: dict[Posting, deque[int]] = {}
@@ -223,8 +218,9 @@ def _accrue(
 def _post(
     running: Mapping[_Key, _Running], contract: Contract, interval: int, index: int, due: Mapping[Posting, deque[int]]
 ) -> None:
+    unit = minor_unit(contract.currency)
     for account in running.values():
-        now = rounded(account.total, contract.currency)
+        now = rounded(account.total, unit)
         amount = EXACT.subtract(now, account.posted)
         if not amount:
             continue

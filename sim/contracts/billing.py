@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 
 from sim.contracts.agreement import OTHERS, Tax
 from sim.contracts.binding import Bound, BoundFlow
 from sim.contracts.computation import Amounts
 from sim.contracts.formula import CONTEXT
 from sim.errors import ContractError, Fault
-from sim.ledger import EXACT, Posting, largest_remainder, minor_unit, total_of
-
-_ROUNDING = Context(prec=EXACT.prec, Emin=EXACT.Emin, Emax=EXACT.Emax)
+from sim.ledger import EXACT, Posting, largest_remainder, minor_unit, rounded, total_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +33,6 @@ class Line:
     payee: str
     amount: Decimal
     exact: Decimal | None
-
-
-def rounded(amount: Decimal, unit: Decimal) -> Decimal:
-    """The nearest whole number of minor units; of two equally near the even one."""
-    return amount.quantize(unit, ROUND_HALF_EVEN, _ROUNDING)
 
 
 def lines(bound: Bound, amounts: Amounts) -> tuple[Line, ...]:

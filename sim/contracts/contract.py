@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 from enum import StrEnum
 
 from sim.contracts.formula import Formula, Values
 from sim.contracts.units import CURRENCY, money, unit_of_name
 from sim.errors import ContractError, Fault, nearest
-from sim.ledger import EXACT, Posting, minor_unit
-
-_ROUNDING = Context(prec=EXACT.prec, Emin=EXACT.Emin, Emax=EXACT.Emax)
+from sim.ledger import EXACT, Posting, minor_unit, rounded
 
 
 class Role(StrEnum):
@@ -167,9 +165,9 @@ class _Account:
         self.posted = Decimal(0)
 
     def due(self, unit: Decimal) -> Decimal:
-        rounded = self.exact.quantize(unit, ROUND_HALF_EVEN, _ROUNDING)
-        amount = EXACT.subtract(rounded, self.posted)
-        self.posted = rounded
+        owed = rounded(self.exact, unit)
+        amount = EXACT.subtract(owed, self.posted)
+        self.posted = owed
         return amount
 
 

@@ -12,13 +12,13 @@ import pytest
 
 import sim.events
 import sim.trust.witness
-from agents.chronicle import snapshot, terms_hash
 from agents.closing import CLOSING
 from scenarios import money
 from scenarios.build import Built, build
 from scenarios.reader import read
 from scenarios.timing import Stopwatch
 from sim.canonical import canonical, hashed
+from sim.contracts.fingerprints import snapshot, terms_hash
 from sim.errors import ContractError
 from sim.events import Event, EventType
 from sim.ledger import Posting
@@ -108,11 +108,11 @@ def test_a_creation_tells_parties_inputs_and_terms() -> None:
     }
     assert {"name": "taxRate", "value": "0.1"} in event.facts["inputs"]
     rent = money.rent_contract(told.built.scenario)
-    assert created["congestion-rent"].facts["terms"] == terms_hash(rent)
+    assert created["congestion-rent"].facts["terms"] == terms_hash(rent.terms)
     parties = b'"MARKET_CLEARING_AGENT","GRID_OPERATOR"'
     of = {b"congestion rent": b"rent", b"loss surplus": b"lossSurplus", b"undelivered": b"undelivered"}
     terms = b",".join(b'["%b",%b,"%b"]' % (name, parties, formula) for name, formula in of.items())
-    assert terms_hash(rent) == hashed(b"[%b]" % terms)
+    assert terms_hash(rent.terms) == hashed(b"[%b]" % terms)
 
 
 def test_a_snapshot_is_the_hash_of_the_values_by_their_names() -> None:

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from agents.chronicle import Chronicle, snapshot_of
+from agents.chronicle import Chronicle
 from agents.closing import BAG, CLOSING, Closing, Practice, owed
 from agents.passbook import Passbook
 from results.run import Run
@@ -29,6 +29,7 @@ from scenarios.runner import execute
 from scenarios.timing import Stopwatch
 from sim.contracts.contract import Contract, Role, Template, Term
 from sim.contracts.cycles import Rules
+from sim.contracts.fingerprints import snapshot_of
 from sim.contracts.formula import compile_formula
 from sim.contracts.settlement_moves import Cycle, Missing, State
 from sim.errors import ContractError

@@ -14,11 +14,11 @@ import pytest
 from results.explanation import as_text, contracts, explained, explanation
 from results.explanation.facts import filled
 from results.explanation.party import party_facts
-from results.explanation.replay import snapshot
 from results.run import Record, Run
 from scenarios.cli import main
 from scenarios.reader import read
 from scenarios.runner import execute
+from sim.contracts.fingerprints import snapshot
 from sim.contracts.formula import compile_formula
 from sim.contracts.templates import congestion_rent, offset_uplift
 from sim.errors import RunError
