@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from results.run import Run
 
-__all__ = ["open"]
+__all__ = ["Run", "open"]
 
 
 def open(path: Path | str) -> Run:
@@ -19,3 +19,12 @@ def open(path: Path | str) -> Run:
     from results.run import Run  # noqa: PLC0415  heavy: brings in pandas, which whoever wants a word of ours does not need
 
     return Run(path)
+
+
+def __getattr__(name: str) -> object:
+    """``results.Run``, as late."""
+    if name != "Run":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from results.run import Run  # noqa: PLC0415
+
+    return Run

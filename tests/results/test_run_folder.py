@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from small_run import Draft, Edit, write_run
 from tables_page import PAGE, page
 
+import results
 from results import writing
 from results.run import Run, stream_path, table_path
 from results.tables import RECORDED, TABLES
@@ -425,3 +428,9 @@ def stopped(tmp_path: Path, day: Run) -> Path:
             }
             draft.add(said, rows_of(day, index), standing_of(day), b"")
     return folder
+
+
+def test_the_package_opens_a_run_and_brings_in_pandas_no_sooner(day: Run) -> None:
+    assert results.open(day.path).path == results.Run(str(day.path)).path == day.path
+    late = "import sys, results; assert 'pandas' not in sys.modules; results.Run; assert 'pandas' in sys.modules"
+    subprocess.run([sys.executable, "-c", late], check=True)
