@@ -194,10 +194,17 @@ def _clearings(run: Run) -> dict[str, Any]:
     """The clearings of each interval, at every node or at its decisive one."""
     nodes = len(dict.fromkeys(run.prices["node"]))
     every = nodes * len(run.clearings) <= SCENES
+    scenes = {interval: list(_scenes(run, interval, every)) for interval in sorted(run.clearings)}
+    traded = {scene.node for each in scenes.values() for scene in each if _is_traded(scene)}
     found = {
-        str(interval): [_scene(scene) for scene in _scenes(run, interval, every)] for interval in sorted(run.clearings)
+        str(interval): [_scene(scene) for scene in each if scene.node in traded] for interval, each in scenes.items()
     }
     return {"every": every, "nodes": nodes, "scenes": found}
+
+
+def _is_traded(scene: Scene) -> bool:
+    """Whether there is anything to show: at a node below whoever traded for all that stands there, nobody offered."""
+    return scene.parent is None or scene.net.max_kw > 0 or scene.net.min_kw < 0
 
 
 def _scenes(run: Run, interval: int, every: bool) -> Iterator[Scene]:

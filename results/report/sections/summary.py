@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict
+from decimal import Decimal
 from typing import Any
 
 from results.metrics import METRICS, MISSED_KWH, Summary, measure, share
@@ -12,6 +13,7 @@ from results.report.sections.audit import report_of
 from results.run import Run
 from results.summary import render, summarise
 from results.text import duration
+from sim.ledger import total_of
 
 MADE_OF = ("name", "degsim", "format", "seed", "policy", "start", "intervalS", "count", "timeZone", "currency")
 PROOFS = ("journalHead", "journalBytes", "contractLog", "lockSha256")
@@ -75,7 +77,7 @@ def _tiles(run: Run, summary: Summary) -> Iterator[Tile]:
     yield from _price_tiles(summary)
     yield from _wire_tiles(summary)
     yield from _vehicle_tiles(summary)
-    yield from _money_tiles(summary)
+    yield from _money_tiles(run, summary)
     delivered, refused = sum(summary.messages.values()), sum(summary.refused.values())
     yield _tile("Messages", f"{delivered:,}", "", f"{refused:,} refused" if refused else "none refused", "messages")
     yield _audit_tile(run)
@@ -144,19 +146,20 @@ def _vehicle_tiles(summary: Summary) -> Iterator[Tile]:
         yield _tile("Vehicles", f"{vehicles.unserved_kwh:,.1f}", "kWh unserved", says, "time")
 
 
-def _money_tiles(summary: Summary) -> Iterator[Tile]:
+def _money_tiles(run: Run, summary: Summary) -> Iterator[Tile]:
     money = summary.money
     if money.postings:
         net = ", ".join(f"{amount:.2f} {currency}" for currency, amount in money.net.items())
         unsettled = f"; {money.unsettled} contracts not settled" if money.unsettled else ""
-        moved = ", ".join(f"{amount:,.2f} {currency}" for currency, amount in _turnover(summary).items())
+        moved = ", ".join(f"{amount:,.2f} {currency}" for currency, amount in _moved(run).items())
         yield _tile("Money moved", moved, "", f"{money.postings:,} postings, which sum to {net}{unsettled}", "money")
 
 
-def _turnover(summary: Summary) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for (_, currency), amount in summary.money.turnover.items():
-        found[currency] = found.get(currency, 0) + amount
+def _moved(run: Run) -> dict[str, Decimal]:
+    """The sum of all postings by currency, nothing set off: what whoever passes money on receives counts, and what it pays."""
+    found: dict[str, Decimal] = {}
+    for posting in run.ledger:
+        found[posting.currency] = total_of([posting.amount], found.get(posting.currency, Decimal(0)))
     return found
 
 
