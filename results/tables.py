@@ -231,9 +231,14 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
             _ERA,
             _column("arrival_s", _LONG, "s", "simulated second of arrival"),
             _column("departure_s", _LONG, "s", "simulated second of departure"),
-            _column("need_kwh", _FLOAT, "kWh", "energy asked for on arrival"),
-            _column("served_kwh", _FLOAT, "kWh", "energy received"),
-            _column("unserved_kwh", _FLOAT, "kWh", "energy missing on departure"),
+            _column("need_kwh", _FLOAT, "kWh", "energy asked for on arrival, in the battery"),
+            _column(
+                "served_kwh",
+                _FLOAT,
+                "kWh",
+                "energy that came to be in the battery; the meter counts what charging loses, too",
+            ),
+            _column("unserved_kwh", _FLOAT, "kWh", "energy missing in the battery on departure"),
             _column("finished", _BOOL, "", "whether the departure lies within the run"),
         ),
         "messages": _table(

@@ -132,7 +132,7 @@ def _claim(run: Run, curves: list[_Curve]) -> str:
     over_h = float((curve.loading.abs() > 1 + tolerances.LOADING).sum()) * run.hours
     half = style.percent(float(curve.loading.abs().median()))
     beyond = f"is beyond its rating for {duration(over_h)}" if over_h else "stays within its rating"
-    return f"{style.short(curve.name)} {beyond}, and half of the time below {half} of it"
+    return f"{style.short(curve.name)} {beyond}, and half of the time at most at {half} of it"
 
 
 def _remark(run: Run, curves: list[_Curve]) -> str:
