@@ -264,12 +264,10 @@ def _aligned(rows: Sequence[Sequence[str]], left: int) -> Iterator[str]:
 
 def _draw(feeder: PandapowerFeeder, places: dict[str, tuple[float, float]], path: Path) -> None:
     from results.grid_picture import GridPicture  # noqa: PLC0415
-    from results.plots import FORMATS, style  # noqa: PLC0415
     from results.plots.feeder_map import draw_feeder  # noqa: PLC0415  (matplotlib takes seconds to import)
+    from results.plots.shown import drawn  # noqa: PLC0415
 
     edges = tuple((edge.kind, edge.name, edge.start, edge.end) for edge in feeder.edges())
-    form = path.suffix.removeprefix(".")
+    picture = drawn(lambda: draw_feeder(GridPicture(feeder.name, places, edges, feeder.site_buses)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with style.applied():
-        figure = draw_feeder(GridPicture(feeder.name, places, edges, feeder.site_buses))
-        figure.savefig(path, format=form, metadata=dict(FORMATS[form]))
+    picture.save(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ from types import MappingProxyType
 
 from matplotlib.figure import Figure
 
-from results.files import write_at_once
 from results.plots import (
     adders,
     clearing,
@@ -24,16 +22,13 @@ from results.plots import (
     payments,
     prices,
     stability,
-    style,
     transformer,
     voltages,
     waterfall,
 )
+from results.plots.shown import FORMATS, drawn
 from results.run import Run
 from sim.errors import Fault, RunError, nearest
-
-FORMATS: Mapping[str, Mapping[str, None]] = MappingProxyType({"png": {"Software": None}, "svg": {"Date": None}})
-"""Formats, each with the metadata that would make equal pictures differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +172,8 @@ def save(run: Run, name: str, folder: Path, fmt: str = "png", interval: int | No
     Raises ``RunError`` for a picture or a format that does not exist, and for an interval outside the run.
     """
     refuse(run, (name,), (fmt,), interval)
-    image = io.BytesIO()
-    with style.applied():
-        PLOTS[name].draw(run, interval).savefig(image, format=fmt, metadata=dict(FORMATS[fmt]))
+    picture = drawn(lambda: PLOTS[name].draw(run, interval))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}{'' if interval is None else f'-{interval}'}.{fmt}"
-    write_at_once(path, image.getvalue())
+    picture.save(path)
     return path

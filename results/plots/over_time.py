@@ -74,16 +74,12 @@ def draw(frame: pd.DataFrame, name: str, manifest: Mapping[str, Any], calendar: 
     for ax, (columns, lines) in zip(panels, shown, strict=True):
         _panel(ax, lines, calendar, sight.many)
         ax.set_ylabel(_label(name, columns, str(manifest["currency"])), fontsize=8.5)
-    source = " · ".join(_source(manifest, len(frame) - len(inside)))
-    style.title(figure, str(TABLES[name].metadata[b"description"].decode()).partition(";")[0].rstrip("."), source)
+    claim = str(TABLES[name].metadata[b"description"].decode()).partition(";")[0].rstrip(".")
+    outside = len(frame) - len(inside)
+    remark = f"{outside:,} rows before or after the run are not shown" if outside else ""
+    style.title(figure, claim, style.shown_of(manifest, remark))
     style.time_axis(panels[-1], calendar)
     return figure
-
-
-def _source(manifest: Mapping[str, Any], outside: int) -> list[str]:
-    parts = [str(manifest["name"]), f"policy {manifest['policy']}" if manifest["policy"] else "no market"]
-    parts.append(f"seed {manifest['seed']}")
-    return [*parts, f"{outside:,} rows before or after the run are not shown"] if outside else parts
 
 
 def _series(frame: pd.DataFrame, sight: Sight, columns: tuple[str, ...], every: range) -> pd.DataFrame:

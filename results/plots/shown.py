@@ -1,16 +1,20 @@
-"""A picture as a notebook shows it: drawn with our settings, whatever the notebook's own are."""
+"""A picture as it is written and as a notebook shows it: with our settings, whatever the process's own are."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from matplotlib.figure import Figure
 
 from results.files import write_at_once
-from results.plots import FORMATS, style
+from results.plots import style
+
+FORMATS: Mapping[str, Mapping[str, None]] = MappingProxyType({"png": {"Software": None}, "svg": {"Date": None}})
+"""Formats, each with the metadata that would make equal pictures differ."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -28,7 +32,9 @@ class Shown:
         return " ".join(self.figure.texts[0].get_text().split())
 
     def save(self, path: Path | str, dpi: int | None = None) -> None:
-        """Write it; the ending says as what.  dpi: dots per inch, where not those of every picture.
+        """Write it, whole or not at all; the ending says as what.  The same figure gives the same bytes.
+
+        dpi: dots per inch, where not those of every picture.
 
         Raises ``ValueError`` for an ending that matplotlib does not know.
         """

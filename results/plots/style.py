@@ -7,7 +7,7 @@ vision; each comes with its own line style or hatch, so that a print in grey say
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -111,12 +111,15 @@ def canvas(
 
 def headline(figure: Figure, claim: str, run: Run, remark: str = "") -> None:
     """What the picture shows, as a sentence, over which run it shows; the panels keep clear of it."""
-    manifest = run.manifest
-    policy = f" · policy {manifest['policy']}" if manifest["policy"] else ""
-    source = f"{manifest['name']}{policy} · seed {manifest['seed']}"
-    whole = source.replace(" · ", _JOINT)
-    part_of = "" if run.complete else f"unfinished: {run.calendar.count} of {run.planned} intervals"
-    title(figure, claim, " · ".join(part for part in (part_of, remark, whole) if part))
+    title(figure, claim, shown_of(run.manifest, remark))
+
+
+def shown_of(manifest: Mapping[str, Any], remark: str = "") -> str:
+    """Which run a picture shows and how much of it, in the parts of a line; a remark stands before its name."""
+    policy = f"policy {manifest['policy']}" if manifest["policy"] else ""
+    whole = _JOINT.join(part for part in (str(manifest["name"]), policy, f"seed {manifest['seed']}") if part)
+    part_of = "" if manifest["complete"] else f"unfinished: {manifest['count']} of {manifest['planned']} intervals"
+    return " · ".join(part for part in (part_of, remark, whole) if part)
 
 
 def title(figure: Figure, claim: str, below: str) -> None:

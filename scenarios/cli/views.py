@@ -65,10 +65,11 @@ def add_plot(commands: Any) -> None:
 
 def _plot(options: argparse.Namespace) -> int:
     from results import plots  # noqa: PLC0415
+    from results.plots.shown import FORMATS  # noqa: PLC0415
     from results.run import Run  # noqa: PLC0415
 
     run = Run(options.run)
-    formats = tuple(plots.FORMATS) if options.format == "both" else (options.format,)
+    formats = tuple(FORMATS) if options.format == "both" else (options.format,)
     plots.refuse(run, options.names, formats, options.interval)
     names = options.names or plots.fitting(run)
     draw(run, names, options.interval, formats)

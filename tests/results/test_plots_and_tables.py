@@ -508,4 +508,5 @@ def test_a_run_that_was_stopped_says_so_in_every_picture(day: Run, tmp_path: Pat
     half = Run(stopped(tmp_path, day))
     for name in PLOTS:
         assert drawn(half, name).texts[1].get_text().startswith("unfinished: 3 of 8 intervals")
-        assert "unfinished" not in drawn(day, name).texts[1].get_text()
+    assert half.prices.plot().figure.texts[1].get_text().startswith("unfinished: 3 of 8 intervals")
+    assert "unfinished" not in drawn(day, "prices").texts[1].get_text() + day.prices.plot().figure.texts[1].get_text()

@@ -10,8 +10,8 @@ from types import MappingProxyType
 from matplotlib.figure import Figure
 
 from results.comparison import POLICY, Comparison
-from results.plots import FORMATS, style
 from results.plots.comparison import differences, seeds, sweep, tradeoff
+from results.plots.shown import FORMATS, drawn
 from sim.errors import RunError, nearest
 
 
@@ -58,8 +58,8 @@ def save(comparison: Comparison, name: str, folder: Path, fmt: str = "png", metr
         raise RunError(comparison.study, f"no picture {name}; {nearest(name, PICTURES)}")
     if fmt not in FORMATS:
         raise RunError(comparison.study, f"no format {fmt}; {nearest(fmt, FORMATS)}")
+    picture = drawn(lambda: PICTURES[name].draw(comparison, metrics))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.{fmt}"
-    with style.applied():
-        PICTURES[name].draw(comparison, metrics).savefig(path, format=fmt, metadata=dict(FORMATS[fmt]))
+    picture.save(path)
     return path
