@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -169,7 +170,8 @@ def write(path: Path, text: str) -> None:
         error.filename, error.filename2 = str(path), None  # nobody has heard of the draft
         raise
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing can be taken away
+            draft.unlink(missing_ok=True)
 
 
 def _plain(text: str) -> str:

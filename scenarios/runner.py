@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +29,9 @@ from sim.errors import ScenarioError
 from sim.feeder import Flow
 
 Progress = Callable[[Moment], None]
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a system says when there is no room for more."""
 
 RUNS = Path("results/runs")
 LOCK = Path(__file__).parents[1] / "requirements.lock"
@@ -72,6 +77,11 @@ def execute(scenario: Scenario, folder: Path, progress: Progress = lambda _: Non
     except KeyboardInterrupt:
         if not (draft / MANIFEST).exists():
             shutil.rmtree(draft, ignore_errors=True)
+        raise
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        if error.errno in FULL:  # told without a name
+            raise ScenarioError(str(folder), f"cannot be written: {os.strerror(error.errno)}") from error
         raise
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)

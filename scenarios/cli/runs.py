@@ -43,10 +43,14 @@ def _run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         say(f"degsim: interrupted {runner.left_behind(folder)}")
         return INTERRUPTED
-    run = Run(folder)
-    if scenario.outputs.plots:
-        draw(run, scenario.outputs.plots, None, ("png",), tell)
-    out(render(summarise(run)))
+    try:
+        run = Run(folder)
+        if scenario.outputs.plots:
+            draw(run, scenario.outputs.plots, None, ("png",), tell)
+        out(render(summarise(run)))
+    except KeyboardInterrupt:
+        say(f"degsim: interrupted; the run itself is finished: {folder}")
+        return INTERRUPTED
     tell(f"run folder: {folder}")
     return OK
 

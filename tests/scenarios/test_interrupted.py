@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from results import metrics
 from results.plots import save
 from results.run import Run
+from scenarios import cli
 from scenarios.bound import bounds
 from scenarios.reader import read
 from scenarios.runner import execute, partial_of
@@ -154,6 +157,34 @@ def test_what_somebody_left_who_was_killed_while_he_replaced_a_run_is_in_nobodys
     (former / "tables").mkdir(parents=True)
     execute(scenario, folder)
     assert [path.name for path in folder.parent.iterdir()] == ["run"]
+
+
+def test_a_disk_that_is_full_is_told_with_the_folder_and_gets_its_room_back(
+    tmp_path: Path, small: Callable[..., Scenario]
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(ScenarioError, match="cannot be written: File too large") as caught:
+            execute(small(), tmp_path / "run")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.source == str(tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_who_is_interrupted_while_he_reads_the_summary_is_told_that_the_run_is_finished(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: Run) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(metrics, "summarise", interrupt)
+    scenario = ROOT / "scenarios" / "use_cases" / "peer-to-peer.yaml"
+    assert cli.main(["run", str(scenario), "--quiet", "--out", str(tmp_path / "run")]) == 130
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", f"degsim: interrupted; the run itself is finished: {tmp_path / 'run'}\n")
+    assert Run(tmp_path / "run").complete
 
 
 def test_only_a_finished_run_is_held_against_the_best(tmp_path: Path) -> None:
