@@ -123,6 +123,12 @@ class Run:
         run.path, run.manifest, run._frames = path, manifest, {}
         return run
 
+    def __repr__(self) -> str:
+        said = self.manifest
+        whole = f"{said['count']} intervals" if self.complete else f"{said['count']} of {self.planned} intervals"
+        policy = f"policy {said['policy']}" if said["policy"] else "deals alone"
+        return f"<run {said['name']}: {policy}, seed {said['seed']}, {whole}, in {self.path}>"
+
     @property
     def complete(self) -> bool:
         """Whether it came to its end; one that was stopped holds its whole intervals."""

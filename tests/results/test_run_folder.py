@@ -366,6 +366,11 @@ def test_a_stopped_run_says_how_much_of_its_journal_is_whole(stopped: Path, size
     assert faults_of(lambda: Run(stopped))[0].startswith("run.json: journalBytes: is ")
 
 
+def test_a_run_says_what_it_is_in_a_line(stopped: Path, day: Run) -> None:
+    assert repr(day) == f"<run two-streets: policy locational, seed 7, 8 intervals, in {day.path}>"
+    assert repr(Run(stopped)) == f"<run two-streets: policy locational, seed 7, 3 of 8 intervals, in {stopped}>"
+
+
 def test_a_run_that_was_stopped_is_not_audited(stopped: Path) -> None:
     assert faults_of(lambda: verify(Run(stopped)))[0].endswith(
         "was stopped after 3 of 8 intervals; only a finished run is audited"
