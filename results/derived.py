@@ -16,6 +16,7 @@ import msgspec
 from results.tables import TABLES, Rows
 from sim.errors import Fault, RunError
 from sim.events import LIFE, EventType, Phase
+from sim.journal import EVENT_LINE, MESSAGE_LINE
 from sim.wire.messages import is_callback
 
 if TYPE_CHECKING:
@@ -66,8 +67,6 @@ class _Body(msgspec.Struct):
     error: _Failure | None = None
 
 
-_MESSAGE = b'{"kind":"message"'
-_EVENT = b'{"event":'
 _decode_event = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_said = msgspec.json.Decoder(_Said).decode
 _decode_body = msgspec.json.Decoder(_Body).decode
@@ -76,7 +75,7 @@ _decode_body = msgspec.json.Decoder(_Body).decode
 def _messages(run: Run) -> Iterator[Row]:
     offset, interval_s = 0, run.calendar.interval_s
     for number, line in enumerate(run.journal_lines(), start=1):
-        if line.startswith(_MESSAGE):
+        if line.startswith(MESSAGE_LINE):
             try:
                 said = _decode_said(line)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -146,7 +145,7 @@ def _contracts(run: Run) -> Iterator[Row]:
 
 def _events(run: Run) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(run.journal_lines(), start=1):
-        if line.startswith(_EVENT):  # most lines are messages, and need not be read for this
+        if line.startswith(EVENT_LINE):  # most lines are messages, and need not be read for this
             try:
                 yield _decode_event(line)["event"]
             except (msgspec.MsgspecError, UnicodeDecodeError, KeyError) as error:

@@ -15,6 +15,12 @@ import msgspec
 
 from sim.wire.core import ErrorBody
 
+MESSAGE_LINE = b'{"kind":"message"'
+"""How the line of a message begins, and no other: whoever looks for messages need not read the rest."""
+
+EVENT_LINE = b'{"event":'
+"""How the line of a contract event begins, and no other: keys stand in alphabetical order."""
+
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -64,8 +70,8 @@ class Journal:
             verdict += b',"encoding":"base64"'
             raw = _encode(base64.b64encode(raw).decode())
         self._pending.append(
-            b'{"kind":"message","seq":%d,"t":%d,"action":%b,"ack":%b,"body":%b}'
-            % (self._messages, seconds, _encode(action), verdict, raw)
+            b'%b,"seq":%d,"t":%d,"action":%b,"ack":%b,"body":%b}'
+            % (MESSAGE_LINE, self._messages, seconds, _encode(action), verdict, raw)
         )
 
     def commit(self, interval: int) -> None:

@@ -18,9 +18,9 @@ from results.difference.pair import Pair
 from results.run import JOURNAL, Record, Run
 from results.sequence import brief
 from sim.errors import Fault, RunError
+from sim.journal import MESSAGE_LINE
 from sim.wire.messages import is_callback
 
-_MESSAGE = b'{"kind":"message"'
 _WRITTEN_LAST = (b'{"kind":"run"', b'{"kind":"commit"')
 """Records that say again what was asked, or that something before them differs."""
 _SHOWN_OF_RECORD = ("t", "action", "ack", "error", "note", "body")
@@ -79,7 +79,7 @@ def first_message(pair: Pair) -> First | None:
 def _said(run: Run, left_out: frozenset[str], until_s: float) -> Iterator[_Said]:
     """The messages of a run before a second, but for those from or to whom is left out."""
     for number, line in enumerate(run.journal_lines(), start=1):
-        if not line.startswith(_MESSAGE):
+        if not line.startswith(MESSAGE_LINE):
             continue
         said = _Said(run, line, number)
         if until_s < math.inf and int(said.record()["t"]) >= until_s:

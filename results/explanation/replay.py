@@ -22,9 +22,9 @@ from results.run import Record, Run
 from sim.contracts.contract import Contract, Term, lines
 from sim.contracts.fingerprints import snapshot
 from sim.errors import ContractError
+from sim.journal import EVENT_LINE
 from sim.ledger import EXACT, Posting, minor_unit, rounded
 
-_EVENT = b'{"event":'
 _Key = tuple[str, str, str]
 
 
@@ -72,7 +72,7 @@ def _events(run: Run) -> dict[str, list[Record]]:
     decode = msgspec.json.Decoder(Record).decode
     found: dict[str, list[Record]] = {}
     for line in run.journal_lines():
-        if line.startswith(_EVENT):
+        if line.startswith(EVENT_LINE):
             event = decode(line)["event"]
             found.setdefault(event["contractId"], []).append(event)
     return found

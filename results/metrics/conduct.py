@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from results.metrics.numbers import largest
 from results.run import Run
+from sim.journal import MESSAGE_LINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def message_count(run: Run) -> int:
 
 def message_bytes(run: Run) -> int:
     """Bytes of the bodies of all messages that were delivered, as they stand in the journal."""
-    lines = (line for line in run.journal_lines() if line.startswith(_MESSAGE))
+    lines = (line for line in run.journal_lines() if line.startswith(MESSAGE_LINE))
     return sum(len(line) - line.find(_BODY) - _AROUND for line in lines)
 
 
@@ -128,7 +129,7 @@ def seconds(run: Run) -> float:
     return float(sum(run.manifest["durations"].values()))
 
 
-_MESSAGE, _BODY = b'{"kind":"message",', b',"body":'
+_BODY = b',"body":'
 _AROUND = len(_BODY) + len(b"}\n")
 
 

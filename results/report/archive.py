@@ -43,6 +43,7 @@ from typing import Any
 import msgspec
 
 from results.run import Run
+from sim.journal import MESSAGE_LINE
 
 MOST_MESSAGES = 60_000
 """Messages that a page looks at, at most."""
@@ -56,7 +57,6 @@ SAFE = 2**53
 """Integers from here on are not exact as doubles."""
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PREFIX = re.compile(r"(?:[A-Za-z0-9-]{1,15}[=:])?")
-_MESSAGE = b'{"kind":"message"'
 _encode = msgspec.json.Encoder().encode
 
 Packed = dict[str, Any]
@@ -171,7 +171,7 @@ def of_run(run: Run, most_messages: int = MOST_MESSAGES, most_bytes: int = MOST_
 def message_lines(run: Run) -> Iterator[bytes]:
     """The journal's records of kind ``message``, each as its bytes without the line feed."""
     for line in run.journal_lines():
-        if line.startswith(_MESSAGE):
+        if line.startswith(MESSAGE_LINE):
             yield line.rstrip(b"\n")
 
 

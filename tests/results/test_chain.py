@@ -24,6 +24,7 @@ from scenarios.reader import read
 from scenarios.runner import execute
 from sim.canonical import canonical, hashed
 from sim.events import leaf_of
+from sim.journal import EVENT_LINE
 from sim.trust.attest import attest
 from sim.trust.merkle import Tree
 from sim.trust.signatory import PARTY
@@ -80,7 +81,7 @@ def with_manifest(folder: Path, **entries: Any) -> None:
 
 
 def events_in(lines: list[bytes], event_type: str = "") -> list[int]:
-    return [n for n, line in enumerate(lines) if line.startswith(b'{"event":') and event_type.encode() in line]
+    return [n for n, line in enumerate(lines) if line.startswith(EVENT_LINE) and event_type.encode() in line]
 
 
 def found(run: Run) -> list[str]:
@@ -163,7 +164,7 @@ def test_no_float_stands_in_an_event(sound: Path) -> None:
             yield value
 
     for line in journal_of(sound):
-        if line.startswith(b'{"event":'):
+        if line.startswith(EVENT_LINE):
             assert {type(number) for number in numbers(json.loads(line))} <= {int}
 
 
@@ -369,7 +370,7 @@ def everything_anew(lines: list[bytes], change: Callable[[Record], None], signer
     key = functools.partial(derive, signer)
     made = []
     for line in lines:
-        if line.startswith(b'{"event":'):
+        if line.startswith(EVENT_LINE):
             record = json.loads(line)
             event = record["event"]
             change(event)

@@ -14,6 +14,7 @@ from scenarios.runner import execute
 from scenarios.spec import Scenario
 from scenarios.weather import Weather, weather_of
 from sim.clock import Calendar
+from sim.journal import MESSAGE_LINE
 
 STREET = Path("scenarios/flexible-street.yaml")
 CHANGES_AT = 6
@@ -50,7 +51,7 @@ def another_way(scenario: Scenario, calendar: Calendar) -> Weather:
 def told(folder: Path, *, before_s: int) -> list[bytes]:
     """Every message of a run up to a second, byte for byte."""
     lines = (folder / "journal.jsonl").read_bytes().splitlines()
-    return [line for line in lines if line.startswith(b'{"kind":"message"') and json.loads(line)["t"] < before_s]
+    return [line for line in lines if line.startswith(MESSAGE_LINE) and json.loads(line)["t"] < before_s]
 
 
 @pytest.mark.parametrize("decides", ["rule", "threshold", "mpc"])
