@@ -110,12 +110,19 @@ def _own(run: Run) -> Mapping[str, pd.DataFrame]:
 def _claim(day: _Day) -> str:
     run, currency = day.run, day.run.manifest["currency"]
     if not day.is_priced:
-        return f"No prices: policy {run.manifest['policy']} sets none"
+        return f"No prices: {_used(run)} sets none"
     if day.apart or day.own:
         return f"Prices part for {duration(day.parted.sum() * run.hours)}; {_widest(day)} {currency}/kWh"
     low, high = np.nanmin(day.prices.to_numpy()), np.nanmax(day.prices.to_numpy())
     where = "One price everywhere," if day.alike else f"{style.short(run.root)} is the only node: its price runs"
     return f"{where} from {style.plain(low, 3)} to {style.plain(high, 3)} {currency}/kWh"
+
+
+def _used(run: Run) -> str:
+    """Whose clearings were used: the policy's, and those of its stand-in where it was stopped."""
+    own = str(run.manifest["policy"])
+    used = run.intervals["policy"] if run.intervals["fallback"].any() else [own]
+    return f"policy {' and '.join(name for name in dict.fromkeys(used) if name)}"
 
 
 def _widest(day: _Day) -> str:

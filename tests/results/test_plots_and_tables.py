@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import same_color, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, StepPatch
-from small_run import SITES, Draft, Edit, Record, clear_aggregate, stopped, without_a_market, write_run
+from small_run import SITES, Draft, Edit, Record, clear_aggregate, stopped, without_a_market, without_prices, write_run
 
 from results import metrics
 from results.metrics.money import balances
@@ -393,6 +393,17 @@ def test_what_is_far_beyond_the_limits_is_told_and_does_not_squeeze_the_picture(
     figure = drawn(edited(surge), "transformer")
     assert "before the market (to 1,000 kW)" in said(figure)
     assert figure.axes[0].get_ylim()[1] < 1.3 * transformer.ROOM * 25
+
+
+def test_where_a_policy_was_stopped_it_is_its_stand_in_that_sets_no_prices(edited: Edited) -> None:
+    def replaced(draft: Draft) -> None:
+        without_prices(draft)
+        intervals = draft.tables["intervals"]
+        draft.manifest["policy"] = "mine"
+        intervals["fallback"] = [True] * len(intervals["interval"])
+        intervals["policy"] = ["curtail-only"] * len(intervals["interval"])
+
+    assert said(drawn(edited(replaced), "prices"))[0] == "No prices: policy curtail-only sets none"
 
 
 # --- what a run has something for -------------------------------------------------------------------------------------
