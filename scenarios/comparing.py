@@ -7,11 +7,9 @@ folder is for; ``comparison.json`` is written last.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +26,7 @@ from scenarios.engine import Engine, Outcome
 from scenarios.engine.local import LocalEngine
 from scenarios.engine.work import folder_name
 from scenarios.progress import Runs
-from scenarios.runner import is_free, provenance
+from scenarios.runner import alone, is_free, provenance
 from scenarios.study import Study, Task, tasks
 from sim.errors import EngineError, Fault, RunError, ScenarioError
 
@@ -116,27 +114,10 @@ def carry_out(work: Work, engine: Engine, watch: Watch = _nobody) -> Comparison:
     was stopped counts as failed too, for its numbers are partly those of the fallback; but it would only be stopped again.
     """
     (work.folder / OBSERVATIONS).mkdir(parents=True, exist_ok=True)
-    with _alone(work.folder):
+    with alone(work.folder):
         for draft in (work.folder / OBSERVATIONS).glob(f"*{DRAFT}"):
             draft.unlink()
         return _carry_out(work, engine, watch)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Nobody else writes to this folder meanwhile, where the file system has locks.  Raises ``RunError``."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            fault = Fault(str(folder), "another degsim is writing to it", "wait for it, or choose another --out")
-            raise RunError(str(folder), (fault,)) from None
-        except OSError:
-            pass  # a file system without locks
-        yield
-    finally:
-        os.close(handle)
 
 
 def _carry_out(work: Work, engine: Engine, watch: Watch) -> Comparison:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import gc
 import hashlib
 import os
@@ -25,7 +26,7 @@ from scenarios.spec import Scenario
 from scenarios.timing import Stopwatch
 from sim.clock import Interval
 from sim.contracts.contract import Status
-from sim.errors import ScenarioError
+from sim.errors import Fault, RunError, ScenarioError
 from sim.feeder import Flow
 
 Progress = Callable[[Moment], None]
@@ -60,10 +61,8 @@ def execute(scenario: Scenario, folder: Path, progress: Progress = lambda _: Non
     if not is_free(folder, MANIFEST):
         raise ScenarioError(str(folder), "is neither empty nor a run; choose another --out")
     draft, former = partial_of(folder), folder.with_name(f".{folder.name}.former")
-    if not is_free(draft, JOURNAL):
-        raise ScenarioError(str(draft), "is in the way, and no run that was stopped; choose another --out")
+    _clear_away(draft)
     _keep_one(folder, former)
-    shutil.rmtree(draft, ignore_errors=True)
     try:
         draft.mkdir(parents=True)
     except OSError as error:
@@ -91,11 +90,37 @@ def execute(scenario: Scenario, folder: Path, progress: Progress = lambda _: Non
     return folder
 
 
+def _clear_away(draft: Path) -> None:
+    """Remove what an earlier run left that was stopped, unless it is something else or still being written."""
+    if not is_free(draft, JOURNAL):
+        raise ScenarioError(str(draft), "is in the way, and no run that was stopped; choose another --out")
+    if draft.exists():
+        with alone(draft):
+            shutil.rmtree(draft, ignore_errors=True)
+
+
 def _keep_one(folder: Path, former: Path) -> None:
     """Of a run and the earlier one that was put aside for it, keep the one that is there; who put it aside may have died."""
     if former.exists() and not folder.exists():
         former.rename(folder)
     shutil.rmtree(former, ignore_errors=True)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Nobody else writes to this folder meanwhile, where the file system has locks.  Raises ``RunError``."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fault = Fault(str(folder), "another degsim is writing to it", "wait for it, or choose another --out")
+            raise RunError(str(folder), (fault,)) from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(handle)
 
 
 def left_behind(folder: Path) -> str:
@@ -121,7 +146,7 @@ def is_free(folder: Path, mark: str) -> bool:
 
 def _write(scenario: Scenario, folder: Path, progress: Progress) -> None:
     stopwatch = Stopwatch()
-    with Draft(folder) as draft, stopwatch.part("set-up"):
+    with alone(folder), Draft(folder) as draft, stopwatch.part("set-up"):
         built = build(scenario, draft.journal, stopwatch)
         try:
             recorder, known = Recorder(built), described(built)

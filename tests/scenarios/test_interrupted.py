@@ -22,7 +22,7 @@ from scenarios.bound import bounds
 from scenarios.reader import read
 from scenarios.runner import execute, partial_of
 from scenarios.spec import Scenario
-from sim.errors import ScenarioError
+from sim.errors import RunError, ScenarioError
 
 ROOT = Path(__file__).parents[2]
 STREET = ROOT / "scenarios" / "street.yaml"
@@ -157,6 +157,19 @@ def test_what_somebody_left_who_was_killed_while_he_replaced_a_run_is_in_nobodys
     (former / "tables").mkdir(parents=True)
     execute(scenario, folder)
     assert [path.name for path in folder.parent.iterdir()] == ["run"]
+
+
+def test_a_run_that_another_process_is_writing_is_left_alone(tmp_path: Path, small: Callable[..., Scenario]) -> None:
+    process = begun(tmp_path / "street")
+    try:
+        with pytest.raises(RunError, match="another degsim is writing to it"):
+            execute(small(), tmp_path / "street")
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.communicate(timeout=PATIENCE_S)
+    assert Run(partial_of(tmp_path / "street")).manifest["name"] == "street"
+    assert Run(execute(small(), tmp_path / "street")).manifest["name"] == "peer-to-peer"
 
 
 def test_a_disk_that_is_full_is_told_with_the_folder_and_gets_its_room_back(
