@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pandas.plotting import PlotAccessor
 
-from results.tables import TABLES
+from results.tables import TABLES, unit_of
 
 if TYPE_CHECKING:
     from results.plots.shown import Shown
@@ -44,7 +44,7 @@ class Table(pd.DataFrame):
         schema = TABLES[self._name]
         said = {
             "type": [str(field.type) for field in schema],
-            "unit": [_unit(field.metadata[b"unit"].decode(), self._manifest) for field in schema],
+            "unit": [unit_of(self._name, field.name, str(self._manifest["currency"])) for field in schema],
             "meaning": [field.metadata[b"description"].decode() for field in schema],
         }
         return pd.DataFrame(said, index=pd.Index(schema.names, name="column"))
@@ -85,10 +85,6 @@ def picture(run: Run, name: str, interval: int | None = None) -> Shown:
 
     plots.refuse(run, (name,), (), interval)
     return drawn(lambda: plots.PLOTS[name].draw(run, interval))
-
-
-def _unit(unit: str, manifest: Mapping[str, Any]) -> str:
-    return unit.replace("currency", str(manifest["currency"]))
 
 
 def as_table(frame: pd.DataFrame, name: str, manifest: Mapping[str, Any], calendar: Callable[[], Calendar]) -> Table:

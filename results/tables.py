@@ -294,6 +294,12 @@ RECORDED = tuple(name for name in TABLES if name not in DERIVED)
 """Tables that a world fills while it lives."""
 
 
+def unit_of(table: str, column: str, currency: str) -> str:
+    """The unit of a column in a run that is paid in this currency; empty for words and names, 1 for ratios."""
+    unit: bytes = TABLES[table].field(column).metadata[b"unit"]
+    return unit.decode().replace("currency", currency)
+
+
 def arrow(name: str, given: Rows) -> tuple[pa.Table, list[Fault]]:
     """Rows as the table of this name, and every fault that keeps them from being it; without faults it is whole."""
     columns, faults = _columns(name, given)

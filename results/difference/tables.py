@@ -14,7 +14,7 @@ from results.difference.documents import ABSENT, Field
 from results.difference.model import Entry, First
 from results.difference.pair import Pair
 from results.run import Run
-from results.tables import TABLES
+from results.tables import unit_of
 
 _POSTING = ["interval", "term", "payer", "payee", "currency"]
 """What tells one posting of an interval from another; contracts go by identifiers that follow from seeds."""
@@ -65,8 +65,9 @@ def _first_row(pair: Pair, look: _Look) -> First | None:
     place = int(np.argmax(apart))
     row = both.iloc[place]
     interval, who = int(row["interval"]), str(row[look.key])
+    currency = str(pair.one.manifest["currency"])
     found = [
-        Field(column, _plain(row[f"{column}_1"]), _plain(row[f"{column}_2"]), _unit(pair.one, look.table, column))
+        Field(column, _plain(row[f"{column}_1"]), _plain(row[f"{column}_2"]), unit_of(look.table, column, currency))
         for column in look.columns
         if not _near(both[f"{column}_1"][[place]], both[f"{column}_2"][[place]], pair.tolerance)[0]
     ]
@@ -85,11 +86,6 @@ def _plain(value: Any) -> Any:
     if pd.isna(value):
         return ABSENT
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _unit(run: Run, table: str, column: str) -> str:
-    unit: bytes = (TABLES[table].field(column).metadata or {}).get(b"unit", b"")
-    return unit.decode().replace("currency", str(run.manifest["currency"]))
 
 
 def _start(run: Run, interval: int) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from results.plots import style
 from results.plots.style import LOOKS, Label
-from results.tables import TABLES
+from results.tables import TABLES, unit_of
 from sim.clock import Calendar
 from sim.errors import RunError
 
@@ -145,7 +145,8 @@ def _band(ax: Axes, lines: pd.DataFrame, edges: NDArray[np.float64], many: str) 
 def _label(name: str, columns: tuple[str, ...], currency: str) -> str:
     if columns == (COUNTED,):
         return "rows per interval [1]"
-    field = TABLES[name].field(columns[0])
-    unit = field.metadata[b"unit"].decode().replace("currency", currency)
-    what = field.metadata[b"description"].decode().partition(";")[0] if len(columns) == 1 else ""
+    unit = unit_of(name, columns[0], currency)
+    what = (
+        TABLES[name].field(columns[0]).metadata[b"description"].decode().partition(";")[0] if len(columns) == 1 else ""
+    )
     return textwrap.fill(f"{what} [{'per unit' if unit == '1' else unit}]".strip(), 34)
