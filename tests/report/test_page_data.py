@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
+
 import pytest
 
-from results.report.sections import moment, summary
+from results.report.sections import moment, money, summary
 from results.run import Run
 from scenarios.reader import read
 from scenarios.runner import execute
@@ -30,3 +33,13 @@ def test_a_node_at_which_nobody_offered_has_no_clearing_to_show(levels: Run) -> 
         assert [scene["node"] for scene in each] == ["grid", "cable-west", "cable-east"]
         for scene in each[1:]:
             assert scene["flow"] == pytest.approx(flows[int(interval), scene["node"]], abs=0.001)
+
+
+def test_balances_count_nothing_of_another_currency(levels: Run) -> None:
+    foreign = Run(levels.path)
+    foreign.ledger = (replace(levels.ledger[0], currency="USD"), *levels.ledger[1:])
+    own = [posting for posting in foreign.ledger if posting.currency == "EUR"]
+    for row in money.data(foreign)["balances"]["rows"]:
+        assert Decimal(row["paid"]) == sum(p.amount for p in own if p.payer == row["party"])
+        assert Decimal(row["received"]) == sum(p.amount for p in own if p.payee == row["party"])
+        assert Decimal(row["net"]) == Decimal(row["received"]) - Decimal(row["paid"])

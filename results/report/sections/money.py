@@ -77,12 +77,12 @@ def _postings(postings: Sequence[Posting], ids: Mapping[str, int], parties: _Num
 
 
 def _balances(run: Run, parties: _Numbers) -> Record:
-    """What each party has received less what it has paid, and the sum over all of them."""
+    """What each party has paid and received in the run's currency, what is left, and the sum of that over all of them."""
     currency = run.manifest["currency"]
     unit, due = minor_unit(currency), balances(run.ledger)
     paid: dict[str, Decimal] = {}
     received: dict[str, Decimal] = {}
-    for posting in run.ledger:
+    for posting in (posting for posting in run.ledger if posting.currency == currency):
         for totals, era in ((paid, posting.payer), (received, posting.payee)):
             totals[era] = EXACT.add(totals.get(era, Decimal(0)), posting.amount)
     zero = Decimal(0)
