@@ -107,7 +107,12 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
             _column("wire_lv_kw", _FLOAT, "kW", "flow of the power flow, at the low-voltage side"),
             _column("wire_lv_kvar", _FLOAT, "kvar", "reactive flow of the power flow, at the low-voltage side"),
             _column("wire_hv_kw", _FLOAT, "kW", "flow of the power flow, at the high-voltage side"),
-            _column("loading", _FLOAT, "1", "apparent power as a share of the rating"),
+            _column(
+                "loading",
+                _FLOAT,
+                "1",
+                "current as a share of the rated one; at the end and on the phase with most of it",
+            ),
             _column("import_limit_kw", _FLOAT, "kW", "limit the market used, downstream; infinite without one"),
             _column("export_limit_kw", _FLOAT, "kW", "limit the market used, upstream; infinite without one"),
             _column(
@@ -166,7 +171,9 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
             "Loading of each line; one row per interval and line.",
             _INTERVAL,
             _column("line", _TEXT, "", "line of the feeder"),
-            _column("loading", _FLOAT, "1", "current as a share of the rating"),
+            _column(
+                "loading", _FLOAT, "1", "current as a share of the rating; at the end and on the phase with most of it"
+            ),
         ),
         "buses": _table(
             "The feeder's buses; one row per edition of its topology and bus.",
