@@ -89,7 +89,11 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
                 "price_per_kwh", _FLOAT, _PRICE, "price at the node; empty where the policy has none", nullable=True
             ),
             _column(
-                "adder_per_kwh", _FLOAT, _PRICE, "local price less the price above the node; signed", nullable=True
+                "adder_per_kwh",
+                _FLOAT,
+                _PRICE,
+                "local price less the price above the node; signed, and 0 without prices",
+                nullable=True,
             ),
         ),
         "nodes": _table(

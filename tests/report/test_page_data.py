@@ -39,7 +39,9 @@ def test_balances_count_nothing_of_another_currency(levels: Run) -> None:
     foreign = Run(levels.path)
     foreign.ledger = (replace(levels.ledger[0], currency="USD"), *levels.ledger[1:])
     own = [posting for posting in foreign.ledger if posting.currency == "EUR"]
-    for row in money.data(foreign)["balances"]["rows"]:
+    held = money.data(foreign)
+    assert held is not None
+    for row in held["balances"]["rows"]:
         assert Decimal(row["paid"]) == sum(p.amount for p in own if p.payer == row["party"])
         assert Decimal(row["received"]) == sum(p.amount for p in own if p.payee == row["party"])
         assert Decimal(row["net"]) == Decimal(row["received"]) - Decimal(row["paid"])

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def described(table: str, column: str) -> str:
-    return TABLES[table].field(column).metadata[b"description"].decode()
+    return str(TABLES[table].field(column).metadata[b"description"].decode())
 
 
 def test_a_loading_is_a_current_and_no_apparent_power(tmp_path: Path) -> None:
@@ -40,3 +40,11 @@ def test_what_a_car_was_served_is_in_its_battery_and_the_meter_counts_more(tmp_p
     metered_kwh = -run.setpoints.loc[run.setpoints["era"] == car["era"], "energy_wh"].sum() / 1000
     assert (car["need_kwh"], car["served_kwh"], metered_kwh) == pytest.approx((36.0, 36.0, 36.0 / 0.9))
     assert "in the battery" in described("sessions", "served_kwh")
+
+
+def test_without_prices_there_is_no_adder_either(tmp_path: Path) -> None:
+    hamlet = ROOT / "tests" / "scenarios" / "hamlet.yaml"
+    run = Run(execute(read(hamlet, ["market.policy=none"]), tmp_path / "run"))
+    assert run.prices["price_per_kwh"].isna().all()
+    assert (run.prices["adder_per_kwh"] == 0).all()
+    assert described("prices", "adder_per_kwh").endswith("0 without prices")
