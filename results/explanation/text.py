@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from results.run import Record
 
@@ -60,8 +60,14 @@ def _heading(facts: Record) -> list[str]:
     start, end = datetime.fromisoformat(facts["start"]), datetime.fromisoformat(facts["end"])
     return [
         f"posting {facts['posting']}: {facts['payer']} pays {facts['payee']} {facts['amount']} {facts['currency']}",
-        f"for {facts['term']}, interval {facts['interval']}, {start:%a %d %b %H:%M} to {end:%H:%M}",
+        f"for {facts['term']}, interval {facts['interval']}, {start:%a %d %b %H:%M} to {end:%H:%M}{_turned(start, end)}",
     ]
+
+
+def _turned(start: datetime, end: datetime) -> str:
+    """That the clocks were set within an interval, which else seems to end before it starts, or to last too long."""
+    change = (end.utcoffset() or timedelta(0)) - (start.utcoffset() or timedelta(0))
+    return f", with the clocks set {'forward' if change > timedelta(0) else 'back'}" if change else ""
 
 
 def _agreement(facts: Record) -> list[str]:
