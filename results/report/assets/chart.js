@@ -5,7 +5,7 @@
  *       degsim.color(...) is current.  Width follows the element unless the spec has one.
  * options: {label: what the chart shows, in a sentence, or a function that says it (required; screen readers read it),
  *           at: true where the spec has a parameter "at" that follows the slider's interval,
- *           onClick: (datum) => ... for a click on a mark}
+ *           onClick: (datum) => ... for a click on a mark, onDraw: () => ... after every drawing}
  * Tooltips are what the spec's tooltip encodings say.
  * Returns {view(): the Vega view, signal(name, value), data(name, rows), redraw()}: values set through these survive a new theme.
  */
@@ -32,7 +32,7 @@
       background: null, font: getComputedStyle(document.body).fontFamily, padding: 2,
       view: { stroke: null },
       axis: { labelColor: muted, titleColor: ink, gridColor: faint, domainColor: muted, tickColor: muted, titleFontWeight: "normal", labelFontSize: 11, titleFontSize: 12 },
-      legend: { labelColor: ink, titleColor: ink, titleFontWeight: "normal", orient: "top", labelLimit: 180, symbolStrokeWidth: 2, symbolSize: 300, columns: Math.max(1, Math.floor(width / 190)) },
+      legend: { labelColor: ink, titleColor: ink, titleFontWeight: "normal", orient: "top", labelFontSize: 12, labelLimit: 180, symbolStrokeWidth: 2, symbolSize: 300, columns: Math.max(1, Math.floor(width / 190)) },
       title: { color: ink, anchor: "start", fontSize: 13, fontWeight: 600 },
       header: { labelColor: ink, titleColor: ink },
       text: { color: ink }, rule: { color: muted },
@@ -87,6 +87,7 @@
       element.querySelector("svg")?.setAttribute("aria-hidden", "true");
       element.removeAttribute("aria-roledescription");
       element.setAttribute("role", "img");
+      options.onDraw?.();
       element.setAttribute("aria-label", typeof options.label === "function" ? options.label() : options.label ?? "chart");
     };
 

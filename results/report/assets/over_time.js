@@ -117,7 +117,7 @@
     encoding: { x2: { field: "end" }, y: { value: 0 }, y2: { value: "height" } },
   });
 
-  const cursor = () => ({
+  const cursor = () => degsim.page.moments.length > 1 && ({
     data: { values: [{}] },
     transform: [{ calculate: "at", as: "i" }, { calculate: "at + 1", as: "end" }],
     mark: { type: "rect", color: degsim.color("ink"), opacity: 0.16 },
@@ -147,12 +147,19 @@
 
   const draw = (parent, { title, label, notes = [], height = 260, layers, told }) => {
     const box = h("div");
-    parent.append(h("figure", { style: "margin:0" }, h("h3", { text: title }), box, notes.filter(Boolean).map((text) => h("figcaption", { class: "muted", text }))));
+    const now = h("figcaption", { class: "now" });
+    parent.append(h("figure", { style: "margin:0" }, h("h3", { text: title }), box, now, notes.filter(Boolean).map((text) => h("figcaption", { class: "muted", text }))));
     const spec = (width) => {
       const time = x(width);
       return { height, params: time.params, encoding: { x: time.encoding }, layer: [...layers(), cursor(), hover(told)].filter(Boolean) };
     };
-    return degsim.chart(box, spec, { label, at: true, onClick: (datum) => { if (Number.isInteger(datum.i)) degsim.setInterval(datum.i); } });
+    // What the pointer is told, for those without one.
+    const tellNow = () => {
+      const values = told.filter((one) => (one.values[degsim.interval] ?? null) !== null);
+      now.textContent = values.length ? `${degsim.moment(degsim.interval)}: ${values.map((one) => `${one.name} ${one.write(one.values[degsim.interval])}`).join(" · ")}` : "";
+    };
+    degsim.onInterval(tellNow);
+    return degsim.chart(box, spec, { label, at: true, onDraw: tellNow, onClick: (datum) => { if (Number.isInteger(datum.i)) degsim.setInterval(datum.i); } });
   };
 
   const hasAny = (values) => (values ?? []).some((v) => v !== null && v !== undefined);
@@ -223,7 +230,11 @@
     const chart = await draw(box, {
       title: "Transformer flow against its limits",
       label: "Flow through the chosen transformer over the run in kW, with its limits in both directions",
-      notes: ["Import (downstream) is above 0, export below.", nodes.note],
+      notes: [
+        "Import (downstream) is above 0, export below.",
+        nodes.names.some((_, i) => near(flowSeries(nodes, i)).length < flowSeries(nodes, i).length) ? "A limit that is more than four times as far from 0 as anything that flowed is not drawn but written." : "",
+        nodes.note,
+      ],
       layers: () => { refresh(); return [lineLayer(near(flowSeries(nodes, k)), { title: "flow, kW (+ import)" })]; },
       told,
     });
@@ -337,7 +348,8 @@
 
   degsim.section("time", async (element) => {
     const [time, moment] = await Promise.all([degsim.data("time"), degsim.data("moment")]);
-    element.append(h("p", { class: "muted", text: "The shaded column is the interval of the slider; a click in a chart moves it." }));
+    const many = degsim.page.moments.length > 1;
+    element.append(h("p", { class: "muted", text: many ? "The shaded column is the interval of the slider, whose numbers stand under each chart; a click in a chart moves it." : "This run has one interval." }));
     await prices(element, time, moment);
     await flows(element, moment);
     await energy(element, time);
