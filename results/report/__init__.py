@@ -26,9 +26,17 @@ def report(run: Run) -> str:
     """
     manifest = run.manifest
     market = f"policy {manifest['policy']}" if manifest["policy"] else "no market"
-    subtitle = f"{market} · seed {manifest['seed']} · {run.calendar.count:,} intervals from {manifest['start']}"
+    subtitle = f"{market} · seed {manifest['seed']} · {_when(run)}"
     moments = [run.calendar.local(run.calendar.interval(i).start_s).isoformat() for i in range(run.calendar.count)]
     return assemble(run, SECTIONS, Page(str(manifest["name"]), subtitle, tuple(moments), moment.telling_interval(run)))
+
+
+def _when(run: Run) -> str:
+    calendar = run.calendar
+    intervals = f"{calendar.count:,} interval{'s' * (calendar.count != 1)}"
+    start = calendar.local(0)
+    minutes = f"{calendar.interval_s / 60:g} min"
+    return f"{intervals} of {minutes} from {start:%a} {start.day} {start:%b %Y %H:%M} {run.manifest['timeZone']}"
 
 
 def write(run: Run, path: Path | None = None) -> Path:

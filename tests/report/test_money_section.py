@@ -42,7 +42,7 @@ def test_balances_are_those_of_the_ledger_and_sum_to_nothing(at: Callable, paid:
     page, run = at(), paid[0]
     due = balances(run.ledger)
     rows = page.eval_on_selector_all(
-        "#money table:has(caption:text('Balances')) tbody tr",
+        "#money table:has(caption:has-text('Balances')) tbody tr",
         "all => all.map(row => [...row.children].map(c => c.innerText))",
     )
     told = {row[0]: _decimal(row[4]) for row in rows}

@@ -108,7 +108,7 @@ degsim.clearing = async (element, clearings, currency) => {
       layer: [
         { data: { values: far }, mark: { type: "rect", color: degsim.color("vermillion"), opacity: 0.14 }, encoding: { x2: { field: "end" }, y: { value: 0 }, y2: { value: "height" } } },
         { data: { values: far }, mark: { type: "rule", color: degsim.color("vermillion"), strokeWidth: 1.6 }, encoding: { y: { value: 0 }, y2: { value: "height" }, tooltip: [{ field: "name", title: "limit" }] } },
-        { data: { values: far }, mark: { type: "text", angle: 270, align: "right", baseline: "bottom", dx: -4, dy: -3, color: degsim.color("vermillion") }, encoding: { y: { value: 0 }, text: { field: "name" } } },
+        { data: { values: far }, mark: { type: "text", angle: 270, align: "right", baseline: "bottom", dx: -4, dy: -3, color: degsim.color("bad") }, encoding: { y: { value: 0 }, text: { field: "name" } } },
         ...(scene.upstream === null || scene.parent === null ? [] : [{
           data: { values: [{ v: scene.upstream, name: scene.parent }] }, mark: { type: "rule", strokeDash: [6, 3], color: degsim.color("ink") },
           encoding: { x: { value: 0 }, x2: { value: "width" }, tooltip: [{ field: "name", title: "price of" }, { field: "v", title: unit, format: ".5f" }] },

@@ -21,6 +21,7 @@
  *   degsim.element(tag, props, ...children)  A new element.  Children are nodes or text (null is left out).  Props are
  *                                      attributes; `class`, `text` and `on: {click: fn}` as one expects.
  *   degsim.svg(tag, attributes, ...children) The same for SVG.
+ *   degsim.leaveTo(dialog, place)      Where the keyboard is after a dialog that nothing on the page had opened.
  *
  * format.js:  degsim.number(x, digits), .signed(x, digits), .percent(share, digits), .count(n), .decimal(text) (money as exact
  *             text with separators).  Null, undefined and NaN are written as an en dash.
@@ -82,6 +83,12 @@ const degsim = (() => {
   self.svg = (tag, props, ...children) =>
     fill(document.createElementNS("http://www.w3.org/2000/svg", tag), props, children);
 
+  // Whoever came to a dialog by an address had no place on the page yet.
+  self.leaveTo = (dialog, place) => dialog.addEventListener("close", () => {
+    const at = document.activeElement;
+    if (at === document.body || dialog.contains(at)) place.focus({ preventScroll: true });
+  });
+
   // --- sections -------------------------------------------------------------------------------------------------------
 
   self.section = (name, render) => renders.set(name, render);
@@ -97,10 +104,19 @@ const degsim = (() => {
 
   self.link = (text, section, detail) => self.element("a", { href: address(section, detail), text });
 
+  // An address that somebody typed may be no code of anything.
+  const unescaped = (text) => {
+    try {
+      return decodeURIComponent(text);
+    } catch {
+      return text;
+    }
+  };
+
   const asked = () => {
     const [name, ...rest] = location.hash.slice(1).split("/");
     const known = self.page.sections.some((section) => section.name === name);
-    return { name: known ? name : self.page.sections[0]?.name, detail: decodeURIComponent(rest.join("/")) };
+    return { name: known ? name : self.page.sections[0]?.name, detail: unescaped(rest.join("/")) };
   };
 
   const rendered = async (name) => {
@@ -120,11 +136,17 @@ const degsim = (() => {
     const { name, detail } = asked();
     const moved = name !== shown;
     shown = name;
+    // A dialog belongs to the address it was opened at: left open in a hidden section, it would lock the page unseen.
+    for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
     for (const section of self.page.sections) {
       document.getElementById(section.name).hidden = section.name !== name;
       const link = document.querySelector(`nav a[href="#${CSS.escape(section.name)}"]`);
-      if (section.name === name) link.setAttribute("aria-current", "page");
-      else link.removeAttribute("aria-current");
+      if (section.name === name) {
+        link.setAttribute("aria-current", "page");
+        // On a phone the links are wider than the page.
+        const bar = link.parentElement;
+        bar.scrollLeft = link.offsetLeft - bar.offsetLeft - (bar.clientWidth - link.offsetWidth) / 2;
+      } else link.removeAttribute("aria-current");
     }
     const timed = self.page.sections.find((section) => section.name === name)?.timed;
     document.getElementById("slider").hidden = !(timed && self.page.moments.length > 1);
@@ -157,7 +179,8 @@ const degsim = (() => {
 
   self.setInterval = (wanted) => {
     const most = Math.max(0, self.page.moments.length - 1);
-    self.interval = Math.min(most, Math.max(0, Math.round(wanted)));
+    // What is no number moves nothing.
+    if (Number.isFinite(wanted)) self.interval = Math.min(most, Math.max(0, Math.round(wanted)));
     if (!scheduled) {
       scheduled = true;
       requestAnimationFrame(told);
@@ -224,9 +247,18 @@ const degsim = (() => {
   // --- start ----------------------------------------------------------------------------------------------------------
 
   const start = async () => {
-    self.page = await self.data("page");
-    self.interval = self.page.first;
     buildTheme();
+    const opening = document.getElementById("opening");
+    try {
+      if (typeof DecompressionStream === "undefined") throw new Error("it takes one of 2023 or later");
+      self.page = await self.data("page");
+    } catch (error) {
+      opening.setAttribute("role", "alert");
+      opening.textContent = `This browser cannot open the page: ${error.message}.`;
+      return;
+    }
+    opening.remove();
+    self.interval = self.page.first;
     buildSlider();
     addEventListener("hashchange", () => arrive(true));
     await arrive(false);

@@ -191,7 +191,7 @@
           degsim.page.sections.some((section) => section.name === "money") ? h("span", {}, " ", go("its money", () => leave("money", `contract:${contract}`))) : null) : null);
     };
 
-    const show = (row) => {
+    const show = (row, pressed = "") => {
       const text = said.archive.pretty(row.i);
       const pre = h("pre", { tabindex: 0, "aria-label": "JSON of the message", text });
       const told = h("span", { class: "said", role: "status" });
@@ -207,7 +207,7 @@
       const place = order.indexOf(row);
       const step = (by, words, label) => {
         const other = order[place + by];
-        return h("button", { type: "button", text: words, "aria-label": label, disabled: other ? null : "", on: { click: () => show(other) } });
+        return h("button", { type: "button", text: words, "aria-label": label, disabled: other ? null : "", on: { click: () => show(other, label) } });
       };
       body.replaceChildren(
         h("div", { class: "tools" }, step(-1, "‹", "Message before in the list"), step(1, "›", "Next message in the list"),
@@ -216,7 +216,8 @@
         h("h3", { id: "message-title", text: `Message ${row.seq}: ${row.sender} → ${row.receiver}, ${row.action}` }),
         facts(row), pre);
       if (!dialog.open) dialog.showModal();
-      body.querySelector(".close").focus();
+      // Whoever steps goes on stepping.
+      (body.querySelector(`.tools [aria-label="${pressed}"]:enabled`) ?? body.querySelector(".close")).focus();
     };
     dialog.addEventListener("click", (event) => { if (event.target === dialog) close(); });
     return { dialog, open: (row, rows) => { order = rows; show(row); } };
@@ -368,7 +369,7 @@
     const said = await load();
     const time = clock(said.about.intervalS);
     const status = h("p", { class: "said", role: "status" });
-    const region = h("div", { class: "sequence", tabindex: 0, role: "region", "aria-label": "Sequence of a transaction" });
+    const region = h("div", { class: "sequence", tabindex: 0, role: "region", "aria-label": "Sequence of a transaction", hidden: true });
     const title = h("h3", { id: "sequence-title", tabindex: -1, text: "Sequence of a transaction" });
     const hint = h("p", { class: "muted", text: "Open a message and choose “its sequence”, or draw what is listed." });
 
@@ -378,15 +379,18 @@
       title.textContent = name;
       hint.textContent = `${degsim.count(rows.length)} ${rows.length === 1 ? "message" : "messages"}${left ? `; ${degsim.count(left)} later ones are not drawn` : ""}. What repeats is drawn once, with its number; a click or Enter on an arrow opens its message.`;
       region.replaceChildren(picture);
+      region.hidden = false;
       title.focus({ preventScroll: true });
       title.scrollIntoView();
     };
     const sequence = (transaction) => {
       const rows = familyOf(said, transaction);
       if (rows.length) draw(rows, `Sequence of transaction ${transaction}`);
+      else status.textContent = `No message of this page belongs to a transaction ${transaction}.`;
     };
     const dialog = buildDialog(said, time, (transaction) => degsim.go("messages", `transaction:${transaction}`));
     const list = buildList(time, dialog.open);
+    degsim.leaveTo(dialog.dialog, list.list);
     const changed = () => {
       shown = said.rows.filter(filters.fits());
       status.textContent = `${degsim.count(shown.length)} of ${degsim.count(said.rows.length)} messages`;
@@ -412,7 +416,7 @@
         if (!shown.includes(row)) filters.choose({});
         list.move(row);
         dialog.open(row, shown);
-      } else if (said.about.left) status.textContent = `Message ${detail} is not among those that this page carries.`;
+      } else status.textContent = `Message ${detail} is not among those that this page carries.`;
     };
   });
 })();

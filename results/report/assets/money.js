@@ -152,7 +152,7 @@
   const isNumber = (cell) => typeof cell === "string" && /^[−+-]?[\d,.]+$/.test(cell);
   const plainTable = (caption, heads, rows) =>
     h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
-      h("table", {}, h("caption", { text: caption }), h("thead", {}, h("tr", {}, heads.map((head, k) => h("th", { scope: "col", class: k && isNumber(rows[0]?.[k]) ? "plain number" : "plain", text: head })))),
+      h("table", {}, h("caption", {}, h("span", { text: caption })), h("thead", {}, h("tr", {}, heads.map((head, k) => h("th", { scope: "col", class: k && isNumber(rows[0]?.[k]) ? "plain number" : "plain", text: head })))),
         h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell, k) => h("td", { class: k && isNumber(cell) ? "number" : "" }, cell)))))));
 
   const SHOWN = 12; // intervals of one posting that are written out
@@ -194,15 +194,16 @@
     const body = h("div");
     const dialog = h("dialog", { class: "money-dialog", "aria-labelledby": "posting-title" }, body);
     const close = () => dialog.close();
-    const show = (number) => {
+    const show = (number, pressed = "") => {
       const posting = known.postings[number];
-      const step = (by, text, label) => h("button", { type: "button", text, "aria-label": label, disabled: known.postings[number + by] ? null : "", on: { click: () => show(number + by) } });
+      const step = (by, text, label) => h("button", { type: "button", text, "aria-label": label, disabled: known.postings[number + by] ? null : "", on: { click: () => show(number + by, label) } });
       body.replaceChildren(
         h("div", { class: "tools" }, step(-1, "‹", "Posting before"), step(1, "›", "Next posting"), h("button", { type: "button", class: "close", text: "Close", on: { click: close } })),
         h("h3", { id: "posting-title", text: `Posting ${number}` }),
         ...explanationOf(known, posting, close).filter(Boolean));
       if (!dialog.open) dialog.showModal();
-      body.querySelector(".close").focus();
+      // Whoever steps goes on stepping.
+      (body.querySelector(`.tools [aria-label="${pressed}"]:enabled`) ?? body.querySelector(".close")).focus();
     };
     dialog.addEventListener("click", (event) => { if (event.target === dialog) close(); });
     return { dialog, show };
@@ -252,15 +253,27 @@
     ];
   };
 
+  const MANY = 12; // contracts of one party that are written out
+
   const partyDetail = (known, party, open) => {
     const mine = known.postings.filter((p) => p.payer === party || p.payee === party);
     const contracts = known.data.contracts.filter((contract) => Object.values(contract.roles).includes(party) || contract.owed.some((p) => p.payer === party || p.payee === party));
-    const parts = contracts.flatMap((contract) => {
-      const own = contract.owed.filter((p) => p.payer === party || p.payee === party);
-      const roles = Object.entries(contract.roles).filter(([, era]) => era === party).map(([role]) => role);
+    const ownOf = (contract) => contract.owed.filter((p) => p.payer === party || p.payee === party);
+    const rolesIn = (contract) => Object.entries(contract.roles).filter(([, era]) => era === party).map(([role]) => role).join(", ") || "no role";
+    const listed = () => {
+      const box = h("div");
+      degsim.table(box, [
+        { name: "id", title: "Contract", show: (id) => id.slice(0, 8) }, { name: "template", title: "Template" }, { name: "roles", title: "Role" },
+        { name: "count", title: "Postings", kind: "count" }, { name: "net", title: "Net, + received", unit: known.data.currency, kind: "decimal" },
+      ], contracts.map((contract) => ({ id: contract.id, template: contract.template, roles: rolesIn(contract), count: ownOf(contract).length, net: netOf(known, party, ownOf(contract)) })),
+      { caption: `Contracts of ${party}; Enter on an id shows its terms, events and amounts`, onOpen: (row) => degsim.go("money", `contract:${row.id}`), page: 15 });
+      return [...grouped(mine, (p) => p.term).map(([term, postings]) => termDetails(known, term, postings, party, open)), box];
+    };
+    const parts = contracts.length > MANY ? listed() : contracts.flatMap((contract) => {
+      const own = ownOf(contract);
       return [
         h("h4", {}, h("button", { type: "button", class: "open", text: contract.id, on: { click: () => degsim.go("money", `contract:${contract.id}`) } }),
-          ` ${contract.template}, as ${roles.join(", ") || "no role"}: ${degsim.decimal(netOf(known, party, own))} ${known.data.currency}`),
+          ` ${contract.template}, as ${rolesIn(contract)}: ${degsim.decimal(netOf(known, party, own))} ${known.data.currency}`),
         ...grouped(own, (p) => `${p.term} with ${p.payer === party ? p.payee : p.payer}`).map(([title, postings]) => termDetails(known, title, postings, party, open)),
       ];
     });
@@ -301,6 +314,7 @@
       title.scrollIntoView();
     };
     body.append(h("p", { class: "muted", text: "Choose a party or a contract above." }));
+    degsim.leaveTo(dialog.dialog, field);
 
     return (wanted) => {
       const [kind, ...rest] = wanted.split(":");
@@ -308,6 +322,7 @@
       if (kind === "posting" && known.postings[Number(name)]) dialog.show(Number(name));
       else if (kind === "contract" && known.byId.has(name)) detail(`Contract ${name}`, contractDetail(known, known.byId.get(name), dialog.show));
       else if (kind === "party" && data.parties.includes(name)) detail(name, partyDetail(known, name, dialog.show));
+      else detail("Contract or party", [h("p", { class: "note", role: "alert", text: `This run has no ${["posting", "contract", "party"].includes(kind) ? `${kind} ${name}` : wanted}.` })]);
     };
   });
 })();

@@ -47,9 +47,28 @@
     return degsim.number(x, size >= 1000 ? 1 : size >= 1 ? 3 : size >= 1e-4 ? 5 : 9);
   };
   const metrics = [
-    { name: 0, title: "Metric" }, { name: 2, title: "Value", kind: "number", show: value }, { name: 1, title: "Unit" },
+    { name: 0, title: "Metric" }, { name: 2, title: "Value", kind: "number", show: value }, { name: 1, title: "Unit", show: (unit) => (unit === "1" ? "–" : unit) },
     { title: "Wanted", value: (row) => better[row[3]] ?? row[3] }, { name: 4, title: "What it is", wide: true },
   ];
+
+  /* Words that the page uses as the trade does. */
+  const WORDS = [
+    ["Adder", "What the price at a node is above (+) or below (−) the price of the node above it, because a limit between them is reached."],
+    ["Autarky", "Share of what was withdrawn that solar power made on the feeder at the same time."],
+    ["Binding, held", "A limit is binding, or holds the clearing, where more would have flowed without it."],
+    ["Bus, node", "A bus is a point of the network, with a voltage; a node is a transformer or group of buses below one limit, with a price."],
+    ["Certified", "The clearing was checked after it was made: whatever the policy promises, such as awards that follow from the curves and limits that are kept, was found kept."],
+    ["Clearing, set-point", "The market matches all curves of an interval and finds prices; what each participant is then asked to draw or give is its set-point."],
+    ["Congestion rent", "What is left over where power is bought at a low price and sold at a higher one on the other side of a full limit."],
+    ["Import, export", "Seen from below: power that flows down into a feeder or a node is its import, power that flows up its export."],
+    ["Loading", "Apparent power through a transformer, or current through a line, as a share of the nameplate."],
+    ["pu", "Per unit: voltage as a share of the nominal voltage."],
+    ["State of charge", "Energy in a battery as a share of what it holds."],
+    ["Welfare", "What power is worth to those who use it less what it costs those who give it, by their own curves; below zero where the needs that must be met have no worth of their own in a curve."],
+  ];
+
+  const words = () => h("details", {}, h("summary", { text: "What the words mean" }),
+    h("dl", { class: "words" }, WORDS.flatMap(([word, meaning]) => [h("dt", { text: word }), h("dd", { text: meaning })])));
 
   const made = (element, manifest, seconds) => {
     element.append(h("h3", { text: "What it was made of" }));
@@ -81,6 +100,7 @@
     tableIn(element, "Transformers", flows, data.transformers);
     tableIn(element, "Metrics", metrics, data.metrics, { page: 100, filter: true });
     element.append(h("details", {}, h("summary", { text: "The same as the terminal says it" }), h("pre", { text: data.text, tabindex: 0, "aria-label": "Summary as text" })));
+    element.append(words());
     made(element, data.manifest, data.seconds);
   });
 })();

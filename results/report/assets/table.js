@@ -28,11 +28,14 @@
   const valueOf = (column, row) => (column.value ? column.value(row) : row[column.name]);
   const textOf = (column, row) => written[column.kind ?? "text"](valueOf(column, row), column);
 
-  const LONG = 40;
-  const classOf = (column, content) => {
+  // So long a text stands on one line; the first column stays when the others scroll, and leaves them room.
+  const [LONG, LONG_NAME] = [40, 15];
+  const classOf = (column, content, isFirst) => {
     if (!isText(column)) return "number";
     if (column.wide) return "wide";
-    return typeof content === "string" && content.length <= LONG ? "short" : "";
+    if (typeof content !== "string") return "";
+    if (content.length <= (isFirst ? LONG_NAME : LONG)) return "short";
+    return content.includes(" ") ? "" : "unbroken";
   };
 
   const compared = (column) => (a, b) => {
@@ -52,12 +55,12 @@
       const button = h("button", { type: "button", on: { click: () => sortBy(column) } }, column.title, unit);
       return h("th", { scope: "col", class: isText(column) ? "" : "number" }, button);
     });
-    const caption = h("caption", { class: options.quiet ? "quiet" : null, text: options.caption ?? "" });
+    const caption = h("caption", { class: options.quiet ? "quiet" : null }, h("span", { text: options.caption ?? "" }));
     const table = h("table", {}, caption, h("thead", {}, h("tr", {}, heads)), body);
     const field = h("input", { type: "search", placeholder: "Filter", "aria-label": `Filter: ${options.caption ?? "rows"}`,
       on: { input: () => { state.text = field.value; state.page = 0; draw(); } } });
     const said = h("span", { class: "said", role: "status" });
-    const turn = (text, label, by) => h("button", { type: "button", "aria-label": label, text, on: { click: () => { state.page += by; draw(); } } });
+    const turn = (text, label, by) => h("button", { type: "button", "aria-label": label, text, on: { click: () => turned(by) } });
     const [back, on] = [turn("‹", "Page before", -1), turn("›", "Next page", 1)];
     const tools = h("div", { class: "tools" }, options.filter === false ? null : field, said, back, on);
     element.replaceChildren(tools, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": options.caption ?? "table" }, table));
@@ -90,9 +93,17 @@
         const content = column.show ? column.show(valueOf(column, row), row) : textOf(column, row);
         const opens = i === 0 && options.onOpen;
         const inside = opens ? h("button", { type: "button", class: "open" }, content) : content;
-        return h(i === 0 ? "th" : "td", { class: classOf(column, content), scope: i === 0 ? "row" : null }, inside);
+        return h(i === 0 ? "th" : "td", { class: classOf(column, content, i === 0), scope: i === 0 ? "row" : null }, inside);
       });
       return h("tr", options.onOpen ? { class: "opens", on: { click: () => options.onOpen(row) } } : {}, cells);
+    };
+
+    // A button that can do no more loses the keyboard's place to the other one.
+    const turned = (by) => {
+      state.page += by;
+      draw();
+      if (by > 0 && on.disabled) back.focus();
+      if (by < 0 && back.disabled) on.focus();
     };
 
     const draw = () => {
