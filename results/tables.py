@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from results.text import unit_in
 from sim.errors import Fault, nearest
 
 Column = Sequence[object] | NDArray[Any]
@@ -308,7 +309,7 @@ RECORDED = tuple(name for name in TABLES if name not in DERIVED)
 def unit_of(table: str, column: str, currency: str) -> str:
     """The unit of a column in a run that is paid in this currency; empty for words and names, 1 for ratios."""
     unit: bytes = TABLES[table].field(column).metadata[b"unit"]
-    return unit.decode().replace("currency", currency)
+    return unit_in(unit.decode(), currency)
 
 
 def arrow(name: str, given: Rows) -> tuple[pa.Table, list[Fault]]:

@@ -19,6 +19,11 @@ def short(name: str, width: int) -> str:
     return f"{name[:head]}…{name[len(name) - (width - 1 - head) :]}"
 
 
+def unit_in(unit: str, currency: str) -> str:
+    """A unit in a run that is paid in this currency: tables and metrics speak of whatever currency there is."""
+    return unit.replace("currency", currency)
+
+
 def distinct(names: Sequence[str], width: int, most: int) -> list[str]:
     """Names cut alike, to ``width`` or as much more as it takes to tell them apart, but to ``most`` at the most."""
     for room in range(width, most):

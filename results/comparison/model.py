@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from results.observation import Observation
+from results.text import unit_in
 from sim.curves import Floats
 from sim.errors import Fault, RunError
 
@@ -62,8 +63,7 @@ class Measure:
     @staticmethod
     def of(metric: Described, currency: str) -> Measure:
         """The description of a metric, in the currency of the runs."""
-        unit = metric.unit.replace("currency", currency)
-        return Measure(metric.name, unit, metric.better, metric.summary, metric.source)
+        return Measure(metric.name, unit_in(metric.unit, currency), metric.better, metric.summary, metric.source)
 
     @property
     def sign(self) -> int:

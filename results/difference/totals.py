@@ -14,6 +14,7 @@ from results.difference.model import Number, Total
 from results.difference.pair import Pair
 from results.metrics import METRICS, measure
 from results.run import Run
+from results.text import unit_in
 from sim.errors import DegsimError
 from sim.ledger import total_of
 
@@ -104,9 +105,7 @@ def _messages(run: Run) -> Sums:
 def _metrics(pair: Pair) -> Iterator[Total]:
     """Those of ``results.metrics`` that another run of the same scenario would repeat exactly."""
     names = [name for name, metric in METRICS.items() if metric.repeatable]
-    units = [
-        [METRICS[name].unit.replace("currency", run.manifest["currency"]) for name in names] for run in _both(pair)
-    ]
+    units = [[unit_in(METRICS[name].unit, run.manifest["currency"]) for name in names] for run in _both(pair)]
     ours, theirs = (_measured(run, names) for run in _both(pair))
     for name, unit, other in zip(names, *units, strict=True):
         total = Total(

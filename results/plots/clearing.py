@@ -96,7 +96,7 @@ def _draw_node(ax: Axes, scene: Scene) -> None:
     _draw_cleared(ax, scene)
     ax.set_xlabel("import into the node, kW (below 0: export)")
     ax.set_ylabel(f"price, {scene.run.manifest['currency']}/kWh")
-    style.end_labels(ax, _price_labels(ax, scene))
+    style.end_labels(ax, _price_labels(scene))
 
 
 def _draw_curve(ax: Axes, curve: OfferCurve, sign: int, name: str, look: Look, width: float) -> None:
@@ -173,7 +173,7 @@ def _say(ax: Axes, text: str, at: tuple[float, float], is_right: bool) -> None:
     )  # fmt: skip
 
 
-def _price_labels(ax: Axes, scene: Scene) -> list[Label]:
+def _price_labels(scene: Scene) -> list[Label]:
     labels = []
     if scene.upstream is not None and scene.parent is not None:
         labels.append(

@@ -14,6 +14,7 @@ import pytest
 from results import report
 from results.metrics import METRICS, measure
 from results.report import vega
+from results.report.sections import summary
 from results.run import Run
 from results.verify import INVARIANTS, verify
 from scenarios.cli import main
@@ -285,6 +286,12 @@ def test_metrics_are_those_of_the_run(at, day) -> None:
     assert set(told) <= set(rows)
     for name in ("peak_import_kw", "peak_export_kw", "imported_kwh", "losses_kwh"):
         assert shown(told[name], 3) in rows[name]
+
+
+def test_metrics_are_in_the_currency_of_the_run(day) -> None:
+    units = {name: unit for name, unit, *_ in summary.data(day)["metrics"]}
+    assert (units["congestion_rent"], units["mean_price_per_kwh"]) == ("EUR", "EUR/kWh")
+    assert not any("currency" in unit for unit in units.values())
 
 
 def test_the_audit_is_told_in_full(opened, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def data(run: Run) -> dict[str, Any] | None:
     shown = []
     for one in told:
         carried += len(one.postings)
-        shown.append(_contract(run, one, parties, whole=carried <= MOST_POSTINGS))
+        shown.append(_contract(one, parties, whole=carried <= MOST_POSTINGS))
     ids = {one.contract.id: number for number, one in enumerate(told)}
     return {
         "currency": run.manifest["currency"],
@@ -102,7 +102,7 @@ def _balances(run: Run, parties: _Numbers) -> Record:
     }
 
 
-def _contract(run: Run, told: Told, parties: _Numbers, *, whole: bool) -> Record:
+def _contract(told: Told, parties: _Numbers, *, whole: bool) -> Record:
     contract = told.contract
     computed = sum(event["eventType"] == "SETTLEMENT_COMPUTED" for event in told.events)
     facts: Record = {

@@ -12,7 +12,7 @@ from results.metrics import METRICS, MISSED_KWH, Summary, measure, share
 from results.report.sections.audit import report_of
 from results.run import Run
 from results.summary import render, summarise
-from results.text import duration
+from results.text import duration, unit_in
 from sim.ledger import total_of
 
 MADE_OF = ("name", "degsim", "format", "seed", "policy", "start", "intervalS", "count", "timeZone", "currency")
@@ -33,7 +33,7 @@ def data(run: Run) -> dict[str, Any]:
         "tiles": list(_tiles(run, summary)),
         "text": render(summary),
         "metrics": [
-            [metric.name, metric.unit, number, metric.better, metric.summary]
+            [metric.name, unit_in(metric.unit, manifest["currency"]), number, metric.better, metric.summary]
             for metric, number in zip(METRICS.values(), measure(run, METRICS).values(), strict=True)
         ],
         "transformers": [asdict(item) for item in summary.transformers],
