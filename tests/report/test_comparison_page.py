@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +274,18 @@ def test_every_section_fits_the_screen(
         shown.wait_for_selector(f"#{name}[data-ready=yes]")
         assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
         shot(shown, f"comparison-{name}-{size}-{theme}")
+
+
+def test_on_a_phone_the_variants_of_a_difference_stand_apart(opened: Any, page: Path) -> None:
+    shown = opened(page, size=PHONE, section="differences")
+    shown.wait_for_selector("#differences[data-ready=yes]")
+    tops = shown.eval_on_selector_all(
+        "#differences-chart .role-axis-label text",
+        "all => all.filter(e => isNaN(parseFloat(e.textContent.replace('−', '-')))).map(e => e.getBoundingClientRect().top)",
+    )
+    apart = [b - a for a, b in pairwise(sorted(tops))]
+    assert apart
+    assert min(apart) > 14  # the height of a label
 
 
 def test_metric_and_baseline_are_chosen_without_a_mouse(opened: Any, page: Path) -> None:

@@ -49,7 +49,7 @@ degsim.section("differences", async (element) => {
     ];
     const whole = rows.filter((each) => each.low !== null);
     return {
-      title, height: Math.max(90, 34 * rows.length),
+      title, height: 28 * rows.length + 100 + 20 * (chart.clientWidth < 500 ? known.length : 1), // with title, legend and axis
       layer: [
         { data: { values: [{ zero: 0 }] }, mark: { type: "rule", color: degsim.color("ink") }, encoding: { x: { ...x, field: "zero" } } },
         {
