@@ -221,3 +221,22 @@ def test_the_slider_is_a_region_with_a_name_and_its_range_has_a_label_on_a_phone
     page = at("moment", size=PHONE)
     page.get_by_role("region", name="Interval shown").wait_for()
     page.get_by_role("slider", name="Interval").wait_for()
+
+
+# --- paper ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_chart_that_was_drawn_for_the_screen_is_whole_on_narrower_paper(at) -> None:
+    page = at("time")
+    page.emulate_media(media="print")
+    width, height, paper, least = page.eval_on_selector(
+        "#time .chart",
+        """chart => {
+            const picture = chart.querySelector("svg");
+            chart.style.width = "500px";
+            const { width, height } = picture.getBoundingClientRect();
+            return [width, height, chart.clientWidth, 0.9 * picture.viewBox.baseVal.height * 500 / picture.viewBox.baseVal.width];
+        }""",
+    )
+    assert width <= paper
+    assert height >= least
