@@ -8,15 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from results.files import write_at_once
-from results.report.page import Content, Page, Section, assemble
+from results.report.page import PAGE, Content, Page, Section, assemble, put_down
 from results.report.sections import SECTIONS, moment
 from results.run import Run
 
 __all__ = ["PAGE", "SECTIONS", "Content", "Page", "Section", "assemble", "report", "write"]
-
-PAGE = "report.html"
-"""Name of the page in the folder of its run."""
 
 
 def report(run: Run) -> str:
@@ -41,8 +37,4 @@ def _when(run: Run) -> str:
 
 def write(run: Run, path: Path | None = None) -> Path:
     """Make the page and put it down at once, never half; default ``report.html`` in the run's folder.  Returns its path."""
-    target = run.path / PAGE if path is None else path
-    content = report(run).encode()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_at_once(target, content)
-    return target
+    return put_down(report(run), run.path / PAGE if path is None else path)

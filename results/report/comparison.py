@@ -7,14 +7,10 @@ from pathlib import Path
 from results.comparison import MANIFEST
 from results.comparison.folder import OBSERVATIONS
 from results.comparison.text import on_seeds
-from results.files import write_at_once
-from results.report.page import Page, assemble
+from results.report.page import PAGE, Page, assemble, put_down
 from results.report.sections_of_comparison import SECTIONS
 from results.report.sections_of_comparison.subject import STUDY, Subject
 from sim.errors import Fault, RunError
-
-PAGE = "report.html"
-"""Name of the page in the folder of its comparison."""
 
 
 def is_comparison(folder: Path) -> bool:
@@ -47,8 +43,4 @@ def _require_end(folder: Path) -> None:
 
 def write(folder: Path, path: Path | None = None) -> Path:
     """Make the page and put it down at once; default ``report.html`` in the comparison's folder.  Returns its path."""
-    target = folder / PAGE if path is None else path
-    content = report(folder).encode()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_at_once(target, content)
-    return target
+    return put_down(report(folder), folder / PAGE if path is None else path)

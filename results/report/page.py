@@ -13,15 +13,20 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from pathlib import Path
 from string import Template
 from typing import Any, Generic, TypeVar
 
 import msgspec
 import numpy as np
 
+from results.files import write_at_once
 from results.report import vega
 
 T = TypeVar("T")
+
+PAGE = "report.html"
+"""Name of a page in the folder that it shows."""
 
 CORE_SCRIPTS = ("degsim.js", "format.js", "table.js", "chart.js")
 CORE_STYLES = ("page.css",)
@@ -105,6 +110,13 @@ def assemble(subject: T, sections: Sequence[Section[T]], page: Page) -> str:
     )
 
 
+def put_down(page: str, path: Path) -> Path:
+    """Write a page, whole or not at all, with the folders that lead to it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_at_once(path, page.encode())
+    return path
+
+
 def _content(value: Any) -> Content:
     return value if isinstance(value, Content) else Content(value)
 
@@ -114,11 +126,15 @@ def _asset(name: str) -> str:
 
 
 def _security(scripts: Sequence[str]) -> str:
-    """Scripts of this page by their digests, and the chart library, which compiles its expressions; nothing from outside."""
+    """Scripts of this page by their digests, and the chart library, which compiles its expressions; nothing from outside.
+
+    Base and forms are named too: what holds for everything else does not hold for them.
+    """
     digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
     return (
-        f"default-src 'none'; script-src {allowed} 'unsafe-eval' blob:; style-src 'unsafe-inline'; img-src data: blob:"
+        f"default-src 'none'; script-src {allowed} 'unsafe-eval' blob:; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
     )
 
 

@@ -130,6 +130,7 @@ def test_the_page_asks_nothing_of_the_network(made) -> None:
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
     assert policy is not None
     assert policy[1].startswith("default-src 'none'")
+    assert policy[1].endswith("base-uri 'none'; form-action 'none'")
     assert "http" not in policy[1]
     assert not re.search(r"(src|href)=\"(?!#|data:)", re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL))
 
