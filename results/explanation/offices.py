@@ -15,7 +15,7 @@ import numpy as np
 
 from results.bills import Carrier, Evidence
 from results.explanation.model import Cycle, Source
-from results.metrics.once import once
+from results.once import once
 from results.run import Record, Run
 from sim import curves
 from sim.contracts import templates

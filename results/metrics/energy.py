@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from results.metrics.numbers import share, total
-from results.metrics.once import once
+from results.once import once
 from results.run import Run
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from results.metrics.numbers import beyond, largest, share
-from results.metrics.once import once
+from results.once import once
 from results.run import Run
 from sim import tolerances
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from results.metrics.numbers import share
-from results.metrics.once import once
+from results.once import once
 from results.run import Run
 from sim import tolerances
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from results.metrics import market
 from results.metrics.numbers import share
-from results.metrics.once import once
+from results.once import once
 from results.run import Run
 from sim import ledger
 from sim.ledger import Posting

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from results.metrics.once import once
+from results.once import once
 from results.run import Run
 
 MISSED_KWH = 0.01

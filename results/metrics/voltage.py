@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from results.metrics.numbers import largest
-from results.metrics.once import once
+from results.once import once
 from results.run import Run
 from sim.tolerances import VOLTAGE_PU
 

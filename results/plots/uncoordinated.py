@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from results.metrics.once import once
+from results.once import once
 from results.run import Run
 from sim.market.problem import Problem
 from sim.market.wire_form import read_problem

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from results.metrics.once import once
+from results.once import once
 from results.run import Run
 from results.verify import INVARIANTS, Report, verify
 

@@ -1,4 +1,4 @@
-"""What several metrics of one run start from is computed once."""
+"""What several numbers, pictures or parts of a page start from is computed once for a run."""
 
 from __future__ import annotations
 
