@@ -23,6 +23,9 @@ class Shown:
 
     figure: Figure
 
+    def __repr__(self) -> str:
+        return f"<picture: {self.claim}>"
+
     def _repr_png_(self) -> bytes:
         return self._bytes("png")
 

@@ -49,7 +49,9 @@ def gap_kw(run: Run, kind: str) -> float:
 
 def forecasts(run: Run) -> list[dict[str, Any]]:
     """Catalogues with forecasts, as they were published."""
-    found = [catalog for said in run.message_records("catalog/publish") for catalog in said["body"]["message"]["catalogs"]]
+    found = [
+        catalog for said in run.message_records("catalog/publish") for catalog in said["body"]["message"]["catalogs"]
+    ]
     return [catalog for catalog in found if catalog["id"].startswith("forecast/")]
 
 

@@ -216,7 +216,8 @@ def test_marginal_losses_bring_about_twice_what_the_losses_cost(run_village: Vil
         context = record["body"]["context"]
         lost[context["messageId"]] = record["body"]["message"]["assessment"]["lossesKW"]
     asked = {
-        r["body"]["context"]["messageId"]: r["body"]["message"]["assessmentRequest"] for r in run.message_records("assess")
+        r["body"]["context"]["messageId"]: r["body"]["message"]["assessmentRequest"]
+        for r in run.message_records("assess")
     }
     last = {request["timeWindow"]["start"]: lost[number] for number, request in asked.items()}
     twice = brought = 0.0
