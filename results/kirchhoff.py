@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array  # type: ignore[import-untyped]
 
 from results.audit import Audit
-from results.run import Run
 from results.tables import ADMITTANCES
 from sim import tolerances
 from sim.errors import Fault
+
+if TYPE_CHECKING:
+    from results.run import Run
 
 SAME_PU = 1e-9
 """Buses that closed switches join have one voltage; how far two stored ones may differ [per unit]."""
@@ -94,6 +96,24 @@ class Circuit:
             current = rows_of[own].to_numpy()[:, None] * here + rows_of[far].to_numpy()[:, None] * there
             total += (here * current.conj()).sum(axis=0)
         return total * self.whole_kva
+
+    def element_kva(self, rows: pd.DataFrame, components: Complexes) -> tuple[Complexes, Complexes]:
+        """Power of all phases into each element of these rows of ``ends`` at its start and at its end, [element, interval].
+
+        An element has a row for each component; it stands where its first row stands.
+        """
+        element = rows.groupby(_ENDS, sort=False).ngroup().to_numpy()
+        shape = (int(element.max(initial=-1)) + 1, components.shape[2])
+        start: Complexes = np.zeros(shape, dtype=complex)
+        end: Complexes = np.zeros(shape, dtype=complex)
+        here = components[rows["component"], rows["start_number"]]
+        there = components[rows["component"], rows["end_number"]]
+        y_ss, y_se, y_es, y_ee = (rows[name].to_numpy()[:, None] for name in ADMITTANCES)
+        np.add.at(start, element, here * (y_ss * here + y_se * there).conj())
+        np.add.at(end, element, there * (y_es * here + y_ee * there).conj())
+        start *= self.whole_kva
+        end *= self.whole_kva
+        return start, end
 
 
 def _turned(matrix: Complexes, values: Complexes) -> Complexes:
@@ -185,21 +205,35 @@ def kirchhoff(run: Run) -> Audit:
     return Audit(checked, tuple(fault for look in looks for fault in look.faults))
 
 
-def line_flows_kw(run: Run, names: Sequence[str]) -> pd.DataFrame:
-    """Power into each of these lines at its start, by interval (rows) and line; NaN where no voltages say it."""
-    found = pd.DataFrame(np.nan, index=pd.Index(run.intervals["interval"]), columns=pd.Index(names))
+def element_flows(run: Run) -> Mapping[str, Sequence[Any] | NDArray[Any]]:
+    """Columns of the table ``flows``: what enters every element at its start and its end, where voltages say it."""
     solved = run.intervals[run.intervals["status"] == "OK"]
-    for edition, intervals in solved.groupby("edition"):
-        circuit = circuit_of(run, int(str(edition)))
-        if any(_description_faults(run, circuit, int(str(edition)), intervals)):
-            continue
-        components = circuit.components(_stretch(run, circuit, intervals).v_pu)
-        lines = circuit.ends[circuit.ends["kind"] == "line"]
-        for name in names:
-            found.loc[intervals["interval"], name] = circuit.end_kva(
-                lines[lines["name"] == name], components, "start"
-            ).real
-    return found
+    found = (_element_flows(run, int(str(edition)), intervals) for edition, intervals in solved.groupby("edition"))
+    parts = [part for part in found if part is not None]
+    if not parts:
+        return {column: [] for column in _FLOWS}
+    known = pd.concat(parts).sort_values("interval", kind="stable")
+    return {column: known[column].to_numpy() for column in _FLOWS}
+
+
+_ENDS = ["kind", "name", "start", "end"]
+_FLOWS = ("interval", *_ENDS, "p_start_kw", "q_start_kvar", "p_end_kw", "q_end_kvar")
+
+
+def _element_flows(run: Run, edition: int, intervals: pd.DataFrame) -> pd.DataFrame | None:
+    circuit = circuit_of(run, edition)
+    if any(_description_faults(run, circuit, edition, intervals)):
+        return None
+    components = circuit.components(_stretch(run, circuit, intervals).v_pu)
+    ends = circuit.ends[circuit.ends["end_number"] >= 0]
+    each = ends.drop_duplicates(_ENDS)[_ENDS]
+    start, end = circuit.element_kva(ends, components)
+    count = len(each)
+    columns = {"interval": np.repeat(intervals["interval"].to_numpy(), count)}
+    columns |= {column: np.tile(each[column].to_numpy(), len(intervals)) for column in _ENDS}
+    for power, at in ((start, "start"), (end, "end")):
+        columns |= {f"p_{at}_kw": power.T.real.ravel(), f"q_{at}_kvar": power.T.imag.ravel()}
+    return pd.DataFrame(columns)
 
 
 class _Look(NamedTuple):

@@ -107,6 +107,7 @@ class Run:
     bounds = _Frame()
     postings = _Frame()
     sessions = _Frame()
+    flows = _Frame()
     messages = _Frame()
     contracts = _Frame()
     findings = _Frame()

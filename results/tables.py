@@ -253,6 +253,19 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
             _column("unserved_kwh", _FLOAT, "kWh", "energy missing in the battery on departure"),
             _column("finished", _BOOL, "", "whether the departure lies within the run"),
         ),
+        "flows": _table(
+            "What crossed each element, by Ohm's law from the voltages; one row per interval and element, where there is a "
+            "solution.  What enters at both ends together is lost in it.",
+            _INTERVAL,
+            _column("kind", _TEXT, "", "line, transformer or impedance"),
+            _column("name", _TEXT, "", "name in the network"),
+            _column("start", _TEXT, "", "bus at the start; empty for a node inside the element"),
+            _column("end", _TEXT, "", "bus at the end; empty for a node inside the element"),
+            _column("p_start_kw", _FLOAT, "kW", "power of all phases into the element at its start"),
+            _column("q_start_kvar", _FLOAT, "kvar", "reactive power of all phases into the element at its start"),
+            _column("p_end_kw", _FLOAT, "kW", "power of all phases into the element at its end"),
+            _column("q_end_kvar", _FLOAT, "kvar", "reactive power of all phases into the element at its end"),
+        ),
         "messages": _table(
             "What was said; one row per message, in the order of the journal.",
             _column("seq", _LONG, "", "number of the message in the journal, from 1"),
@@ -299,7 +312,7 @@ TABLES: Mapping[str, pa.Schema] = MappingProxyType(
 )
 """The schema of every table of a run: columns in order, with ``unit`` and ``description`` as metadata of each."""
 
-DERIVED = frozenset({"messages", "contracts", "findings"})
+DERIVED = frozenset({"flows", "messages", "contracts", "findings"})
 """Tables that follow from the journal and the others; whoever has not got them can make them."""
 
 RECORDED = tuple(name for name in TABLES if name not in DERIVED)

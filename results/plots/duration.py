@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from results import layout
 from results.grid_picture import picture_of
-from results.kirchhoff import line_flows_kw
 from results.plots import style
 from results.plots.style import Label, Look
 from results.run import Run
@@ -107,7 +106,9 @@ def _node_curve(run: Run, name: str, look: Look) -> _Curve:
 
 def _downstream(run: Run, names: list[str]) -> pd.DataFrame:
     """+1 where power went away from the external grid through a line, and −1 where it came back, by interval."""
-    flows_kw = line_flows_kw(run, names)
+    lines = run.flows[(run.flows["kind"] == "line") & run.flows["name"].isin(names)]
+    by_name = lines.pivot_table(index="interval", columns="name", values="p_start_kw", aggfunc="sum", observed=True)
+    flows_kw = by_name.reindex(index=run.intervals["interval"], columns=pd.Index(names))
     signs = pd.DataFrame(np.where(flows_kw < 0, -1.0, 1.0), index=flows_kw.index, columns=flows_kw.columns)
     for edition, intervals in run.intervals.groupby("edition"):
         rows = intervals["interval"]

@@ -50,6 +50,7 @@ SIGHTS: Mapping[str, Sight] = MappingProxyType(
         "states": Sight((("soc",),), ("era",), "devices"),
         "voltages": Sight((("v_pu",),), ("bus", "phase"), "places"),
         "lines": Sight((("loading",),), ("line",), "lines"),
+        "flows": Sight((("p_start_kw",), ("q_start_kvar",)), ("name", "start"), "elements"),
         "bounds": Sight((("value",), ("price_per_unit",)), ("bound",), "bounds"),
         "postings": Sight((("amount",),), ("term",), "terms", summed=True),
         "messages": Sight(((COUNTED,),), ("action",), "actions", summed=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cmath
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,11 @@ from small_run import BASE_KVA, SITES, Draft, Edit
 
 from results.kirchhoff import Circuit, kirchhoff
 from results.run import Run
+from scenarios.reader import read
+from scenarios.runner import execute
 
 Edited = Callable[[Edit], Run]
+LIBRARY = Path(__file__).parents[2] / "scenarios" / "use_cases"
 TURN = cmath.exp(2j * math.pi / 3)
 
 
@@ -352,3 +356,36 @@ def test_phase_powers_are_those_of_the_coupled_conductors(
 def test_the_small_run_has_a_site_on_every_cable(day: Run) -> None:
     cables = day.elements[day.elements["kind"] == "line"]
     assert set(cables["end"]) == {f"bus-{era}" for era in SITES}
+
+
+# --- the table of flows -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["grid-services-reverse-flow", "voltage-support"])
+def test_what_enters_elements_at_both_ends_is_lost_and_limits_carry_what_nodes_say(tmp_path: Path, name: str) -> None:
+    run = Run(execute(read(LIBRARY / f"{name}.yaml"), tmp_path / "run"))
+    intervals, flows = run.intervals.set_index("interval"), run.flows
+    lost_kw = (flows["p_start_kw"] + flows["p_end_kw"]).groupby(flows["interval"]).sum()
+    assert np.allclose(lost_kw, intervals["losses_kw"], atol=1e-6)
+    transformers = run.nodes.merge(flows, left_on=["interval", "node"], right_on=["interval", "name"])
+    assert len(transformers) == len(run.nodes) > 0
+    assert np.allclose(transformers["p_start_kw"], transformers["wire_hv_kw"], atol=1e-6)
+    assert np.allclose(-transformers["p_end_kw"], transformers["wire_lv_kw"], atol=1e-6)
+    assert np.allclose(-transformers["q_end_kvar"], transformers["wire_lv_kvar"], atol=1e-6)
+
+
+def test_flows_of_three_phases_are_those_of_all_phases_together(tmp_path: Path) -> None:
+    scenario = read(LIBRARY.parent / "evs-on-one-phase.yaml", ["duration_h=1"])
+    run = Run(execute(scenario, tmp_path / "run"))
+    flows = run.flows
+    assert set(run.elements["sequence"]) == {0, 1, 2}
+    assert not flows.duplicated(["interval", "kind", "name", "start", "end"]).any()
+    lost_kw = (flows["p_start_kw"] + flows["p_end_kw"]).groupby(flows["interval"]).sum()
+    assert np.allclose(lost_kw, run.intervals.set_index("interval")["losses_kw"], atol=1e-5)
+
+
+def test_an_interval_without_a_solution_has_no_flows(edited: Callable[[Edit], Run]) -> None:
+    def fail(draft: Draft) -> None:
+        draft.tables["intervals"]["status"][3] = "PHYSICS_FAILED"
+
+    assert sorted(set(edited(fail).flows["interval"])) == [0, 1, 2, 4, 5, 6, 7]
