@@ -24,7 +24,7 @@ def lived(flow, limit_kw: float = 100.0, nodes: tuple[str, ...] = ("tx",)) -> Si
         nodes=pd.concat([node.assign(node=name) for name in nodes], ignore_index=True),
         prices=pd.concat([price.assign(node=name) for name in nodes], ignore_index=True),
         calendar=Calendar(local_start(datetime(2016, 5, 17), "Europe/Berlin"), 900, count),
-        manifest={"name": "known", "policy": "broadcast", "seed": 1, "currency": "EUR"},
+        manifest={"name": "known", "policy": "broadcast", "seed": 1, "currency": "EUR", "complete": True},
         hours=0.25,
         complete=True,
     )

@@ -110,7 +110,7 @@ def test_it_does_not_matter_how_a_forecast_came(lived: Callable[..., Run]) -> No
     """Asked for again and again, or subscribed to and pushed: the same words, and so the same money."""
     asked, told = lived(*ASKED), lived()
     assert balances(asked) == balances(told)
-    assert len([*asked.message_records("discover")]) > len([*told.messages("discover")])
+    assert len([*asked.message_records("discover")]) > len([*told.message_records("discover")])
     assert [*asked.message_records("catalog/subscription")] == []
 
 
