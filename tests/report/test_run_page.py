@@ -271,6 +271,15 @@ def _clearing_is_drawn(page, run: Run, interval: int) -> None:
     assert f"{way} of {shown(abs(node['flowKW']), 1)} kW" in claim
 
 
+def test_lines_are_told_with_their_loading_and_what_enters_them(at, day) -> None:
+    page = at("moment")
+    slide_to(page, 5)
+    page.get_by_text("Loading of lines", exact=True).click()
+    told = columns(page, "#table-lines")
+    lines = day.flows[(day.flows["kind"] == "line") & (day.flows["interval"] == 5)].set_index("name")
+    assert told["Into it at its start kW"].to_dict() == {name: shown(x, 3) for name, x in lines["p_start_kw"].items()}
+
+
 def test_the_clearing_is_shown_at_the_node_that_is_asked_for(at) -> None:
     page = at("moment")
     for node in ("tx-1", "tx-2"):

@@ -70,8 +70,9 @@
           const isOut = volts.some((v) => v !== null && (v < low || v > high));
           return { name, ...Object.fromEntries(phases.map((phase, p) => [`v${phase}`, volts[p]])), verdict: volts.every((v) => v === null) ? "without supply" : isOut ? "outside" : "inside" };
         }) },
-      { name: "lines", title: "Loading of lines", count: map.lines.length, columns: [{ name: "name", title: "Line" }, { name: "loading", title: "Loading", unit: "of the rating", kind: "percent", digits: 2 }],
-        rows: (i) => map.lines.map((name, k) => ({ name, loading: map.loading[k][i] })) },
+      { name: "lines", title: "Loading of lines", count: map.lines.length,
+        columns: [{ name: "name", title: "Line" }, { name: "loading", title: "Loading", unit: "of the rating", kind: "percent", digits: 2 }, kw("startKW", "Into it at its start")],
+        rows: (i) => map.lines.map((name, k) => ({ name, loading: map.loading[k][i], startKW: map.startKW[k][i] })) },
       { name: "bounds", title: "Bounds beside the tree", count: bounds.names.length,
         columns: [{ name: "name", title: "Bound" }, { name: "value", title: "Value", kind: "number", digits: 5 }, { name: "most", title: "At most", kind: "number", digits: 5 }, { name: "price_per_unit", title: "Worth of another unit", unit: `${data.currency}/h`, kind: "number", digits: 5 }],
         rows: rows(bounds, ["value", "most", "price_per_unit"]) },

@@ -80,6 +80,7 @@ def _map(run: Run) -> dict[str, Any]:
         "voltages": volts,
         "lines": lines,
         "loading": matrix(run.lines, "line", "loading", lines, count, SHARE),
+        "startKW": matrix(run.flows[run.flows["kind"] == "line"], "name", "p_start_kw", lines, count, KW),
         "notes": [
             note
             for note in (
